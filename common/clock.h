@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef RAIN_COMMON_CLOCK_H
+#define RAIN_COMMON_CLOCK_H
+
+#include <stdint.h>
+
+/* Milliseconds since the epoch, from the system's clock (which may be set). */
+int64_t rain_clock_realtime_ms(void);
+
+/* Milliseconds of a clock that never steps; for durations and time-outs. */
+int64_t rain_clock_monotonic_ms(void);
+
+#endif

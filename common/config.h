@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef RAIN_COMMON_CONFIG_H
+#define RAIN_COMMON_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/error.h"
+
+/*
+ * /etc/rain/rain.conf, one file for all nodes of a cluster (rain.conf(5)).
+ * Everything has a default but cluster.name and the calibrated speeds.
+ */
+#define RAIN_CONFIG_PATH RAIN_SYSCONFDIR "/rain/rain.conf"
+
+/* Nodes of one kind and their calibrated speed. */
+struct rain_node_type {
+	char *name;
+	char *nodes;		  /* Slurm host list, "node[1-8]" */
+	int64_t mflops_per_core;  /* HPL-measured; 0: not calibrated yet */
+};
+
+struct rain_config {
+	char *path;
+	char *cluster_name; /* [a-z][a-z0-9-]{0,15} */
+
+	struct {
+		char *database;	 /* libpq connection string */
+		char *spool;	 /* directory that jobcomp_rain writes */
+		char *socket;
+		int64_t home_num, home_den; /* share of the calibrated price that home use costs */
+		char **administrators;	    /* user names, NULL-terminated; root always is one */
+	} ledger;
+
+	struct rain_node_type *node_types;
+	size_t node_type_count;
+
+	struct {
+		char *database;
+		char *listen;	    /* HOST:PORT for peers */
+		char **addresses;   /* HOST:PORT under which peers reach us; empty: can't be dialled */
+		char *agent_listen; /* HOST:PORT on the cluster's own network */
+		char *state;	    /* directory */
+		char *socket;	    /* job side (HTTP) */
+		char *control;	    /* commands (RPC) */
+		char *overflow_partition;
+	} gateway;
+
+	struct {
+		bool enabled;
+		char *partition;
+		int64_t max_nodes;
+		int64_t max_minutes;
+		int64_t price_percent;
+		int64_t credit_limit;	/* micro-tokens that one peer may owe us */
+		uid_t guest_uid_min, guest_uid_max; /* both 0: no pool, no lending */
+	} lend;
+
+	struct {
+		char *socket;
+		char *gateway_user;
+	} broker;
+
+	struct {
+		char *driver; /* "sim" */
+		char *listen; /* HOST:PORT; empty: none */
+		int64_t port; /* under which `rain panel` asks the nodes */
+		char *nodes;  /* host list shown by `rain panel` */
+		char *head;   /* HOST:PORT whose reachability the network LED shows */
+		char *socket;
+		char *mode;   /* "status" or "load", where there is no switch */
+	} panel;
+};
+
+/* Reads and checks the file (NULL: RAIN_CONFIG_PATH). Errors name file, line
+ * and what is allowed. The caller destroys it. */
+struct rain_config *rain_config_load(const char *path, struct rain_error *err);
+
+void rain_config_destroy(struct rain_config *config);
+
+/* Splits "host:port", "[::1]:port" into new strings. */
+int rain_config_address_split(const char *address, char **host, char **port,
+			      struct rain_error *err);
+
+/* True for [a-z][a-z0-9-]{0,15}: names of clusters and peers, which become
+ * node names, account names and files. */
+bool rain_config_name_is_valid(const char *name);
+
+#endif

@@ -41,3 +41,12 @@ common_test_test_process_SOURCES = common/test/test_process.c
 common_test_test_process_LDADD = $(test_libs)
 common_test_test_table_SOURCES = common/test/test_table.c
 common_test_test_table_LDADD = $(test_libs)
+
+# libhostlist: Slurm's host lists, for the programs that need them.
+noinst_LTLIBRARIES += libhostlist.la
+libhostlist_la_SOURCES = common/hostlist.c common/hostlist.h
+libhostlist_la_LIBADD = libcommon.la $(SLURM_LIBS)
+
+check_PROGRAMS += common/test/test_hostlist
+common_test_test_hostlist_SOURCES = common/test/test_hostlist.c
+common_test_test_hostlist_LDADD = libhostlist.la $(test_libs)

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef RAIN_FEDERATION_GATEWAY_H
+#define RAIN_FEDERATION_GATEWAY_H
+
+#include <event2/event.h>
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "common/config.h"
+#include "common/error.h"
+#include "common/rpc_async.h"
+#include "common/rpc_server.h"
+#include "federation/blob.h"
+#include "federation/blob_http.h"
+#include "federation/http_client.h"
+#include "federation/http_server.h"
+#include "federation/identity.h"
+#include "federation/mailbox.h"
+#include "federation/peers.h"
+#include "federation/store.h"
+
+/*
+ * rain-gatewayd's context.  The transport (identity, peers, HTTP, mailbox,
+ * blobs) is one half; what the messages mean comes as modules.
+ */
+struct rain_gateway;
+
+struct rain_gateway_module {
+	const char *name;
+
+	/* After the transport is up and before anything listens.  The database may
+	 * be away: init doesn't need it.  NULL where there is nothing to do. */
+	int (*init)(struct rain_gateway *gateway, struct rain_error *err);
+	void (*fini)(struct rain_gateway *gateway); /* also after a failed init */
+	/* Peers have been read from the store: recovery may begin. Called once. */
+	void (*ready)(struct rain_gateway *gateway);
+	/* A peer has been added. */
+	void (*peer_joined)(struct rain_gateway *gateway, struct rain_peer *peer);
+
+	const struct rain_http_route *routes;	      /* may be NULL */
+	const struct rain_message_handler *messages;  /* may be NULL */
+	const struct rain_rpc_op *ops; /* of the control socket; arg is the gateway; may be NULL */
+
+	/* Adds what peers should know to our card. */
+	void (*card)(struct rain_gateway *gateway, json_t *card);
+	/* May this peer read (or write) this blob?  Sets *size_max when it may
+	 * write. false with err, whose text the peer gets. */
+	bool (*blob_allow)(struct rain_gateway *gateway, const struct rain_peer *peer,
+			   const char *sha256, bool write, int64_t *size_max,
+			   struct rain_error *err);
+	/* Is this blob still needed? */
+	bool (*blob_in_use)(struct rain_gateway *gateway, const char *sha256);
+};
+
+struct rain_gateway {
+	struct rain_config *config;
+	const struct rain_gateway_module *const *modules; /* NULL-terminated */
+	struct event_base *base;
+	struct rain_identity identity;
+	struct rain_store *store;
+	struct rain_blob_store *blobs;
+	struct rain_http_client *client;
+	struct rain_peers *peers;
+	struct rain_mailbox *mailbox;
+	struct rain_http_server *server;
+	struct rain_rpc_client *broker;
+	struct rain_rpc_op *ops; /* of all modules together */
+	struct rain_rpc_server *control;
+	struct event *signals[3];
+	void *mind; /* the mind module's own state */
+};
+
+/* Builds everything, says READY=1, runs until SIGTERM or SIGINT, takes
+ * everything down.  Returns an exit code of common/cli.h; errors go to the log. */
+int rain_gateway_run(const char *config_path, const struct rain_gateway_module *const modules[]);
+
+/* True for root and the administrators of the config (ledger.administrators). */
+bool rain_gateway_is_administrator(const struct rain_gateway *gateway, uid_t uid);
+
+#endif

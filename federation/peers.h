@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef RAIN_FEDERATION_PEERS_H
+#define RAIN_FEDERATION_PEERS_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/error.h"
+#include "federation/http_client.h"
+#include "federation/identity.h"
+
+struct rain_gateway;
+struct rain_peers;
+
+/* A cluster that we are peered with.  Lives until the daemon ends; fields may
+ * change between two turns of the loop, so keep the pointer, not the parts. */
+struct rain_peer {
+	int64_t row;  /* federation.peer.peer_id */
+	char name[17]; /* our alias: also its account "peer:<name>" and its feature in Slurm */
+	unsigned char key[RAIN_IDENTITY_KEY_SIZE];
+	char id[RAIN_IDENTITY_ID_SIZE]; /* hex of sha256(key) */
+	char **addresses; /* "host:port" under which we may dial it; none: it dials us */
+	size_t address_count;
+	json_t *card; /* its last card */
+
+	bool reachable;		 /* our last try to dial it succeeded */
+	bool dials_us;		 /* it said that it can reach us (or needn't) */
+	int64_t last_contact_ms; /* realtime of the last sign of life, 0: never */
+	int64_t latency_ms;	 /* of the last short request, -1: unknown */
+
+	size_t address_next; /* which address is tried first */
+};
+
+/* Reads peers and open invitations from the store, again and again until it is
+ * there; up to then nobody is known. */
+struct rain_peers *rain_peers_create(struct rain_gateway *gateway, struct rain_error *err);
+void rain_peers_destroy(struct rain_peers *peers);
+bool rain_peers_are_loaded(const struct rain_peers *peers);
+
+size_t rain_peers_count(const struct rain_peers *peers);
+struct rain_peer *rain_peers_at(const struct rain_peers *peers, size_t index);
+/* NULL when there is none. */
+struct rain_peer *rain_peers_by_name(const struct rain_peers *peers, const char *name);
+struct rain_peer *rain_peers_by_row(const struct rain_peers *peers, int64_t row);
+struct rain_peer *rain_peers_by_key(const struct rain_peers *peers, const unsigned char *key);
+bool rain_peers_invited(const struct rain_peers *peers, const unsigned char *key);
+
+/* Starts a request to a peer: fills in address and key of *call.  When it
+ * can't be connected the next request tries the peer's next address.  NULL
+ * with err when the peer has no address, or as rain_http_client_start(). */
+struct rain_http_transfer *rain_peers_request(struct rain_gateway *gateway,
+					      struct rain_peer *peer,
+					      const struct rain_http_call *call,
+					      struct rain_error *err);
+
+/* This cluster's card: what it tells every peer. A new reference. */
+json_t *rain_peers_own_card(struct rain_gateway *gateway);
+
+#endif

@@ -1,0 +1,441 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "common/config.h"
+
+#include <confuse.h>
+#include <ctype.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/tokens.h"
+
+/* libconfuse reports through a callback that has no argument of ours. */
+static __thread struct rain_error *parse_error;
+
+static void on_parse_error(cfg_t *cfg, const char *fmt, va_list args)
+{
+	char text[256];
+
+	vsnprintf(text, sizeof(text), fmt, args);
+	rain_error_set(parse_error, "%s line %d: %s", cfg && cfg->filename ? cfg->filename : "?",
+		       cfg ? cfg->line : 0, text);
+}
+
+static cfg_opt_t cluster_options[] = {CFG_STR("name", NULL, CFGF_NODEFAULT), CFG_END()};
+
+static cfg_opt_t ledger_options[] = {
+	CFG_STR("database", "dbname=rain", CFGF_NONE),
+	CFG_STR("spool", RAIN_SPOOLDIR "/jobcomp", CFGF_NONE),
+	CFG_STR("socket", RAIN_RUNDIR "/ledger/ledger.sock", CFGF_NONE),
+	CFG_STR("home-rate", "0", CFGF_NONE),
+	CFG_STR_LIST("administrators", "{}", CFGF_NONE),
+	CFG_END()};
+
+static cfg_opt_t node_type_options[] = {CFG_STR("nodes", NULL, CFGF_NODEFAULT),
+					CFG_INT("mflops-per-core", 0, CFGF_NONE), CFG_END()};
+
+static cfg_opt_t gateway_options[] = {
+	CFG_STR("database", "dbname=rain", CFGF_NONE),
+	CFG_STR("listen", "0.0.0.0:7246", CFGF_NONE),
+	CFG_STR_LIST("addresses", "{}", CFGF_NONE),
+	CFG_STR("agent-listen", "0.0.0.0:7247", CFGF_NONE),
+	CFG_STR("state", RAIN_STATEDIR "/gateway", CFGF_NONE),
+	CFG_STR("socket", RAIN_RUNDIR "/gateway/gateway.sock", CFGF_NONE),
+	CFG_STR("control", RAIN_RUNDIR "/gateway/control.sock", CFGF_NONE),
+	CFG_STR("overflow-partition", "overflow", CFGF_NONE),
+	CFG_END()};
+
+static cfg_opt_t lend_options[] = {
+	CFG_BOOL("enabled", cfg_true, CFGF_NONE),
+	CFG_STR("partition", "guest", CFGF_NONE),
+	CFG_INT("max-nodes", 1024, CFGF_NONE),
+	CFG_INT("max-minutes", 60, CFGF_NONE),
+	CFG_INT("price-percent", 100, CFGF_NONE),
+	CFG_STR("credit-limit", "0", CFGF_NONE),
+	CFG_INT("guest-uid-min", 0, CFGF_NONE),
+	CFG_INT("guest-uid-max", 0, CFGF_NONE),
+	CFG_END()};
+
+static cfg_opt_t broker_options[] = {
+	CFG_STR("socket", RAIN_RUNDIR "/broker/broker.sock", CFGF_NONE),
+	CFG_STR("gateway-user", "rain-gw", CFGF_NONE), CFG_END()};
+
+static cfg_opt_t panel_options[] = {CFG_STR("driver", "sim", CFGF_NONE),
+				    CFG_STR("listen", "0.0.0.0:7248", CFGF_NONE),
+				    CFG_INT("port", 7248, CFGF_NONE),
+				    CFG_STR("nodes", "", CFGF_NONE),
+				    CFG_STR("head", "", CFGF_NONE),
+				    CFG_STR("socket", RAIN_RUNDIR "/panel/panel.sock", CFGF_NONE),
+				    CFG_STR("mode", "status", CFGF_NONE),
+				    CFG_END()};
+
+static cfg_opt_t options[] = {CFG_SEC("cluster", cluster_options, CFGF_NONE),
+			      CFG_SEC("ledger", ledger_options, CFGF_NONE),
+			      CFG_SEC("node-type", node_type_options,
+				      CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
+			      CFG_SEC("gateway", gateway_options, CFGF_NONE),
+			      CFG_SEC("lend", lend_options, CFGF_NONE),
+			      CFG_SEC("broker", broker_options, CFGF_NONE),
+			      CFG_SEC("panel", panel_options, CFGF_NONE),
+			      CFG_END()};
+
+/* The section being read, so that errors can name it. */
+struct reader {
+	struct rain_config *config;
+	cfg_t *section;
+	const char *section_name;
+	struct rain_error *err;
+	int failed;
+};
+
+static void reader_fail(struct reader *reader, const char *key, const char *why)
+{
+	if (!reader->failed)
+		rain_error_set(reader->err, "%s: %s.%s: %s", reader->config->path,
+			       reader->section_name, key, why);
+	reader->failed = 1;
+}
+
+static void enter(struct reader *reader, cfg_t *section, const char *name)
+{
+	reader->section = section;
+	reader->section_name = name;
+}
+
+static char *read_string(struct reader *reader, const char *key)
+{
+	const char *text = cfg_getstr(reader->section, key);
+	char *copy;
+
+	if (!text) {
+		reader_fail(reader, key, "is missing");
+		return NULL;
+	}
+	copy = strdup(text);
+	if (!copy)
+		reader_fail(reader, key, "no memory");
+	return copy;
+}
+
+static char *read_path(struct reader *reader, const char *key)
+{
+	char *path = read_string(reader, key);
+
+	if (path && path[0] != '/')
+		reader_fail(reader, key, "must be an absolute path");
+	return path;
+}
+
+static char *read_address(struct reader *reader, const char *key, int may_be_empty)
+{
+	char *address = read_string(reader, key), *host, *port;
+	struct rain_error why;
+
+	if (!address || (may_be_empty && address[0] == '\0'))
+		return address;
+	if (rain_config_address_split(address, &host, &port, &why) < 0) {
+		reader_fail(reader, key, why.text);
+	} else {
+		free(host);
+		free(port);
+	}
+	return address;
+}
+
+static int64_t read_int(struct reader *reader, const char *key, int64_t min, int64_t max)
+{
+	int64_t value = cfg_getint(reader->section, key);
+	char why[96];
+
+	if (value < min || value > max) {
+		snprintf(why, sizeof(why), "is %lld, allowed is %lld to %lld", (long long)value,
+			 (long long)min, (long long)max);
+		reader_fail(reader, key, why);
+	}
+	return value;
+}
+
+static char **read_list(struct reader *reader, const char *key)
+{
+	unsigned count = cfg_size(reader->section, key);
+	char **list = calloc(count + 1, sizeof(*list));
+
+	for (unsigned i = 0; list && i < count; i++) {
+		list[i] = strdup(cfg_getnstr(reader->section, key, i));
+		if (!list[i])
+			reader_fail(reader, key, "no memory");
+	}
+	if (!list)
+		reader_fail(reader, key, "no memory");
+	return list;
+}
+
+static void read_ledger(struct reader *reader)
+{
+	struct rain_config *config = reader->config;
+	struct rain_error why;
+
+	config->ledger.database = read_string(reader, "database");
+	config->ledger.spool = read_path(reader, "spool");
+	config->ledger.socket = read_path(reader, "socket");
+	config->ledger.administrators = read_list(reader, "administrators");
+	if (rain_ratio_parse(cfg_getstr(reader->section, "home-rate"), &config->ledger.home_num,
+			     &config->ledger.home_den, &why) < 0)
+		reader_fail(reader, "home-rate", why.text);
+}
+
+static void read_node_types(struct reader *reader, cfg_t *root)
+{
+	struct rain_config *config = reader->config;
+	unsigned count = cfg_size(root, "node-type");
+
+	config->node_types = calloc(count + 1, sizeof(*config->node_types));
+	if (!config->node_types) {
+		reader_fail(reader, "node-type", "no memory");
+		return;
+	}
+	for (unsigned i = 0; i < count; i++) {
+		struct rain_node_type *type = &config->node_types[i];
+
+		enter(reader, cfg_getnsec(root, "node-type", i), "node-type");
+		config->node_type_count++;
+		type->name = strdup(cfg_title(reader->section));
+		if (!type->name)
+			reader_fail(reader, "name", "no memory");
+		type->nodes = read_string(reader, "nodes");
+		type->mflops_per_core = read_int(reader, "mflops-per-core", 0, 1000000000);
+	}
+}
+
+static void read_gateway(struct reader *reader)
+{
+	struct rain_config *config = reader->config;
+
+	config->gateway.database = read_string(reader, "database");
+	config->gateway.listen = read_address(reader, "listen", 0);
+	config->gateway.addresses = read_list(reader, "addresses");
+	config->gateway.agent_listen = read_address(reader, "agent-listen", 0);
+	config->gateway.state = read_path(reader, "state");
+	config->gateway.socket = read_path(reader, "socket");
+	config->gateway.control = read_path(reader, "control");
+	config->gateway.overflow_partition = read_string(reader, "overflow-partition");
+	for (char **a = config->gateway.addresses; a && *a; a++) {
+		struct rain_error why;
+		char *host, *port;
+
+		if (rain_config_address_split(*a, &host, &port, &why) < 0) {
+			reader_fail(reader, "addresses", why.text);
+			return;
+		}
+		free(host);
+		free(port);
+	}
+}
+
+static void read_lend(struct reader *reader)
+{
+	struct rain_config *config = reader->config;
+	struct rain_error why;
+	/* Ids below 1000 belong to the system on every distribution. */
+	const int64_t uid_max = 2147483646;
+
+	config->lend.enabled = cfg_getbool(reader->section, "enabled");
+	config->lend.partition = read_string(reader, "partition");
+	config->lend.max_nodes = read_int(reader, "max-nodes", 0, 65536);
+	config->lend.max_minutes = read_int(reader, "max-minutes", 1, 525600);
+	config->lend.price_percent = read_int(reader, "price-percent", 0, 10000);
+	if (rain_tokens_parse(cfg_getstr(reader->section, "credit-limit"),
+			      &config->lend.credit_limit, &why) < 0)
+		reader_fail(reader, "credit-limit", why.text);
+	config->lend.guest_uid_min = (uid_t)read_int(reader, "guest-uid-min", 0, uid_max);
+	config->lend.guest_uid_max = (uid_t)read_int(reader, "guest-uid-max", 0, uid_max);
+	if (config->lend.guest_uid_min == 0 && config->lend.guest_uid_max == 0)
+		config->lend.enabled = false;
+	else if (config->lend.guest_uid_min < 1000 ||
+		 config->lend.guest_uid_max < config->lend.guest_uid_min)
+		reader_fail(reader, "guest-uid-min",
+			    "the pool must start at 1000 or above and not end before it starts");
+}
+
+static void read_panel(struct reader *reader)
+{
+	struct rain_config *config = reader->config;
+
+	config->panel.driver = read_string(reader, "driver");
+	config->panel.listen = read_address(reader, "listen", 1);
+	config->panel.port = read_int(reader, "port", 1, 65535);
+	config->panel.nodes = read_string(reader, "nodes");
+	config->panel.head = read_address(reader, "head", 1);
+	config->panel.socket = read_path(reader, "socket");
+	config->panel.mode = read_string(reader, "mode");
+	if (config->panel.mode && strcmp(config->panel.mode, "status") != 0 &&
+	    strcmp(config->panel.mode, "load") != 0)
+		reader_fail(reader, "mode", "allowed is \"status\" or \"load\"");
+}
+
+static int read_all(struct rain_config *config, cfg_t *root, struct rain_error *err)
+{
+	struct reader reader = {.config = config, .err = err};
+
+	enter(&reader, cfg_getsec(root, "cluster"), "cluster");
+	config->cluster_name = read_string(&reader, "name");
+	if (config->cluster_name && !rain_config_name_is_valid(config->cluster_name))
+		reader_fail(&reader, "name",
+			    "write a name of at most 16 small letters, digits and '-', "
+			    "starting with a letter");
+	enter(&reader, cfg_getsec(root, "ledger"), "ledger");
+	read_ledger(&reader);
+	read_node_types(&reader, root);
+	enter(&reader, cfg_getsec(root, "gateway"), "gateway");
+	read_gateway(&reader);
+	enter(&reader, cfg_getsec(root, "lend"), "lend");
+	read_lend(&reader);
+	enter(&reader, cfg_getsec(root, "broker"), "broker");
+	config->broker.socket = read_path(&reader, "socket");
+	config->broker.gateway_user = read_string(&reader, "gateway-user");
+	enter(&reader, cfg_getsec(root, "panel"), "panel");
+	read_panel(&reader);
+	return reader.failed ? -1 : 0;
+}
+
+struct rain_config *rain_config_load(const char *path, struct rain_error *err)
+{
+	struct rain_error discarded;
+	struct rain_config *config = NULL;
+	cfg_t *root;
+	int rc;
+
+	if (!path)
+		path = RAIN_CONFIG_PATH;
+	if (!err)
+		err = &discarded;
+	/* libconfuse answers a missing and an unreadable file alike. */
+	if (access(path, R_OK) < 0) {
+		rain_error_set(err, "can't read the configuration %s: %s", path, strerror(errno));
+		return NULL;
+	}
+	root = cfg_init(options, CFGF_NONE);
+	if (!root) {
+		rain_error_set(err, "no memory for the configuration");
+		return NULL;
+	}
+	cfg_set_error_function(root, on_parse_error);
+	parse_error = err;
+	rain_error_set(err, "%s: not a configuration file", path);
+	rc = cfg_parse(root, path);
+	parse_error = NULL;
+	if (rc == CFG_SUCCESS) {
+		config = calloc(1, sizeof(*config));
+		if (config)
+			config->path = strdup(path);
+		if (!config || !config->path) {
+			rain_error_set(err, "no memory for the configuration");
+			rc = -1;
+		} else {
+			rc = read_all(config, root, err);
+		}
+	}
+	cfg_free(root);
+	if (rc != 0) {
+		rain_config_destroy(config);
+		return NULL;
+	}
+	return config;
+}
+
+static void list_free(char **list)
+{
+	for (char **item = list; item && *item; item++)
+		free(*item);
+	free(list);
+}
+
+void rain_config_destroy(struct rain_config *config)
+{
+	if (!config)
+		return;
+	for (size_t i = 0; i < config->node_type_count; i++) {
+		free(config->node_types[i].name);
+		free(config->node_types[i].nodes);
+	}
+	free(config->node_types);
+	list_free(config->ledger.administrators);
+	list_free(config->gateway.addresses);
+
+	char *strings[] = {
+		config->path,
+		config->cluster_name,
+		config->ledger.database,
+		config->ledger.spool,
+		config->ledger.socket,
+		config->gateway.database,
+		config->gateway.listen,
+		config->gateway.agent_listen,
+		config->gateway.state,
+		config->gateway.socket,
+		config->gateway.control,
+		config->gateway.overflow_partition,
+		config->lend.partition,
+		config->broker.socket,
+		config->broker.gateway_user,
+		config->panel.driver,
+		config->panel.listen,
+		config->panel.nodes,
+		config->panel.head,
+		config->panel.socket,
+		config->panel.mode,
+	};
+	for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++)
+		free(strings[i]);
+	free(config);
+}
+
+int rain_config_address_split(const char *address, char **host, char **port,
+			      struct rain_error *err)
+{
+	const char *colon = strrchr(address, ':');
+	const char *start = address;
+	size_t length = colon ? (size_t)(colon - address) : 0;
+	char *end;
+	long number;
+
+	if (length >= 2 && address[0] == '[' && colon[-1] == ']') {
+		start++;
+		length -= 2;
+	} else if (colon && memchr(address, ':', length)) {
+		length = 0; /* an IPv6 address without its brackets */
+	}
+	if (length == 0 || length > 253)
+		return rain_error_set(err,
+				      "'%.80s' is not an address: write HOST:PORT or [IPv6]:PORT",
+				      address);
+	errno = 0;
+	number = strtol(colon + 1, &end, 10);
+	if (errno || !isdigit((unsigned char)colon[1]) || *end != '\0' || number < 1 ||
+	    number > 65535)
+		return rain_error_set(err, "'%.80s': the port must be a number from 1 to 65535",
+				      address);
+	*host = strndup(start, length);
+	*port = strdup(colon + 1);
+	if (!*host || !*port) {
+		free(*host);
+		free(*port);
+		return rain_error_set(err, "no memory for an address");
+	}
+	return 0;
+}
+
+bool rain_config_name_is_valid(const char *name)
+{
+	size_t length = strlen(name);
+
+	if (length < 1 || length > 16 || name[0] < 'a' || name[0] > 'z')
+		return false;
+	for (const char *c = name; *c; c++)
+		if (!(*c >= 'a' && *c <= 'z') && !(*c >= '0' && *c <= '9') && *c != '-')
+			return false;
+	return true;
+}

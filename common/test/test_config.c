@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/config.h"
+#include "common/file.h"
+
+static struct rain_config *load(const char *text, struct rain_error *err)
+{
+	char path[] = "/tmp/rain-test-config-XXXXXX";
+	int fd = mkstemp(path);
+	struct rain_config *config;
+
+	assert_true(fd >= 0);
+	close(fd);
+	assert_int_equal(rain_file_write(path, text, strlen(text), 0600, NULL), 0);
+	config = rain_config_load(path, err);
+	unlink(path);
+	return config;
+}
+
+static void test_defaults(void **state)
+{
+	struct rain_config *config = load("cluster { name = \"alpha\" }\n", NULL);
+
+	(void)state;
+	assert_non_null(config);
+	assert_string_equal(config->cluster_name, "alpha");
+	assert_int_equal(config->ledger.home_num, 0);
+	assert_int_equal(config->node_type_count, 0);
+	assert_null(config->gateway.addresses[0]);
+	assert_false(config->lend.enabled);
+	assert_int_equal(config->panel.port, 7248);
+	rain_config_destroy(config);
+}
+
+static void test_everything(void **state)
+{
+	struct rain_config *config = load("cluster { name = \"alpha\" }\n"
+					  "ledger { home-rate = \"1/4\" administrators = {\"root\", \"ada\"} }\n"
+					  "node-type \"mark2\" { nodes = \"node[1-8]\" mflops-per-core = 1000 }\n"
+					  "node-type \"big\" { nodes = \"big1\" }\n"
+					  "gateway { listen = \"[::]:7246\" addresses = {\"192.0.2.2:7246\"} }\n"
+					  "lend { credit-limit = \"1000.5\" guest-uid-min = 61000 guest-uid-max = 61015 }\n",
+					  NULL);
+
+	(void)state;
+	assert_non_null(config);
+	assert_int_equal(config->ledger.home_den, 4);
+	assert_string_equal(config->ledger.administrators[1], "ada");
+	assert_null(config->ledger.administrators[2]);
+	assert_int_equal(config->node_type_count, 2);
+	assert_string_equal(config->node_types[0].name, "mark2");
+	assert_int_equal(config->node_types[0].mflops_per_core, 1000);
+	assert_int_equal(config->node_types[1].mflops_per_core, 0);
+	assert_int_equal(config->lend.credit_limit, 1000500000);
+	assert_true(config->lend.enabled);
+	rain_config_destroy(config);
+}
+
+static void test_bad(void **state)
+{
+	static const struct {
+		const char *text, *says;
+	} bad[] = {
+		{"", "cluster.name: is missing"},
+		{"cluster { name = \"Alpha\" }", "cluster.name"},
+		{"cluster { nmae = \"alpha\" }", "line 1"},
+		{"cluster { name = \"a\" }\nledger { home-rate = \"x\" }", "ledger.home-rate"},
+		{"cluster { name = \"a\" }\nledger { spool = \"relative\" }", "ledger.spool"},
+		{"cluster { name = \"a\" }\nlend { max-nodes = -1 }", "lend.max-nodes"},
+		{"cluster { name = \"a\" }\nlend { guest-uid-min = 10 guest-uid-max = 20 }", "lend.guest-uid-min"},
+		{"cluster { name = \"a\" }\nlend { credit-limit = \"-5\" }", "lend.credit-limit"},
+		{"cluster { name = \"a\" }\ngateway { listen = \"nowhere\" }", "gateway.listen"},
+		{"cluster { name = \"a\" }\ngateway { addresses = {\"a:0\"} }", "gateway.addresses"},
+		{"cluster { name = \"a\" }\nnode-type \"x\" { mflops-per-core = 1 }", "node-type.nodes"},
+		{"cluster { name = \"a\" }\npanel { mode = \"disco\" }", "panel.mode"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct rain_error err = {""};
+
+		assert_null(load(bad[i].text, &err));
+		if (!strstr(err.text, bad[i].says))
+			fail_msg("'%s' should tell of %s", err.text, bad[i].says);
+	}
+	assert_null(rain_config_load("/nonexistent/rain.conf", NULL));
+}
+
+static void test_address(void **state)
+{
+	static const char *const bad[] = {"", "host", "host:", ":1", "host:0", "host:65536", "host:1x", "::1:5", "[]:5"};
+	char *host, *port;
+
+	(void)state;
+	assert_int_equal(rain_config_address_split("[fe80::1]:7246", &host, &port, NULL), 0);
+	assert_string_equal(host, "fe80::1");
+	assert_string_equal(port, "7246");
+	free(host);
+	free(port);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(rain_config_address_split(bad[i], &host, &port, NULL), -1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_everything),
+		cmocka_unit_test(test_bad),
+		cmocka_unit_test(test_address),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

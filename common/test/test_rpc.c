@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/rpc.h"
+#include "common/rpc_async.h"
+#include "common/rpc_server.h"
+
+static char directory[] = "/tmp/rain-test-rpc-XXXXXX";
+static char path[64];
+
+static json_t *op_echo(void *arg, const struct rain_rpc_caller *caller, const json_t *request,
+		       struct rain_error *err)
+{
+	(void)arg;
+	(void)err;
+	return json_pack("{s:O, s:i, s:i}", "said", json_object_get(request, "say"), "uid",
+			 (int)caller->uid, "pid", (int)caller->pid);
+}
+
+static json_t *op_fail(void *arg, const struct rain_rpc_caller *caller, const json_t *request,
+		       struct rain_error *err)
+{
+	(void)arg;
+	(void)caller;
+	(void)request;
+	rain_error_set(err, "no such account");
+	return NULL;
+}
+
+static json_t *op_stop(void *arg, const struct rain_rpc_caller *caller, const json_t *request,
+		       struct rain_error *err)
+{
+	(void)caller;
+	(void)request;
+	(void)err;
+	event_base_loopexit(arg, NULL);
+	return json_null();
+}
+
+static const struct rain_rpc_op ops[] = {
+	{"echo", op_echo}, {"fail", op_fail}, {"stop", op_stop}, {NULL, NULL}};
+
+static struct event_base *base;
+static struct rain_rpc_server *server;
+static pthread_t thread;
+
+static void *serve(void *arg)
+{
+	event_base_loop(base, EVLOOP_NO_EXIT_ON_EMPTY);
+	return arg;
+}
+
+static json_t *call(const char *op, json_t *say, struct rain_error *err)
+{
+	json_t *request = json_pack("{s:s, s:o*}", "op", op, "say", say);
+	json_t *result = rain_rpc_call(path, request, 5000, err);
+
+	json_decref(request);
+	return result;
+}
+
+static int start(void **state)
+{
+	struct rain_error err;
+
+	(void)state;
+	if (!mkdtemp(directory))
+		return -1;
+	snprintf(path, sizeof(path), "%s/test.sock", directory);
+	base = event_base_new();
+	server = rain_rpc_server_create(base, path, 0600, ops, base, &err);
+	return server ? pthread_create(&thread, NULL, serve, NULL) : -1;
+}
+
+static int stop(void **state)
+{
+	(void)state;
+	json_decref(call("stop", NULL, NULL));
+	pthread_join(thread, NULL);
+	rain_rpc_server_destroy(server);
+	event_base_free(base);
+	return rmdir(directory);
+}
+
+static void test_call(void **state)
+{
+	struct rain_error err = {""};
+	json_t *result = call("echo", json_string("Grüße"), &err);
+	struct stat info;
+
+	(void)state;
+	assert_non_null(result);
+	assert_string_equal(json_string_value(json_object_get(result, "said")), "Grüße");
+	assert_int_equal(json_integer_value(json_object_get(result, "uid")), getuid());
+	assert_int_equal(json_integer_value(json_object_get(result, "pid")), getpid());
+	json_decref(result);
+	assert_int_equal(stat(path, &info), 0);
+	assert_int_equal(info.st_mode & 0777, 0600);
+}
+
+static void test_errors(void **state)
+{
+	struct rain_error err = {""};
+
+	(void)state;
+	assert_null(call("fail", NULL, &err));
+	assert_string_equal(err.text, "no such account");
+	assert_null(call("nonsense", NULL, &err));
+	assert_non_null(strstr(err.text, "unknown operation 'nonsense'"));
+	assert_null(rain_rpc_call("/nonexistent.sock", json_null(), 100, &err));
+	assert_non_null(strstr(err.text, "/nonexistent.sock"));
+}
+
+static void test_large(void **state)
+{
+	struct rain_error err = {""};
+	size_t size = RAIN_RPC_LINE_MAX + 100;
+	char *text = malloc(size + 1);
+	json_t *result;
+
+	(void)state;
+	memset(text, 'a', size);
+	text[size] = '\0';
+	assert_null(call("echo", json_string(text), &err));
+	text[RAIN_RPC_LINE_MAX - 1000] = '\0';
+	result = call("echo", json_string(text), &err);
+	assert_non_null(result);
+	json_decref(result);
+	free(text);
+}
+
+struct answers {
+	struct event_base *base;
+	unsigned wanted, good, bad;
+};
+
+static void on_answer(void *arg, const json_t *result, const char *error)
+{
+	struct answers *answers = arg;
+
+	if (result)
+		answers->good++;
+	else if (error)
+		answers->bad++;
+	if (answers->good + answers->bad == answers->wanted)
+		event_base_loopexit(answers->base, NULL);
+}
+
+static void test_async(void **state)
+{
+	struct answers answers = {.base = event_base_new(), .wanted = 20};
+	struct rain_rpc_client *client = rain_rpc_client_create(answers.base, path);
+
+	(void)state;
+	for (int i = 0; i < 20; i++) {
+		json_t *request = json_pack("{s:s, s:i}", "op", i % 4 ? "echo" : "fail", "say", i);
+
+		assert_int_equal(rain_rpc_client_call(client, request, 5000, on_answer, &answers, NULL), 0);
+		json_decref(request);
+	}
+	assert_int_equal(answers.good + answers.bad, 0);
+	event_base_dispatch(answers.base);
+	assert_int_equal(answers.good, 15);
+	assert_int_equal(answers.bad, 5);
+	rain_rpc_client_destroy(client);
+	event_base_free(answers.base);
+}
+
+static void test_async_unreachable(void **state)
+{
+	struct answers answers = {.base = event_base_new(), .wanted = 2};
+	struct rain_rpc_client *client = rain_rpc_client_create(answers.base, "/nonexistent.sock");
+	json_t *request = json_pack("{s:s}", "op", "echo");
+
+	(void)state;
+	assert_int_equal(rain_rpc_client_call(client, request, 5000, on_answer, &answers, NULL), 0);
+	assert_int_equal(rain_rpc_client_call(client, request, 5000, on_answer, &answers, NULL), 0);
+	assert_int_equal(answers.bad, 0);
+	event_base_dispatch(answers.base);
+	assert_int_equal(answers.bad, 2);
+	json_decref(request);
+	rain_rpc_client_destroy(client);
+	event_base_free(answers.base);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_call),
+		cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_large),
+		cmocka_unit_test(test_async),
+		cmocka_unit_test(test_async_unreachable),
+	};
+
+	return cmocka_run_group_tests(tests, start, stop);
+}

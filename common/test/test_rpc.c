@@ -113,14 +113,16 @@ static void test_call(void **state)
 static void test_errors(void **state)
 {
 	struct rain_error err = {""};
+	json_t *request = json_pack("{s:s}", "op", "echo");
 
 	(void)state;
 	assert_null(call("fail", NULL, &err));
 	assert_string_equal(err.text, "no such account");
 	assert_null(call("nonsense", NULL, &err));
 	assert_non_null(strstr(err.text, "unknown operation 'nonsense'"));
-	assert_null(rain_rpc_call("/nonexistent.sock", json_null(), 100, &err));
+	assert_null(rain_rpc_call("/nonexistent.sock", request, 100, &err));
 	assert_non_null(strstr(err.text, "/nonexistent.sock"));
+	json_decref(request);
 }
 
 static void test_large(void **state)

@@ -2,6 +2,7 @@
 #ifndef RAIN_FEDERATION_BLOB_HTTP_H
 #define RAIN_FEDERATION_BLOB_HTTP_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "common/error.h"

@@ -29,6 +29,8 @@
 #define RAIN_LIMIT_HTTP_PARAM_LENGTH 128
 #define RAIN_LIMIT_HTTP_JSON_BODY 1048576
 #define RAIN_LIMIT_HTTP_IDLE_S 30	  /* silence on a connection, handshake included */
+#define RAIN_LIMIT_HTTP_HANDSHAKE_MS 10000
+#define RAIN_LIMIT_HTTP_STRANGERS 128	  /* connections whose handshake isn't done */
 #define RAIN_LIMIT_HTTP_KEEP_ALIVE_S 25	  /* our client's idle connections: less than the server's */
 #define RAIN_LIMIT_HTTP_WAIT_S 60	  /* the longest long poll */
 #define RAIN_LIMIT_HTTP_PEER_CONNECTIONS 256   /* of the face for peers */
@@ -47,6 +49,7 @@
 
 /* Mailbox. */
 #define RAIN_LIMIT_MESSAGE_BODY 65536	  /* one message, canonical JSON */
+#define RAIN_LIMIT_MESSAGE_RETURNED 32768 /* a refused body that is sent back */
 #define RAIN_LIMIT_MESSAGE_TYPE 32
 #define RAIN_LIMIT_MESSAGE_BATCH 64	  /* messages in one request or answer */
 #define RAIN_LIMIT_MESSAGE_BATCH_BYTES 262144 /* a batch ends with the message that passes this */

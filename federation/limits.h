@@ -73,10 +73,10 @@
 /* Store (PostgreSQL). */
 #define RAIN_LIMIT_STORE_CONNECT_S 3
 #define RAIN_LIMIT_STORE_STATEMENT_MS 5000
+#define RAIN_LIMIT_STORE_GRACE_MS 1000	  /* beyond it the server counts as hung */
 #define RAIN_LIMIT_STORE_LOCK_MS 2000
 #define RAIN_LIMIT_STORE_TRIES 5	  /* of a transaction that others made fail */
 #define RAIN_LIMIT_STORE_RETRY_MS 1000	  /* between attempts to connect again */
-#define RAIN_LIMIT_STORE_HOOKS 256	  /* after-commit hooks of one transaction */
 #define RAIN_LIMIT_STORE_PARAMS 24
 
 #endif

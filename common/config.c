@@ -427,15 +427,3 @@ int rain_config_address_split(const char *address, char **host, char **port,
 	}
 	return 0;
 }
-
-bool rain_config_name_is_valid(const char *name)
-{
-	size_t length = strlen(name);
-
-	if (length < 1 || length > 16 || name[0] < 'a' || name[0] > 'z')
-		return false;
-	for (const char *c = name; *c; c++)
-		if (!(*c >= 'a' && *c <= 'z') && !(*c >= '0' && *c <= '9') && *c != '-')
-			return false;
-	return true;
-}

@@ -11,6 +11,7 @@ libcommon_la_SOURCES = \
 	common/json.c common/json.h \
 	common/log.c common/log.h \
 	common/munge_cred.c common/munge_cred.h \
+	common/name.c \
 	common/notify.c common/notify.h \
 	common/process.c common/process.h \
 	common/rpc_client.c common/rpc.h \

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The SPANK plugin: which of RAIN's parts Slurm meets where.
+ *
+ *   sbatch, salloc, srun   register and check the options
+ *   slurmstepd             relay, sandbox
+ *   prolog, epilog         the panel's notice
+ */
+#include <slurm/spank.h>
+
+#include "plugins/export.h"
+#include "plugins/spank_notice.h"
+#include "plugins/spank_options.h"
+#include "plugins/spank_settings.h"
+#include "plugins/spank_task.h"
+
+extern const char plugin_name[] RAIN_EXPORT;
+extern const char plugin_type[] RAIN_EXPORT;
+extern const unsigned int plugin_version RAIN_EXPORT;
+SPANK_PLUGIN(rain, 1)
+
+static struct rain_spank_settings settings;
+
+static int settings_read(int argc, char *argv[])
+{
+	struct rain_error err;
+
+	if (!rain_spank_settings_parse(argc, argv, &settings, &err))
+		return 0;
+	slurm_error("%s", err.text);
+	return -1;
+}
+
+RAIN_EXPORT int slurm_spank_init(spank_t spank, int argc, char *argv[])
+{
+	if (settings_read(argc, argv))
+		return -1;
+	switch (spank_context()) {
+	case S_CTX_LOCAL:
+	case S_CTX_ALLOCATOR:
+		return rain_spank_options_register(spank);
+	case S_CTX_REMOTE:
+		if (rain_spank_options_register(spank))
+			return -1;
+		return rain_spank_step_init(spank, &settings);
+	default:
+		return 0;
+	}
+}
+
+RAIN_EXPORT int slurm_spank_init_post_opt(spank_t spank, int argc, char *argv[])
+{
+	(void)spank, (void)argc, (void)argv;
+	switch (spank_context()) {
+	case S_CTX_LOCAL:
+	case S_CTX_ALLOCATOR:
+		return rain_spank_options_check();
+	default:
+		return 0;
+	}
+}
+
+RAIN_EXPORT int slurm_spank_task_init(spank_t spank, int argc, char *argv[])
+{
+	(void)argc, (void)argv;
+	return rain_spank_task_init(spank, &settings);
+}
+
+RAIN_EXPORT int slurm_spank_task_post_fork(spank_t spank, int argc, char *argv[])
+{
+	(void)argc, (void)argv;
+	return rain_spank_step_forked(spank, &settings);
+}
+
+/* A failing prolog would drain the node: these two never fail. */
+RAIN_EXPORT int slurm_spank_job_prolog(spank_t spank, int argc, char *argv[])
+{
+	if (!settings_read(argc, argv))
+		rain_spank_notice_send(spank, &settings, RAIN_PANEL_START);
+	return 0;
+}
+
+RAIN_EXPORT int slurm_spank_job_epilog(spank_t spank, int argc, char *argv[])
+{
+	if (!settings_read(argc, argv))
+		rain_spank_notice_send(spank, &settings, RAIN_PANEL_END);
+	return 0;
+}

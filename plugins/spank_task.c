@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "plugins/spank_task.h"
+
+#include <errno.h>
+#include <slurm/slurm.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "plugins/guest_confine.h"
+#include "plugins/guest_exec.h"
+#include "plugins/spank_options.h"
+
+#define RELAY RAIN_LIBEXECDIR "/rain-relay"
+#define SANDBOX RAIN_LIBEXECDIR "/rain-sandbox"
+
+/* As a shell says "found, but can't be run". */
+#define EXIT_CANT_EXEC 126
+
+struct task {
+	uid_t uid;
+	uint32_t job, step;
+	int argc;
+	char **argv;
+	char **environment;
+};
+
+/* Never returns into slurmstepd, which would go on and run what the user gave
+ * it.  stderr is already the job's own. */
+__attribute__((noreturn)) static void task_fail(const char *why)
+{
+	slurm_error("rain: %s", why);
+	dprintf(STDERR_FILENO, "rain: %s\n", why);
+	_exit(EXIT_CANT_EXEC);
+}
+
+static int guest_is(spank_t spank, const struct rain_spank_settings *settings, bool *guest)
+{
+	uid_t uid;
+
+	if (spank_get_item(spank, S_JOB_UID, &uid) != ESPANK_SUCCESS) {
+		slurm_error("rain: Slurm doesn't tell whose step this is");
+		return -1;
+	}
+	*guest = rain_spank_settings_is_guest(settings, uid);
+	return 0;
+}
+
+int rain_spank_step_init(spank_t spank, const struct rain_spank_settings *settings)
+{
+	struct rain_error err;
+	bool guest;
+
+	if (guest_is(spank, settings, &guest))
+		return -1;
+	if (guest && rain_guest_confine_files(&err)) {
+		slurm_error("rain: %s", err.text);
+		return -1;
+	}
+	return 0;
+}
+
+int rain_spank_step_forked(spank_t spank, const struct rain_spank_settings *settings)
+{
+	static bool done; /* called for each task of the step */
+	struct rain_error err;
+	bool guest;
+
+	if (done)
+		return 0;
+	if (guest_is(spank, settings, &guest))
+		return -1;
+	if (guest && rain_guest_confine_exec(&err)) {
+		slurm_error("rain: %s", err.text);
+		return -1;
+	}
+	done = true;
+	return 0;
+}
+
+static void task_read(spank_t spank, struct task *task)
+{
+	if (spank_get_item(spank, S_JOB_UID, &task->uid) != ESPANK_SUCCESS ||
+	    spank_get_item(spank, S_JOB_ID, &task->job) != ESPANK_SUCCESS ||
+	    spank_get_item(spank, S_JOB_STEPID, &task->step) != ESPANK_SUCCESS ||
+	    spank_get_item(spank, S_JOB_ARGV, &task->argc, &task->argv) != ESPANK_SUCCESS ||
+	    spank_get_item(spank, S_JOB_ENV, &task->environment) != ESPANK_SUCCESS)
+		task_fail("Slurm doesn't tell what this task is");
+}
+
+__attribute__((noreturn)) static void guest_exec(const struct task *task)
+{
+	const struct rain_guest_task guest = {
+		.sandbox = SANDBOX,
+		.uid = task->uid,
+		.job = task->job,
+		.step = task->step,
+		.argv = task->argv,
+		.environment = task->environment,
+	};
+	struct rain_error err;
+
+	rain_guest_exec(&guest, &err);
+	task_fail(err.text);
+}
+
+/* "--NAME=VALUE", or NULL when the job doesn't have the option. */
+static char *option_word(spank_t spank, enum rain_option which)
+{
+	const char *value = rain_spank_option_value(spank, which);
+	char *word;
+
+	if (!value)
+		return NULL;
+	if (asprintf(&word, "--%s=%s", rain_option_texts[which].name, value) < 0)
+		task_fail("no memory to start rain-relay");
+	return word;
+}
+
+__attribute__((noreturn)) static void relay_exec(spank_t spank, const struct task *task)
+{
+	char **argv = calloc((size_t)task->argc + 5, sizeof *argv);
+	struct rain_error err;
+	size_t n = 0;
+	char *word;
+
+	if (!argv)
+		task_fail("no memory to start rain-relay");
+	argv[n++] = "rain-relay";
+	word = option_word(spank, RAIN_OPTION_STAGE_IN);
+	if (word)
+		argv[n++] = word;
+	word = option_word(spank, RAIN_OPTION_STAGE_OUT);
+	if (word)
+		argv[n++] = word;
+	argv[n++] = "--";
+	for (int i = 0; i < task->argc; i++)
+		argv[n++] = task->argv[i];
+	execve(RELAY, argv, task->environment);
+	rain_error_set(&err, "can't start %s: %s", RELAY, strerror(errno));
+	task_fail(err.text);
+}
+
+int rain_spank_task_init(spank_t spank, const struct rain_spank_settings *settings)
+{
+	char partition[sizeof settings->overflow_partition];
+	bool batch;
+	struct task task;
+
+	task_read(spank, &task);
+	batch = task.step == SLURM_BATCH_SCRIPT;
+	if (rain_spank_settings_is_guest(settings, task.uid)) {
+		/* a guest's batch script is the broker's and starts rain-agent */
+		if (batch)
+			return 0;
+		guest_exec(&task);
+	}
+	/* a longer name than fits is another partition's */
+	if (spank_getenv(spank, "SLURM_JOB_PARTITION", partition, (int)sizeof partition) !=
+		    ESPANK_SUCCESS ||
+	    strcmp(partition, settings->overflow_partition))
+		return 0;
+	if (!batch)
+		task_fail("this job runs on a peer's cluster: steps can't be added to it from here");
+	relay_exec(spank, &task);
+}

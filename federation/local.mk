@@ -2,6 +2,10 @@
 # libfederation: the pure part of federation; no I/O, no clock, no Slurm.
 noinst_LTLIBRARIES += libfederation.la
 libfederation_la_SOURCES = \
+	federation/broker_check.c \
+	federation/broker_check.h \
+	federation/broker_home.c \
+	federation/broker_home.h \
 	federation/options.c \
 	federation/options.h \
 	federation/options_tag.c
@@ -30,3 +34,24 @@ check_PROGRAMS += federation/test/test_bundle
 federation_test_test_bundle_SOURCES = federation/test/test_bundle.c
 federation_test_test_bundle_CFLAGS = $(AM_CFLAGS) $(ARCHIVE_CFLAGS)
 federation_test_test_bundle_LDADD = libbundle.la $(test_libs) $(ARCHIVE_LIBS)
+
+# rain-brokerd: the privileged hand on Slurm.
+sbin_PROGRAMS += rain-brokerd
+rain_brokerd_SOURCES = \
+	federation/broker.c \
+	federation/broker_capacity.c \
+	federation/broker_guest.c \
+	federation/broker_harden.c \
+	federation/broker_harden.h \
+	federation/broker_move.c \
+	federation/broker_queue.c \
+	federation/broker_slurm.c \
+	federation/broker_slurm.h \
+	federation/broker_worker.c \
+	federation/broker_worker.h
+rain_brokerd_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(EVENT_CFLAGS)
+rain_brokerd_LDADD = libfederation.la librpc.la $(JANSSON_LIBS) $(EVENT_LIBS) $(SLURM_LIBS)
+
+check_PROGRAMS += federation/test/test_broker
+federation_test_test_broker_SOURCES = federation/test/test_broker.c
+federation_test_test_broker_LDADD = libfederation.la $(test_libs)

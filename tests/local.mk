@@ -1,2 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 EXTRA_DIST += tests/lint
+
+# rain-rpc: asks a daemon on its socket.
+noinst_PROGRAMS += tests/rain-rpc
+tests_rain_rpc_SOURCES = tests/rpc.c
+tests_rain_rpc_LDADD = libcommon.la $(JANSSON_LIBS)

@@ -1,0 +1,71 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A guest is a stranger with a local account: what it may not do.
+load helper
+
+setup_file() {
+	fill_alpha >"$BATS_FILE_TMPDIR/filler"
+	on bravo eve "umask 077; echo eves-secret > secret; chmod 644 secret; chmod 755 ."
+}
+teardown_file() { clear_jobs; }
+
+# attempt SHELL-LINE: runs it as a guest on bravo; its output and status as bats knows them
+attempt() {
+	local id
+	id=$(submit ada --burst=auto "${ARGS[@]}" --wrap="$1")
+	await 60 job_ended alpha "$id"
+	[[ $(job alpha "$id" NodeList) == bravo-* ]]
+	output=$(output ada "$id")
+	status=$(job alpha "$id" ExitCode)
+	status=${status%:*}
+	echo "$output"
+}
+ARGS=()
+
+@test "a guest reads nothing of bravo's users" {
+	attempt 'cat /home/eve/secret; ls /home /root'
+	[[ $output != *eves-secret* && $output != *eve* ]]
+	[ "$status" -ne 0 ]
+}
+
+@test "a guest reaches no address outside its own nodes" {
+	attempt 'for a in 192.0.2.1/7246 192.0.2.2/7246 192.0.2.6/7246 10.20.30.1/7246 10.20.30.18/6818; do
+		if timeout 3 bash -c "echo > /dev/tcp/$a" 2>/dev/null; then echo "reached $a"; else echo "refused $a"; fi; done'
+	[ "$(grep -c refused <<<"$output")" = 5 ]
+	[[ $output != *reached* ]]
+}
+
+@test "a task of an inner srun is in the sandbox too, on every node" {
+	ARGS=(--nodes=2 --ntasks=2)
+	attempt 'srun sh -c "hostname; ls /home/eve /run/rain 2>&1; cat /home/eve/secret 2>&1; true"'
+	[ "$(grep -cE '^node[0-9]$' <<<"$output")" = 2 ]
+	[[ $output != *eves-secret* && $output != *broker* ]]
+}
+
+@test "LD_PRELOAD of a guest stays in the sandbox" {
+	on alpha ada 'printf "%s\n" "#include <unistd.h>" "#include <fcntl.h>" "#include <stdio.h>" "__attribute__((constructor)) static void f(void) { int fd = open(\"/home/eve/secret\", O_RDONLY); char b[99]; long n = fd < 0 ? 0 : read(fd, b, 99); if (n > 0) { write(2, b, n); } }" > spy.c && cc -shared -fPIC -o spy.so spy.c'
+	ARGS=(--stage-in=spy.so)
+	attempt 'LD_PRELOAD=$PWD/spy.so srun /bin/true; echo done'
+	[[ $output == *done* && $output != *eves-secret* ]]
+}
+
+@test "a guest submits nothing of its own" {
+	attempt 'sbatch --wrap=true; echo "sbatch $?"; srun --jobid=1 true; salloc true; echo "salloc $?"'
+	[[ $output == *"sbatch 1"* && $output == *"salloc 1"* ]]
+}
+
+@test "a guest sees no other process and none of RAIN's sockets" {
+	attempt 'ps -e 2>/dev/null | wc -l; ls /run/rain /run/postgresql 2>&1; ls /proc | grep -cE "^[0-9]+$"'
+	[[ $output != *".sock"* && $output != *PGSQL* ]]
+	[ "$(tail -n 1 <<<"$output")" -lt 20 ]
+}
+
+@test "nothing of a guest is left on the nodes" {
+	attempt 'touch leftover; (setsid sleep 300 &) ; echo left'
+	await 20 no_jobs bravo
+	for node in 1 2 3 4 5 6 7 8; do
+		await 10 eval '[ -z "$(on_node bravo node'$node' root "ls /var/spool/rain/guest; nft list tables 2>/dev/null | xargs -r -n3 nft list >/dev/null; true")" ]'
+	done
+	run on bravo root "ps -eo user:20,args | grep '^rain-guest'"
+	[ "$status" -ne 0 ]
+}

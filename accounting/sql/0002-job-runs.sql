@@ -26,7 +26,9 @@
 --   charge_refund(job_run_id, amount, reason, idem) -> 'refunded' | 'exists'
 --   usage_report(since, until, by, user)   by: 'user' | 'account' | 'partition' | 'place';
 --        ends within [since, until), epoch seconds; user NULL: all
---   usage_jobs(since, until, user, limit)  the runs themselves, newest first
+--   usage_jobs(since, until, user, limit, until_run)  the runs themselves, newest
+--        first; the next page: until = end_time and until_run = job_run_id of the
+--        last row
 --   check_invariants() -> a row for each violation; none when all is well
 
 SET LOCAL search_path = ledger, pg_temp;
@@ -67,7 +69,7 @@ CREATE TABLE job_run (
     CONSTRAINT only_home_has_a_price CHECK (price = 0 OR place = 'home'),
     CONSTRAINT settled_by_hold_or_by_price CHECK (hold_id IS NULL OR price = 0)
 );
-CREATE INDEX job_run_end ON job_run (end_time) WHERE recorded_at IS NOT NULL;
+CREATE INDEX job_run_end ON job_run (end_time, job_run_id) WHERE recorded_at IS NOT NULL;
 
 -- The primary key: a run is charged at most once.
 CREATE TABLE charge (
@@ -280,7 +282,8 @@ BEGIN
          GROUP BY 1 ORDER BY 1;
 END $$;
 
-CREATE FUNCTION usage_jobs(p_since bigint, p_until bigint, p_user text, p_limit integer)
+CREATE FUNCTION usage_jobs(p_since bigint, p_until bigint, p_user text, p_limit integer,
+                           p_until_run bigint DEFAULT 0)
 RETURNS TABLE (job_run_id bigint, cluster text, slurm_job_id bigint, restart integer, user_name text,
                account text, partition text, job_name text, state text, exit_code integer,
                exit_signal integer, start_time bigint, end_time bigint, nodes text, cpus bigint,
@@ -290,7 +293,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ledger, pg_temp AS $$
            r.job_name, r.state, r.exit_code, r.exit_signal, r.start_time, r.end_time, r.nodes, r.cpus,
            r.core_ms, r.place, coalesce(c.amount - c.refunded, 0), r.unpaid
       FROM job_run r LEFT JOIN charge c USING (job_run_id)
-     WHERE r.recorded_at IS NOT NULL AND r.end_time >= p_since AND r.end_time < p_until
+     WHERE r.recorded_at IS NOT NULL AND r.end_time >= p_since
+       AND (r.end_time, r.job_run_id) < (p_until, p_until_run)
        AND (p_user IS NULL OR r.user_name = p_user)
      ORDER BY r.end_time DESC, r.job_run_id DESC
      LIMIT p_limit
@@ -347,7 +351,7 @@ $$;
 
 GRANT EXECUTE ON FUNCTION
     job_runs_record(jsonb), charge_refund(bigint, bigint, text, uuid),
-    usage_report(bigint, bigint, text, text), usage_jobs(bigint, bigint, text, integer),
+    usage_report(bigint, bigint, text, text), usage_jobs(bigint, bigint, text, integer, bigint),
     check_invariants()
     TO rain;
 GRANT EXECUTE ON FUNCTION hold_post_run(uuid, uuid, bigint, text, bigint, bigint, integer) TO "rain-gw";

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "accounting/client.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/cli.h"
+#include "common/config.h"
+#include "common/rpc.h"
+#include "common/tokens.h"
+
+/* The ledger gives up on its database after 10 s; wait for that sentence. */
+#define TIMEOUT_MS 30000
+
+json_t *rain_client_call(const char *config_path, json_t *request, int *code,
+			 struct rain_error *err)
+{
+	struct rain_config *config = rain_config_load(config_path, err);
+	json_t *result = NULL;
+
+	*code = RAIN_EXIT_FAILURE;
+	if (config && !request)
+		rain_error_set(err, "the request is not UTF-8 text");
+	else if (config && access(config->ledger.socket, F_OK) < 0) {
+		rain_error_set(err, "rain-ledgerd isn't running here: there is no %s",
+			       config->ledger.socket);
+		*code = RAIN_EXIT_UNAVAILABLE;
+	} else if (config) {
+		result = rain_rpc_call(config->ledger.socket, request, TIMEOUT_MS, err);
+	}
+	json_decref(request);
+	rain_config_destroy(config);
+	return result;
+}
+
+static char *next_text(struct rain_cells *cells)
+{
+	assert(cells->used < RAIN_CELLS_MAX);
+	return cells->texts[cells->used++];
+}
+
+const char *rain_cell_plain(struct rain_cells *cells, const json_t *row, const char *key)
+{
+	const json_t *value = json_object_get(row, key);
+	char *text;
+
+	if (json_is_string(value))
+		return json_string_value(value);
+	if (!json_is_integer(value))
+		return "";
+	text = next_text(cells);
+	snprintf(text, sizeof(cells->texts[0]), "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+	return text;
+}
+
+const char *rain_cell_tokens(struct rain_cells *cells, const json_t *row, const char *key)
+{
+	const json_t *value = json_object_get(row, key);
+
+	_Static_assert(sizeof(cells->texts[0]) >= RAIN_TOKENS_TEXT_SIZE, "a cell holds an amount");
+	if (!json_is_integer(value))
+		return "-";
+	return rain_tokens_format(json_integer_value(value), next_text(cells));
+}
+
+const char *rain_cell_core_hours(struct rain_cells *cells, const json_t *row, const char *key)
+{
+	/* Hundredths, rounded to the nearest: a figure to read, not money. */
+	int64_t hundredths = (json_integer_value(json_object_get(row, key)) + 18000) / 36000;
+	char *text = next_text(cells);
+
+	snprintf(text, sizeof(cells->texts[0]), "%" PRId64 ".%02" PRId64, hundredths / 100,
+		 hundredths % 100);
+	return text;
+}
+
+const char *rain_cell_time(struct rain_cells *cells, const json_t *row, const char *key)
+{
+	time_t seconds = (time_t)json_integer_value(json_object_get(row, key));
+	char *text = next_text(cells);
+	struct tm moment;
+
+	localtime_r(&seconds, &moment);
+	strftime(text, sizeof(cells->texts[0]), "%Y-%m-%dT%H:%M:%S%z", &moment);
+	return text;
+}
+
+void rain_cells_reset(struct rain_cells *cells)
+{
+	cells->used = 0;
+}
+
+void rain_client_print_notes(const json_t *answer)
+{
+	const json_t *note;
+	size_t i;
+
+	json_array_foreach(json_object_get(answer, "notes"), i, note)
+		fprintf(stderr, "note: %s\n", json_string_value(note) ? json_string_value(note) : "");
+}

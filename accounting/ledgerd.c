@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* rain-ledgerd: books the jobs that Slurm reports, and answers about tokens. */
+#include "accounting/ledgerd.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include "accounting/intake.h"
+#include "accounting/spool.h"
+#include "common/cli.h"
+#include "common/log.h"
+#include "common/notify.h"
+
+/* inotify tells of new records at once; the timer catches what it missed. */
+#define RESCAN_MS 30000
+#define BACKOFF_FIRST_MS 500
+#define BACKOFF_MAX_MS 10000
+
+static const char help[] =
+	"Usage: rain-ledgerd [OPTION]...\n"
+	"Books ended jobs from the spool of jobcomp_rain into the token ledger, and\n"
+	"answers rain-balance, rain-report and rain-grant. Stays in the foreground.\n"
+	"\n"
+	"  -c, --config FILE  configuration (default: " RAIN_CONFIG_PATH ")\n"
+	"  -d, --debug        log more\n"
+	"  -h, --help         show this text\n"
+	"  -V, --version      show the version\n"
+	"\n"
+	"SIGHUP reads the configuration again and retries the records that were put\n"
+	"aside; SIGTERM ends it. Exit codes: 0 ended, 1 failed, 2 wrong usage.\n";
+
+static void schedule(struct rain_ledgerd *ledgerd, int64_t delay_ms)
+{
+	struct timeval delay = {.tv_sec = delay_ms / 1000, .tv_usec = delay_ms % 1000 * 1000};
+
+	evtimer_add(ledgerd->intake, &delay);
+}
+
+static int64_t backoff_ms(int failures)
+{
+	int64_t delay = BACKOFF_FIRST_MS;
+
+	for (int i = 1; i < failures && delay < BACKOFF_MAX_MS; i++)
+		delay *= 2;
+	return delay < BACKOFF_MAX_MS ? delay : BACKOFF_MAX_MS;
+}
+
+/* The spool may come later than we do: tried again before each look. */
+static void watch(struct rain_ledgerd *ledgerd)
+{
+	if (ledgerd->watching || ledgerd->inotify_fd < 0)
+		return;
+	ledgerd->watching = inotify_add_watch(ledgerd->inotify_fd, ledgerd->config->ledger.spool,
+					      IN_MOVED_TO | IN_CLOSE_WRITE | IN_ONLYDIR) >= 0;
+}
+
+static void count_rejected(struct rain_ledgerd *ledgerd)
+{
+	struct rain_error err;
+	int count = rain_spool_rejected(ledgerd->config->ledger.spool, &err);
+
+	if (count < 0)
+		rain_log_warning("the rejected records can't be counted: %s", err.text);
+	else
+		ledgerd->rejected = count;
+}
+
+static void on_intake(evutil_socket_t fd, short events, void *arg)
+{
+	struct rain_ledgerd *ledgerd = arg;
+	struct rain_intake_result result;
+	struct rain_error err;
+
+	(void)fd;
+	(void)events;
+	watch(ledgerd);
+	if (rain_intake_run(ledgerd->config, ledgerd->store, &result, &err) < 0) {
+		ledgerd->failures++;
+		rain_log_warning("job records wait in the spool: %s", err.text);
+		schedule(ledgerd, backoff_ms(ledgerd->failures));
+		return;
+	}
+	if (ledgerd->failures > 0)
+		rain_log_info("the spool and the database are back after %d attempts",
+			      ledgerd->failures);
+	ledgerd->failures = 0;
+	if (result.recorded > 0)
+		rain_log_debug("job runs are booked: count=%zu", result.recorded);
+	if (result.rejected > 0)
+		count_rejected(ledgerd);
+	schedule(ledgerd, result.more ? 0 : RESCAN_MS);
+}
+
+static void on_inotify(evutil_socket_t fd, short events, void *arg)
+{
+	struct rain_ledgerd *ledgerd = arg;
+	char buffer[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
+	ssize_t n;
+
+	(void)events;
+	while ((n = read(fd, buffer, sizeof(buffer))) > 0) {
+		const char *next = buffer;
+
+		while (next < buffer + n) {
+			const struct inotify_event *event = (const void *)next;
+
+			/* The directory went away, or we shall never be told again. */
+			if (event->mask & (IN_IGNORED | IN_UNMOUNT | IN_DELETE_SELF))
+				ledgerd->watching = 0;
+			next += sizeof(*event) + event->len;
+		}
+	}
+	/* While the database is away its own timer decides. */
+	if (ledgerd->failures == 0)
+		schedule(ledgerd, 0);
+}
+
+static void on_stop(evutil_socket_t signal_number, short events, void *arg)
+{
+	struct rain_ledgerd *ledgerd = arg;
+
+	(void)events;
+	rain_log_info("stops on %s", strsignal(signal_number));
+	rain_notify("STOPPING=1");
+	event_base_loopbreak(ledgerd->base);
+}
+
+static void readmit(struct rain_ledgerd *ledgerd)
+{
+	struct rain_error err;
+	int count = rain_spool_readmit(ledgerd->config->ledger.spool, &err);
+
+	if (count < 0)
+		rain_log_warning("the rejected records can't be retried: %s", err.text);
+	else if (count > 0)
+		rain_log_info("records that were put aside are tried again: count=%d", count);
+	count_rejected(ledgerd);
+}
+
+static int inotify_open(struct rain_ledgerd *ledgerd, struct rain_error *err)
+{
+	ledgerd->inotify_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	if (ledgerd->inotify_fd < 0)
+		return rain_error_set(err, "can't watch directories: %s", strerror(errno));
+	ledgerd->inotify = event_new(ledgerd->base, ledgerd->inotify_fd, EV_READ | EV_PERSIST,
+				     on_inotify, ledgerd);
+	if (!ledgerd->inotify || event_add(ledgerd->inotify, NULL) < 0)
+		return rain_error_set(err, "no memory for the event loop");
+	ledgerd->watching = 0;
+	return 0;
+}
+
+static void inotify_close(struct rain_ledgerd *ledgerd)
+{
+	if (ledgerd->inotify)
+		event_free(ledgerd->inotify);
+	if (ledgerd->inotify_fd >= 0)
+		close(ledgerd->inotify_fd);
+	ledgerd->inotify = NULL;
+	ledgerd->inotify_fd = -1;
+}
+
+/* Takes the new configuration over, or keeps all of the old one. */
+static int reload(struct rain_ledgerd *ledgerd, struct rain_error *err)
+{
+	struct rain_config *config = rain_config_load(ledgerd->config_path, err);
+	struct rain_store *store = config ? rain_store_create(config->ledger.database) : NULL;
+
+	if (!store) {
+		if (config)
+			rain_error_set(err, "no memory for the new configuration");
+		rain_config_destroy(config);
+		return -1;
+	}
+	if (strcmp(config->ledger.socket, ledgerd->config->ledger.socket) != 0)
+		rain_log_warning("the new ledger.socket %s is used after a restart",
+				 config->ledger.socket);
+	rain_store_destroy(ledgerd->store);
+	rain_config_destroy(ledgerd->config);
+	ledgerd->store = store;
+	ledgerd->config = config;
+	inotify_close(ledgerd);
+	return inotify_open(ledgerd, err);
+}
+
+static void on_reload(evutil_socket_t signal_number, short events, void *arg)
+{
+	struct rain_ledgerd *ledgerd = arg;
+	struct rain_error err;
+
+	(void)signal_number;
+	(void)events;
+	rain_notify("RELOADING=1");
+	if (reload(ledgerd, &err) < 0)
+		rain_log_error("the configuration is not taken over: %s", err.text);
+	else
+		rain_log_info("the configuration is read again");
+	readmit(ledgerd);
+	schedule(ledgerd, 0);
+	rain_notify("READY=1");
+}
+
+static struct event *signal_event(struct rain_ledgerd *ledgerd, int number, event_callback_fn handler)
+{
+	struct event *event = evsignal_new(ledgerd->base, number, handler, ledgerd);
+
+	if (event && evsignal_add(event, NULL) == 0)
+		return event;
+	if (event)
+		event_free(event);
+	return NULL;
+}
+
+static int ledgerd_init(struct rain_ledgerd *ledgerd, struct rain_error *err)
+{
+	signal(SIGPIPE, SIG_IGN);
+	ledgerd->config = rain_config_load(ledgerd->config_path, err);
+	if (!ledgerd->config)
+		return -1;
+	ledgerd->store = rain_store_create(ledgerd->config->ledger.database);
+	ledgerd->base = event_base_new();
+	if (ledgerd->base)
+		ledgerd->intake = evtimer_new(ledgerd->base, on_intake, ledgerd);
+	if (!ledgerd->store || !ledgerd->base || !ledgerd->intake)
+		return rain_error_set(err, "no memory for the event loop");
+	ledgerd->on_term = signal_event(ledgerd, SIGTERM, on_stop);
+	ledgerd->on_int = signal_event(ledgerd, SIGINT, on_stop);
+	ledgerd->on_hup = signal_event(ledgerd, SIGHUP, on_reload);
+	if (!ledgerd->on_term || !ledgerd->on_int || !ledgerd->on_hup)
+		return rain_error_set(err, "signals can't be handled");
+	if (inotify_open(ledgerd, err) < 0)
+		return -1;
+	ledgerd->server = rain_rpc_server_create(ledgerd->base, ledgerd->config->ledger.socket,
+						 0666, rain_ledgerd_ops, ledgerd, err);
+	return ledgerd->server ? 0 : -1;
+}
+
+static void ledgerd_release(struct rain_ledgerd *ledgerd)
+{
+	struct event *events[] = {ledgerd->intake, ledgerd->on_term, ledgerd->on_int,
+				  ledgerd->on_hup};
+
+	rain_rpc_server_destroy(ledgerd->server);
+	inotify_close(ledgerd);
+	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
+		if (events[i])
+			event_free(events[i]);
+	if (ledgerd->base)
+		event_base_free(ledgerd->base);
+	rain_store_destroy(ledgerd->store);
+	rain_config_destroy(ledgerd->config);
+}
+
+int main(int argc, char *argv[])
+{
+	static const struct option options[] = {
+		{"config", required_argument, NULL, 'c'},
+		{"debug", no_argument, NULL, 'd'},
+		{NULL, 0, NULL, 0},
+	};
+	struct rain_ledgerd ledgerd = {.inotify_fd = -1};
+	enum rain_log_level level = RAIN_LOG_INFO;
+	struct rain_error err;
+	int option, code = RAIN_EXIT_FAILURE;
+
+	rain_cli_standard_options(argc, argv, help);
+	while ((option = getopt_long(argc, argv, "c:d", options, NULL)) != -1) {
+		if (option == 'c')
+			ledgerd.config_path = optarg;
+		else if (option == 'd')
+			level = RAIN_LOG_DEBUG;
+		else
+			return rain_cli_usage("wrong option");
+	}
+	if (optind < argc)
+		return rain_cli_usage("unexpected argument '%s'", argv[optind]);
+	rain_log_open("rain-ledgerd", level);
+	if (ledgerd_init(&ledgerd, &err) < 0) {
+		rain_log_error("%s", err.text);
+		goto cleanup;
+	}
+	readmit(&ledgerd);
+	schedule(&ledgerd, 0);
+	rain_log_info("ready: cluster=%s spool=%s socket=%s", ledgerd.config->cluster_name,
+		      ledgerd.config->ledger.spool, ledgerd.config->ledger.socket);
+	rain_notify("READY=1");
+	if (event_base_dispatch(ledgerd.base) < 0)
+		rain_log_error("the event loop failed");
+	else
+		code = RAIN_EXIT_OK;
+cleanup:
+	ledgerd_release(&ledgerd);
+	return code;
+}

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "accounting/ledgerd.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/json.h"
+#include "common/log.h"
+#include "common/tokens.h"
+
+#define ACCOUNT_MAX 80
+#define TIME_MAX (INT64_C(1) << 40)
+#define JOBS_PAGE 200
+
+/* Who asks, and what they may. */
+struct asker {
+	char user[65];
+	char account[ACCOUNT_MAX];
+	bool administrator;
+};
+
+static int asker_identify(const struct rain_ledgerd *ledgerd, const struct rain_rpc_caller *caller,
+			  struct asker *asker, struct rain_error *err)
+{
+	const struct passwd *entry;
+
+	errno = 0;
+	entry = getpwuid(caller->uid);
+	if (!entry || strlen(entry->pw_name) >= sizeof(asker->user))
+		return rain_error_set(err, "user id %u has no name on this machine%s%s",
+				      (unsigned)caller->uid, errno ? ": " : "",
+				      errno ? strerror(errno) : "");
+	strcpy(asker->user, entry->pw_name);
+	snprintf(asker->account, sizeof(asker->account), "user:%s", asker->user);
+	asker->administrator = caller->uid == 0;
+	for (char **name = ledgerd->config->ledger.administrators; name && *name; name++)
+		asker->administrator = asker->administrator || strcmp(*name, asker->user) == 0;
+	return 0;
+}
+
+/* What an answer must tell besides its figures, as a list of sentences. */
+static json_t *notes(const struct rain_ledgerd *ledgerd)
+{
+	json_t *list = json_array();
+
+	if (ledgerd->rejected > 0)
+		json_array_append_new(
+			list, json_sprintf("%d job record%s could not be booked and %s not counted; "
+					   "an administrator finds the reason in %s/rejected",
+					   ledgerd->rejected, ledgerd->rejected == 1 ? "" : "s",
+					   ledgerd->rejected == 1 ? "is" : "are",
+					   ledgerd->config->ledger.spool));
+	return list;
+}
+
+/* {"<key>": rows, "notes": […]}; steals rows. */
+static json_t *answer_rows(const struct rain_ledgerd *ledgerd, const char *key, json_t *rows)
+{
+	return json_pack("{s:o s:o}", key, rows, "notes", notes(ledgerd));
+}
+
+/* "ada" and "user:ada" are the same account. */
+static int account_name(const char *text, char name[static ACCOUNT_MAX], struct rain_error *err)
+{
+	int n = snprintf(name, ACCOUNT_MAX, "%s%s", strchr(text, ':') ? "" : "user:", text);
+
+	if (text[0] == '\0' || n >= ACCOUNT_MAX)
+		return rain_error_set(err, "\"%.80s\" is no name of an account", text);
+	return 0;
+}
+
+/* Somebody who never ran or received anything has an empty account, not none. */
+static json_t *empty_balance(const char *name)
+{
+	return json_pack("{s:s s:s s:i s:i s:i s:i}", "name", name, "kind", "user", "balance", 0,
+			 "held", 0, "available", 0, "credit_limit", 0);
+}
+
+static bool user_exists(const char *account)
+{
+	return strncmp(account, "user:", 5) == 0 && getpwnam(account + 5);
+}
+
+/* {account?: name or "all"} */
+static json_t *op_balance(void *arg, const struct rain_rpc_caller *caller, const json_t *request,
+			  struct rain_error *err)
+{
+	struct rain_ledgerd *ledgerd = arg;
+	struct asker asker;
+	const char *wanted;
+	char name[ACCOUNT_MAX];
+	bool all;
+	json_t *rows = NULL;
+
+	if (asker_identify(ledgerd, caller, &asker, err) < 0 ||
+	    rain_json_string_or(request, "account", ACCOUNT_MAX - 1, asker.account, &wanted, err) < 0)
+		return NULL;
+	all = strcmp(wanted, "all") == 0;
+	if (!all && account_name(wanted, name, err) < 0)
+		return NULL;
+	if (!asker.administrator && (all || strcmp(name, asker.account) != 0)) {
+		rain_error_set(err, "only an administrator may see the balance of others");
+		return NULL;
+	}
+	if (rain_store_balances(ledgerd->store, all ? NULL : name, &rows, err) != RAIN_STORE_OK)
+		return NULL;
+	if (!all && json_array_size(rows) == 0) {
+		if (!user_exists(name)) {
+			rain_error_set(err, "there is no account \"%s\"", name);
+			json_decref(rows);
+			return NULL;
+		}
+		json_array_append_new(rows, empty_balance(name));
+	}
+	return answer_rows(ledgerd, "accounts", rows);
+}
+
+/* {kind:"usage", by, since, until, user?, until_run?}; by "job" answers pages of
+ * JOBS_PAGE, newest first, and says whether there is more. */
+static json_t *op_report(void *arg, const struct rain_rpc_caller *caller, const json_t *request,
+			 struct rain_error *err)
+{
+	struct rain_ledgerd *ledgerd = arg;
+	struct asker asker;
+	const char *kind, *by, *user;
+	int64_t since, until, until_run;
+	json_t *rows = NULL, *answer;
+	enum rain_store_result outcome;
+	bool jobs;
+
+	if (asker_identify(ledgerd, caller, &asker, err) < 0 ||
+	    rain_json_string_or(request, "kind", 16, "usage", &kind, err) < 0 ||
+	    rain_json_string_or(request, "by", 16, "user", &by, err) < 0 ||
+	    rain_json_string_or(request, "user", 64, NULL, &user, err) < 0 ||
+	    rain_json_int(request, "since", 0, TIME_MAX, &since, err) < 0 ||
+	    rain_json_int(request, "until", 0, TIME_MAX, &until, err) < 0 ||
+	    rain_json_int_or(request, "until_run", 0, INT64_MAX, 0, &until_run, err) < 0)
+		return NULL;
+	if (strcmp(kind, "usage") != 0) {
+		rain_error_set(err, "there is no report \"%s\"; there is \"usage\"", kind);
+		return NULL;
+	}
+	if (!asker.administrator) {
+		if (user && strcmp(user, asker.user) != 0) {
+			rain_error_set(err, "only an administrator may see the usage of others");
+			return NULL;
+		}
+		user = asker.user;
+	}
+	jobs = strcmp(by, "job") == 0;
+	outcome = jobs ? rain_store_jobs(ledgerd->store, since, until, until_run, JOBS_PAGE, user,
+					 &rows, err)
+		       : rain_store_usage(ledgerd->store, since, until, by, user, &rows, err);
+	if (outcome != RAIN_STORE_OK)
+		return NULL;
+	answer = answer_rows(ledgerd, "rows", rows);
+	if (answer && jobs)
+		json_object_set_new(answer, "more", json_boolean(json_array_size(rows) == JOBS_PAGE));
+	return answer;
+}
+
+/* {account, amount_utok, reason, idem}; the same idem again grants nothing more. */
+static json_t *op_grant(void *arg, const struct rain_rpc_caller *caller, const json_t *request,
+			struct rain_error *err)
+{
+	struct rain_ledgerd *ledgerd = arg;
+	struct asker asker;
+	const char *wanted, *reason, *idem;
+	char name[ACCOUNT_MAX], text[RAIN_TOKENS_TEXT_SIZE];
+	int64_t amount;
+	bool again;
+	json_t *rows = NULL;
+
+	if (asker_identify(ledgerd, caller, &asker, err) < 0 ||
+	    rain_json_string(request, "account", ACCOUNT_MAX - 1, &wanted, err) < 0 ||
+	    rain_json_int(request, "amount_utok", 1, RAIN_TOKENS_MAX, &amount, err) < 0 ||
+	    rain_json_string_or(request, "reason", 200, "", &reason, err) < 0 ||
+	    rain_json_string(request, "idem", 36, &idem, err) < 0 ||
+	    account_name(wanted, name, err) < 0)
+		return NULL;
+	if (!asker.administrator) {
+		rain_error_set(err, "only an administrator may grant tokens");
+		return NULL;
+	}
+	/* A grant to a misspelt name would be lost without a word. */
+	if (strncmp(name, "user:", 5) == 0 && !user_exists(name)) {
+		rain_error_set(err, "there is no user \"%s\" on this machine", name + 5);
+		return NULL;
+	}
+	if (rain_store_grant(ledgerd->store, name, amount, reason, idem, &again, err) !=
+		    RAIN_STORE_OK ||
+	    rain_store_balances(ledgerd->store, name, &rows, err) != RAIN_STORE_OK)
+		return NULL;
+	if (!again)
+		rain_log_info("tokens are granted: account=%s amount=%s by=%s reason=\"%s\"", name,
+			      rain_tokens_format(amount, text), asker.user, reason);
+	return json_pack("{s:o s:b s:o}", "accounts", rows, "again", (int)again, "notes",
+			 notes(ledgerd));
+}
+
+/* {} for administrators: what the ledger finds wrong with itself. */
+static json_t *op_check(void *arg, const struct rain_rpc_caller *caller, const json_t *request,
+			struct rain_error *err)
+{
+	struct rain_ledgerd *ledgerd = arg;
+	struct asker asker;
+	json_t *rows = NULL;
+
+	(void)request;
+	if (asker_identify(ledgerd, caller, &asker, err) < 0)
+		return NULL;
+	if (!asker.administrator) {
+		rain_error_set(err, "only an administrator may check the ledger");
+		return NULL;
+	}
+	if (rain_store_check(ledgerd->store, &rows, err) != RAIN_STORE_OK)
+		return NULL;
+	return answer_rows(ledgerd, "violations", rows);
+}
+
+const struct rain_rpc_op rain_ledgerd_ops[] = {
+	{"balance", op_balance},
+	{"report", op_report},
+	{"grant", op_grant},
+	{"check", op_check},
+	{NULL, NULL},
+};

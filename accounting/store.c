@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "accounting/store.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <libpq-fe.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+
+#define PARAMS_MAX 8
+
+struct rain_store {
+	char *conninfo;
+	PGconn *connection; /* NULL or good, as far as we know */
+};
+
+struct rain_store *rain_store_create(const char *conninfo)
+{
+	struct rain_store *store = calloc(1, sizeof(*store));
+
+	if (store)
+		store->conninfo = strdup(conninfo);
+	if (!store || !store->conninfo) {
+		rain_store_destroy(store);
+		return NULL;
+	}
+	return store;
+}
+
+void rain_store_destroy(struct rain_store *store)
+{
+	if (!store)
+		return;
+	PQfinish(store->connection);
+	free(store->conninfo);
+	free(store);
+}
+
+/* libpq's messages end in a newline and may have several lines. */
+static void set_first_line(struct rain_error *err, const char *prefix, const char *message)
+{
+	rain_error_set(err, "%s%.*s", prefix, (int)strcspn(message, "\n"), message);
+}
+
+/* Waits until the socket is ready. -1 when the time is over. */
+static int wait_for(const struct rain_store *store, short events, int64_t deadline)
+{
+	for (;;) {
+		struct pollfd fd = {.fd = PQsocket(store->connection), .events = events};
+		int64_t left = deadline - rain_clock_monotonic_ms();
+		int n = left > 0 ? poll(&fd, 1, (int)left) : 0;
+
+		if (n > 0)
+			return 0;
+		if (n == 0 || errno != EINTR)
+			return -1;
+	}
+}
+
+static void disconnect(struct rain_store *store)
+{
+	PQfinish(store->connection);
+	store->connection = NULL;
+}
+
+static int connect_until(struct rain_store *store, int64_t deadline, struct rain_error *err)
+{
+	PostgresPollingStatusType status = PGRES_POLLING_WRITING;
+
+	store->connection = PQconnectStart(store->conninfo);
+	if (!store->connection)
+		return rain_error_set(err, "no memory for a connection to the database");
+	while (PQstatus(store->connection) != CONNECTION_BAD &&
+	       (status == PGRES_POLLING_READING || status == PGRES_POLLING_WRITING)) {
+		short events = status == PGRES_POLLING_READING ? POLLIN : POLLOUT;
+
+		if (wait_for(store, events, deadline) < 0) {
+			rain_error_set(err, "the ledger's database does not answer");
+			disconnect(store);
+			return -1;
+		}
+		status = PQconnectPoll(store->connection);
+	}
+	if (PQstatus(store->connection) == CONNECTION_OK)
+		return 0;
+	set_first_line(err, "the ledger's database can't be reached: ",
+		       PQerrorMessage(store->connection));
+	disconnect(store);
+	return -1;
+}
+
+/* Sends and collects the (one) result, or NULL when the connection broke or the
+ * time is over. */
+static PGresult *execute(struct rain_store *store, const char *sql, int count,
+			 const char *const *params, int64_t deadline)
+{
+	PGresult *result = NULL, *next;
+
+	if (!PQsendQueryParams(store->connection, sql, count, NULL, params, NULL, NULL, 0))
+		return NULL;
+	for (;;) {
+		while (PQisBusy(store->connection)) {
+			if (wait_for(store, POLLIN, deadline) < 0 ||
+			    !PQconsumeInput(store->connection))
+				goto broken;
+		}
+		next = PQgetResult(store->connection);
+		if (!next)
+			break;
+		PQclear(result);
+		result = next;
+	}
+	if (PQstatus(store->connection) == CONNECTION_OK)
+		return result;
+broken:
+	PQclear(result);
+	return NULL;
+}
+
+/* Classes of SQLSTATE that blame the data: wrong values, constraints, and the
+ * ledger's own. All else may pass. */
+static enum rain_store_result blame(const PGresult *result, struct rain_error *err)
+{
+	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+	const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+
+	set_first_line(err, "", message ? message : "the database failed without saying why");
+	if (state && (strncmp(state, "RN", 2) == 0 || strncmp(state, "22", 2) == 0 ||
+		      strncmp(state, "23", 2) == 0))
+		return RAIN_STORE_REFUSED;
+	rain_error_prefix(err, "the ledger's database says");
+	return RAIN_STORE_UNAVAILABLE;
+}
+
+/* Runs a statement that answers one value: JSON, which *value gets. */
+static enum rain_store_result query(struct rain_store *store, const char *sql, int count,
+				    const char *const *params, json_t **value,
+				    struct rain_error *err)
+{
+	int64_t deadline = rain_clock_monotonic_ms() + RAIN_STORE_TIMEOUT_MS;
+	enum rain_store_result outcome = RAIN_STORE_OK;
+	PGresult *result = NULL;
+
+	/* A connection that has idled may be dead without our knowing: then the
+	 * statement is sent once more, which its idempotence allows. */
+	for (int fresh = 0; !result && !fresh;) {
+		fresh = store->connection == NULL;
+		if (fresh && connect_until(store, deadline, err) < 0)
+			return RAIN_STORE_UNAVAILABLE;
+		result = execute(store, sql, count, params, deadline);
+		if (!result) {
+			const char *why = PQerrorMessage(store->connection);
+
+			set_first_line(err, "the ledger's database did not answer: ",
+				       why[0] ? why : "it took too long");
+			disconnect(store);
+		}
+	}
+	if (!result)
+		return RAIN_STORE_UNAVAILABLE;
+	if (PQresultStatus(result) != PGRES_TUPLES_OK) {
+		outcome = blame(result, err);
+	} else if (PQntuples(result) != 1 || PQnfields(result) != 1 || PQgetisnull(result, 0, 0)) {
+		rain_error_set(err, "the ledger's database gave an unexpected answer: does its "
+			       "schema fit this version? (rain-migrate)");
+		outcome = RAIN_STORE_UNAVAILABLE;
+	} else {
+		json_error_t why;
+
+		*value = json_loads(PQgetvalue(result, 0, 0), JSON_DECODE_ANY, &why);
+		if (!*value) {
+			rain_error_set(err, "the database's answer can't be read: %s", why.text);
+			outcome = RAIN_STORE_UNAVAILABLE;
+		}
+	}
+	PQclear(result);
+	return outcome;
+}
+
+enum rain_store_result rain_store_runs_record(struct rain_store *store, const json_t *runs,
+					      struct rain_error *err)
+{
+	char *text = json_dumps(runs, JSON_COMPACT);
+	const char *params[] = {text};
+	json_t *answers = NULL;
+	enum rain_store_result outcome;
+
+	if (!text) {
+		rain_error_set(err, "no memory for a batch of job runs");
+		return RAIN_STORE_UNAVAILABLE;
+	}
+	outcome = query(store, "SELECT ledger.job_runs_record($1::jsonb)", 1, params, &answers, err);
+	json_decref(answers);
+	free(text);
+	return outcome;
+}
+
+enum rain_store_result rain_store_balances(struct rain_store *store, const char *name,
+					   json_t **rows, struct rain_error *err)
+{
+	const char *params[] = {name};
+
+	return query(store,
+		     name ? "SELECT coalesce(jsonb_agg(b), '[]') FROM ledger.balance($1) b"
+			  : "SELECT coalesce(jsonb_agg(b), '[]') FROM ledger.balances() b",
+		     name ? 1 : 0, params, rows, err);
+}
+
+struct number {
+	char text[24];
+};
+
+static const char *number(struct number *number, int64_t value)
+{
+	snprintf(number->text, sizeof(number->text), "%" PRId64, value);
+	return number->text;
+}
+
+enum rain_store_result rain_store_usage(struct rain_store *store, int64_t since, int64_t until,
+					const char *by, const char *user, json_t **rows,
+					struct rain_error *err)
+{
+	struct number a, b;
+	const char *params[] = {number(&a, since), number(&b, until), by, user};
+
+	return query(store,
+		     "SELECT coalesce(jsonb_agg(u), '[]')"
+		     " FROM ledger.usage_report($1::bigint, $2::bigint, $3, $4) u",
+		     4, params, rows, err);
+}
+
+enum rain_store_result rain_store_jobs(struct rain_store *store, int64_t since, int64_t until,
+				       int64_t until_run, int64_t limit, const char *user,
+				       json_t **rows, struct rain_error *err)
+{
+	struct number a, b, c, d;
+	const char *params[] = {number(&a, since), number(&b, until), user, number(&c, limit),
+				number(&d, until_run)};
+
+	return query(store,
+		     "SELECT coalesce(jsonb_agg(j), '[]')"
+		     " FROM ledger.usage_jobs($1::bigint, $2::bigint, $3, $4::integer, $5::bigint) j",
+		     5, params, rows, err);
+}
+
+enum rain_store_result rain_store_grant(struct rain_store *store, const char *account,
+					int64_t amount, const char *reason, const char *idem,
+					bool *again, struct rain_error *err)
+{
+	static const char user_prefix[] = "user:";
+	bool is_user = strncmp(account, user_prefix, strlen(user_prefix)) == 0;
+	struct number a;
+	const char *params[] = {is_user ? account + strlen(user_prefix) : account,
+				number(&a, amount), reason, idem};
+	json_t *answer = NULL;
+	enum rain_store_result outcome;
+
+	outcome = query(store,
+			is_user ? "SELECT to_jsonb(ledger.grant_tokens("
+				  "ledger.account_ensure_user($1), $2::bigint, $3, $4::uuid))"
+				: "SELECT to_jsonb(ledger.grant_tokens("
+				  "ledger.account_id($1), $2::bigint, $3, $4::uuid))",
+			4, params, &answer, err);
+	if (outcome == RAIN_STORE_OK)
+		*again = strcmp(json_string_value(answer), "exists") == 0;
+	json_decref(answer);
+	return outcome;
+}
+
+enum rain_store_result rain_store_check(struct rain_store *store, json_t **rows,
+					struct rain_error *err)
+{
+	return query(store, "SELECT coalesce(jsonb_agg(v), '[]') FROM ledger.check_invariants() v",
+		     0, NULL, rows, err);
+}

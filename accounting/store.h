@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef RAIN_ACCOUNTING_STORE_H
+#define RAIN_ACCOUNTING_STORE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/error.h"
+
+/*
+ * The ledger in PostgreSQL, as rain-ledgerd uses it: each call is one statement
+ * and one transaction (accounting/sql documents the functions behind it).
+ * Every call is idempotent, connects when there is no connection, tries once
+ * more when it was lost, and gives up after RAIN_STORE_TIMEOUT_MS.
+ */
+#define RAIN_STORE_TIMEOUT_MS 10000
+
+enum rain_store_result {
+	RAIN_STORE_OK = 0,
+	RAIN_STORE_REFUSED = -1,     /* the database says no: the same will fail again */
+	RAIN_STORE_UNAVAILABLE = -2, /* no database, or it did not answer: try later */
+};
+
+struct rain_store;
+
+/* `conninfo` is libpq's connection string. Connects at the first call. NULL: no
+ * memory. */
+struct rain_store *rain_store_create(const char *conninfo);
+
+void rain_store_destroy(struct rain_store *store);
+
+/* Records ended runs (an array of rain_record_to_run), all or none. */
+enum rain_store_result rain_store_runs_record(struct rain_store *store, const json_t *runs,
+					      struct rain_error *err);
+
+/* Each writes a new reference to *rows: an array of objects, named as the
+ * columns of the SQL function. */
+
+/* The account `name`, or all when NULL; empty when there is none. */
+enum rain_store_result rain_store_balances(struct rain_store *store, const char *name,
+					   json_t **rows, struct rain_error *err);
+
+/* `user` NULL: of all users. */
+enum rain_store_result rain_store_usage(struct rain_store *store, int64_t since, int64_t until,
+					const char *by, const char *user, json_t **rows,
+					struct rain_error *err);
+
+/* Runs, newest first, at most `limit`; see usage_jobs for paging. */
+enum rain_store_result rain_store_jobs(struct rain_store *store, int64_t since, int64_t until,
+				       int64_t until_run, int64_t limit, const char *user,
+				       json_t **rows, struct rain_error *err);
+
+/* Grants to an existing account, or to a user's, which it makes. *again: this
+ * very grant had been made before. */
+enum rain_store_result rain_store_grant(struct rain_store *store, const char *account,
+					int64_t amount, const char *reason, const char *idem,
+					bool *again, struct rain_error *err);
+
+/* What check_invariants() found; empty when all is well. */
+enum rain_store_result rain_store_check(struct rain_store *store, json_t **rows,
+					struct rain_error *err);
+
+#endif

@@ -37,3 +37,55 @@ spank_rain_la_SOURCES = $(plugins_common) \
 	plugins/spank_task.h
 spank_rain_la_CFLAGS = $(plugins_cflags)
 spank_rain_la_LDFLAGS = $(plugins_ldflags)
+
+# The plugins of slurmctld, against the source of the very Slurm that runs.
+if HAVE_SLURM_SOURCE
+controller_cppflags = $(AM_CPPFLAGS) -isystem $(SLURM_SOURCE)
+
+plugins_LTLIBRARIES += job_submit_rain.la jobcomp_rain.la
+job_submit_rain_la_SOURCES = $(plugins_common) \
+	common/config.c \
+	plugins/compat/controller.h \
+	plugins/job_submit_rain.c \
+	plugins/submit_config.c \
+	plugins/submit_config.h \
+	plugins/submit_rules.c \
+	plugins/submit_rules.h
+job_submit_rain_la_CPPFLAGS = $(controller_cppflags)
+job_submit_rain_la_CFLAGS = $(plugins_cflags) $(CONFUSE_CFLAGS)
+job_submit_rain_la_LDFLAGS = $(plugins_ldflags)
+job_submit_rain_la_LIBADD = $(CONFUSE_LIBS)
+
+jobcomp_rain_la_SOURCES = \
+	common/error.c \
+	common/error.h \
+	common/file.c \
+	common/file.h \
+	plugins/compat/controller.h \
+	plugins/compat/jobcomp.c \
+	plugins/compat/jobcomp.h \
+	plugins/export.h \
+	plugins/jobcomp_rain.c \
+	plugins/jobcomp_record.c \
+	plugins/jobcomp_record.h \
+	plugins/jobcomp_writer.c \
+	plugins/jobcomp_writer.h
+jobcomp_rain_la_CPPFLAGS = $(controller_cppflags)
+jobcomp_rain_la_CFLAGS = $(plugins_cflags) $(JANSSON_CFLAGS)
+jobcomp_rain_la_LDFLAGS = $(plugins_ldflags)
+jobcomp_rain_la_LIBADD = $(JANSSON_LIBS)
+endif
+
+check_PROGRAMS += \
+	plugins/test/test_guest_exec \
+	plugins/test/test_jobcomp_writer \
+	plugins/test/test_spank_settings \
+	plugins/test/test_submit_rules
+plugins_test_test_guest_exec_SOURCES = plugins/guest_confine.c plugins/guest_exec.c plugins/test/test_guest_exec.c
+plugins_test_test_guest_exec_LDADD = $(test_libs)
+plugins_test_test_jobcomp_writer_SOURCES = plugins/jobcomp_record.c plugins/jobcomp_writer.c plugins/test/test_jobcomp_writer.c
+plugins_test_test_jobcomp_writer_LDADD = $(test_libs)
+plugins_test_test_spank_settings_SOURCES = plugins/spank_settings.c plugins/test/test_spank_settings.c
+plugins_test_test_spank_settings_LDADD = $(test_libs)
+plugins_test_test_submit_rules_SOURCES = plugins/submit_rules.c plugins/test/test_submit_rules.c
+plugins_test_test_submit_rules_LDADD = libfederation.la $(test_libs)

@@ -55,3 +55,5 @@ rain_brokerd_LDADD = libfederation.la librpc.la $(JANSSON_LIBS) $(EVENT_LIBS) $(
 check_PROGRAMS += federation/test/test_broker
 federation_test_test_broker_SOURCES = federation/test/test_broker.c
 federation_test_test_broker_LDADD = libfederation.la $(test_libs)
+
+include federation/guest.mk

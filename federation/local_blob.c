@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "federation/local_http.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/json.h"
+#include "federation/limits.h"
+#include "federation/local_transfer.h"
+
+#define PAUSE_FIRST_MS 50
+#define PAUSE_LAST_MS 5000
+
+json_t *rain_local_digest_json(const struct rain_digest *digest)
+{
+	return json_pack("{s:s, s:I}", "sha256", digest->sha256, "size",
+			 (json_int_t)digest->size);
+}
+
+int rain_local_digest_read(const json_t *object, struct rain_digest *digest,
+			   struct rain_error *err)
+{
+	const char *sha256;
+
+	if (rain_json_string(object, "sha256", RAIN_DIGEST_SIZE - 1, &sha256, err) < 0 ||
+	    rain_json_int(object, "size", 0, RAIN_LIMIT_BLOB, &digest->size, err) < 0)
+		return -1;
+	if (!rain_digest_is_valid(sha256))
+		return rain_error_set(err, "sha256 must be 64 hexadecimal digits, not \"%.64s\"",
+				      sha256);
+	strcpy(digest->sha256, sha256);
+	return 0;
+}
+
+/* Where the gateway has it up to; -1 with err; `size` when it is complete. */
+static int64_t upload_offset(struct rain_local_client *client, const char *path, int64_t size,
+			     struct rain_error *err)
+{
+	struct rain_local_answer answer = {0};
+	int64_t offset = -1;
+
+	if (rain_local_call(client, "HEAD", path, NULL, 0, 0, 0, &answer, err) == 0) {
+		if (answer.status == 200)
+			offset = size;
+		else if (answer.status == 404)
+			offset = answer.offset > 0 && answer.offset < size ? answer.offset : 0;
+		else
+			rain_local_answer_error(&answer, path, err);
+	}
+	rain_local_answer_release(&answer);
+	return offset;
+}
+
+/* Sends from an offset. 0: complete; 1: look again where it is; -1 */
+static int upload_from(struct rain_local_client *client, const char *path, int fd, int64_t offset,
+		       int64_t size, struct rain_error *err)
+{
+	struct rain_local_answer answer = {0};
+	char range[96];
+	struct rain_local_transfer transfer = {
+		.method = "PUT", .path = path, .in = fd, .in_offset = offset,
+		.in_left = size - offset, .out = -1, .answer = &answer, .wait_s = 60,
+		.headers = {"Content-Type: application/octet-stream", NULL},
+	};
+	int result;
+
+	if (offset > 0) {
+		snprintf(range, sizeof(range), "Content-Range: bytes %lld-%lld/%lld",
+			 (long long)offset, (long long)size - 1, (long long)size);
+		transfer.headers[1] = range;
+	}
+	result = rain_local_transfer_run(client, &transfer, false, err);
+	if (result == 0 && answer.status != 200 && answer.status != 201) {
+		/* 202: not all arrived; 409: another one sends it just now; 416: gap */
+		result = answer.status == 202 || answer.status == 409 || answer.status == 416 ? 1 : -1;
+		if (result < 0)
+			rain_local_answer_error(&answer, path, err);
+	}
+	rain_local_answer_release(&answer);
+	return result;
+}
+
+int rain_local_blob_put(struct rain_local_client *client, const char *path, int fd,
+			const struct rain_digest *digest, bool *sent, struct rain_error *err)
+{
+	int pause = PAUSE_FIRST_MS, result;
+	int64_t offset, before = -1;
+
+	*sent = false;
+	for (;;) {
+		offset = upload_offset(client, path, digest->size, err);
+		if (offset < 0)
+			return -1;
+		if (offset == digest->size && (digest->size > 0 || *sent))
+			return 0;
+		/* What moves is worth trying at once. */
+		pause = offset > before ? PAUSE_FIRST_MS : pause;
+		before = offset;
+		*sent = true;
+		result = upload_from(client, path, fd, offset, digest->size, err);
+		if (result <= 0)
+			return result;
+		rain_local_client_pause(client, pause);
+		pause = pause * 2 > PAUSE_LAST_MS ? PAUSE_LAST_MS : pause * 2;
+		if (rain_local_client_is_cancelled(client))
+			return rain_error_set(err, "the upload was given up");
+	}
+}
+
+/* 0: at the end, or cut after some bytes; -1 */
+static int download_from(struct rain_local_client *client, const char *path, int fd,
+			 const struct rain_digest *digest, int64_t *offset, struct rain_error *err)
+{
+	struct rain_local_answer answer = {0};
+	char range[64];
+	struct rain_local_transfer transfer = {
+		.method = "GET", .path = path, .in = -1, .out = fd, .out_offset = *offset,
+		.out_left = digest->size - *offset, .out_total = digest->size, .answer = &answer, .wait_s = 60,
+	};
+	int result;
+
+	if (*offset > 0) {
+		snprintf(range, sizeof(range), "Range: bytes=%lld-", (long long)*offset);
+		transfer.headers[0] = range;
+	}
+	result = rain_local_transfer_run(client, &transfer, false, err);
+	if (result == 0 && answer.status != 200 && answer.status != 206) {
+		rain_local_answer_error(&answer, path, err);
+		result = -1;
+	}
+	rain_local_answer_release(&answer);
+	*offset = transfer.out_offset;
+	return result < 0 ? -1 : 0;
+}
+
+int rain_local_blob_get(struct rain_local_client *client, const char *path, int fd,
+			const struct rain_digest *digest, struct rain_error *err)
+{
+	struct rain_digest got;
+	int64_t offset = 0, before = -1;
+	int pause = PAUSE_FIRST_MS;
+
+	while (offset < digest->size) {
+		if (download_from(client, path, fd, digest, &offset, err) < 0)
+			return -1;
+		if (offset >= digest->size)
+			break;
+		pause = offset > before ? PAUSE_FIRST_MS : pause * 2 > PAUSE_LAST_MS ? PAUSE_LAST_MS : pause * 2;
+		before = offset;
+		rain_local_client_pause(client, pause);
+		if (rain_local_client_is_cancelled(client))
+			return rain_error_set(err, "the download was given up");
+	}
+	if (rain_digest_file(fd, &got, err) < 0)
+		return -1;
+	if (got.size != digest->size || strcmp(got.sha256, digest->sha256) != 0)
+		return rain_error_set(err, "what the gateway sent as blob %.12s is another one: "
+					   "%.12s", digest->sha256, got.sha256);
+	return 0;
+}

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "federation/sandbox.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/cli.h"
+#include "common/file.h"
+
+/* Limits of one guest's program; processes are counted over all of its uid. */
+static const struct {
+	int resource;
+	rlim_t limit;
+} limits[] = {
+	{RLIMIT_CORE, 0},
+	{RLIMIT_NPROC, 2048},
+	{RLIMIT_NOFILE, 8192},
+	{RLIMIT_MSGQUEUE, 819200},
+};
+
+static int limits_set(struct rain_error *err)
+{
+	for (size_t i = 0; i < sizeof(limits) / sizeof(*limits); i++) {
+		struct rlimit limit;
+
+		if (getrlimit(limits[i].resource, &limit) < 0)
+			return rain_error_set(err, "can't read a limit: %s", strerror(errno));
+		if (limit.rlim_max > limits[i].limit)
+			limit.rlim_max = limits[i].limit;
+		if (limit.rlim_cur > limit.rlim_max)
+			limit.rlim_cur = limit.rlim_max;
+		if (setrlimit(limits[i].resource, &limit) < 0)
+			return rain_error_set(err, "can't set a limit: %s", strerror(errno));
+	}
+	return 0;
+}
+
+/* bubblewrap's own process ran with signals ignored, so that those that Slurm
+ * sends to every process of the job reach the program and not the box. */
+static void signals_reset(void)
+{
+	sigset_t none;
+
+	for (int number = 1; number < NSIG; number++)
+		if (number != SIGKILL && number != SIGSTOP)
+			signal(number, SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static int environment_load(struct rain_environment *environment, int fd, const char *job_dir,
+			    struct rain_error *err)
+{
+	size_t size;
+	char *data;
+	const struct passwd *user = getpwuid(getuid());
+	int result;
+
+	if (lseek(fd, 0, SEEK_SET) < 0)
+		return rain_error_set(err, "can't read the environment: %s", strerror(errno));
+	data = rain_file_read_fd(fd, "the environment", RAIN_ENVIRONMENT_BYTES_MAX, &size, err);
+	if (!data)
+		return -1;
+	result = rain_environment_parse(environment, data, size, err);
+	free(data);
+	close(fd);
+	if (result == 0)
+		result = rain_sandbox_environment(environment, job_dir,
+						  user ? user->pw_name : "guest", err);
+	return result;
+}
+
+/* As a shell does: 127 when there is no such program, else 126. */
+__attribute__((noreturn)) static void command_exec(const struct rain_environment *environment,
+						   char *const command[])
+{
+	int saved;
+
+	signals_reset();
+	environ = environment->list;
+	execvp(command[0], command);
+	saved = errno;
+	fprintf(stderr, "rain: can't run %s: %s\n", command[0], strerror(saved));
+	_exit(saved == ENOENT ? 127 : 126);
+}
+
+/* Signals that come over the control socket go to the program's whole group;
+ * the end of the socket (its agent is gone) ends the program. */
+static void control_read(int control, pid_t child)
+{
+	unsigned char numbers[64];
+	ssize_t got = recv(control, numbers, sizeof(numbers), MSG_DONTWAIT);
+
+	if (got == 0)
+		kill(-child, SIGKILL);
+	for (ssize_t i = 0; i < got; i++)
+		if (numbers[i] > 0 && numbers[i] < NSIG)
+			kill(-child, numbers[i]);
+}
+
+__attribute__((noreturn)) static void supervise(int control, pid_t child)
+{
+	int pidfd = (int)syscall(SYS_pidfd_open, child, 0), status = 0;
+	struct pollfd polls[2] = {{.fd = pidfd, .events = POLLIN}, {.fd = control, .events = POLLIN}};
+	struct rain_sandbox_end end;
+
+	for (int number = 1; number < NSIG; number++)
+		if (number != SIGCHLD)
+			signal(number, SIG_IGN);
+	while (pidfd >= 0 && !(polls[0].revents & POLLIN)) {
+		if (poll(polls, 2, -1) < 0 && errno != EINTR)
+			break;
+		if (polls[1].revents) {
+			control_read(control, child);
+			if (polls[1].revents & (POLLHUP | POLLERR))
+				polls[1].fd = -1;
+		}
+	}
+	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+		;
+	end = (struct rain_sandbox_end){
+		.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1,
+		.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0,
+	};
+	/* The agent may be gone: then nobody asks. */
+	(void)!send(control, &end, sizeof(end), MSG_NOSIGNAL);
+	_exit(end.signal ? 128 + end.signal : end.code);
+}
+
+int rain_sandbox_inside(const char *job_dir, int environment_fd, int control_fd,
+			char *const command[])
+{
+	struct rain_environment environment = {0};
+	struct rain_error err;
+	pid_t child;
+
+	if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1) {
+		rain_error_set(&err, "the sandbox didn't give up privileges: not going on");
+		return rain_cli_fail(RAIN_EXIT_FAILURE, &err);
+	}
+	if (limits_set(&err) < 0 ||
+	    environment_load(&environment, environment_fd, job_dir, &err) < 0)
+		return rain_cli_fail(RAIN_EXIT_FAILURE, &err);
+	if (control_fd < 0)
+		command_exec(&environment, command);
+	child = fork();
+	if (child < 0) {
+		rain_error_set(&err, "can't start the program: %s", strerror(errno));
+		return rain_cli_fail(RAIN_EXIT_FAILURE, &err);
+	}
+	if (child == 0) {
+		close(control_fd);
+		setpgid(0, 0);
+		command_exec(&environment, command);
+	}
+	setpgid(child, child); /* whichever of the two is first */
+	supervise(control_fd, child);
+}

@@ -1,0 +1,53 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Inside a cluster, below its init: makes the nodes, starts the daemons, waits until all is ready.
+set -Eeuo pipefail
+LIB=${BASH_SOURCE[0]%/*}
+for part in say inside nodes; do
+	# shellcheck source=/dev/null
+	. "$LIB/$part.sh"
+done
+# shellcheck source=/dev/null
+. /run/trainer/settings
+# A cluster that fails to boot stays, so that one can look inside.
+trap 'failed "$BASH_SOURCE, line $LINENO"' ERR
+failed() {
+	echo "$1" >/run/trainer/failed
+	((BASH_SUBSHELL)) || exec sleep infinity
+}
+BOOT_START=$(now_ms)
+stamp() { echo "$(seconds_since "$BOOT_START") s: $*"; }
+
+directories_make
+nodes_network
+stamp "directories, network"
+for daemon in munged postgres slurmctld; do daemon_start "$daemon"; done
+nodes_make
+stamp "nodes"
+wait_until 20 test -S /run/munge/munge.socket.2
+wait_until 20 slurmctld_listens
+stamp "slurmctld listens"
+for daemon in $(table_daemons "$CLUSTER" | grep ^slurmd@); do daemon_start "$daemon"; done
+stamp "slurmd started"
+
+wait_until 30 postgres_answers
+stamp "postgres answers"
+if [[ -x $RAIN_LIBEXEC/rain-migrate ]]; then
+	(cd / && as postgres "$RAIN_LIBEXEC/rain-migrate" --config /etc/rain/rain.conf) >>/var/log/rain/migrate.log 2>&1 ||
+		{ cat /var/log/rain/migrate.log; failed "rain-migrate failed"; }
+fi
+for daemon in $(table_daemons "$CLUSTER" | grep -v ^slurmd@); do
+	if daemon_exists "$daemon"; then daemon_start "$daemon"; fi
+done
+stamp "RAIN started"
+
+wait_until 60 nodes_ready || { sinfo -N -l; failed "not all nodes are idle"; }
+stamp "all nodes idle"
+for daemon in $(table_daemons "$CLUSTER"); do
+	if daemon_exists "$daemon" && ! wait_until 20 daemon_ready "$daemon"; then
+		failed "$daemon is not ready"
+	fi
+done
+stamp "all daemons ready"
+touch /run/trainer/ready
+exec sleep infinity

@@ -1,0 +1,67 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Inside a cluster: what the trainer asks about daemons. Arguments: kill|start NAME, or status.
+set -euo pipefail
+LIB=${BASH_SOURCE[0]%/*}
+for part in say inside nodes; do
+	# shellcheck source=/dev/null
+	. "$LIB/$part.sh"
+done
+# shellcheck source=/dev/null
+. /run/trainer/settings
+
+known() {
+	table_daemons "$CLUSTER" | grep -qxF "$1" || {
+		echo "trainer: $CLUSTER has no daemon \"$1\"; see trainer status" >&2
+		exit 2
+	}
+}
+
+control_kill() {
+	local pid
+	known "$1"
+	pid=$(daemon_pid "$1") || { echo "trainer: $1 on $CLUSTER does not run" >&2; exit 1; }
+	kill -KILL "$pid"
+	wait_until 10 gone "$1"
+	# The postmaster's children notice a moment later that it is gone; a new one can't start before.
+	if [[ $1 == postgres ]]; then wait_until 30 no_process_of postgres; fi
+}
+
+gone() { ! daemon_pid "$1" >/dev/null; }
+no_process_of() { ! pgrep -u "$1" >/dev/null; }
+
+control_start() {
+	known "$1"
+	daemon_exists "$1" || { echo "trainer: the program of $1 is not installed" >&2; exit 1; }
+	daemon_start "$1"
+	wait_until 30 daemon_ready "$1" || {
+		echo "trainer: $1 on $CLUSTER did not get ready; see trainer logs $CLUSTER $1" >&2
+		exit 1
+	}
+}
+
+control_status() { # a line for each daemon: name, state, pid, RSS in kB
+	local name pid
+	for name in $(table_daemons "$CLUSTER"); do
+		if ! daemon_exists "$name"; then
+			echo "$name missing - 0"
+		elif pid=$(daemon_pid "$name"); then
+			echo "$name up $pid $(awk '$1 == "VmRSS:" { print $2 }' "/proc/$pid/status")"
+		else
+			echo "$name dead - 0"
+		fi
+	done
+}
+
+# Starts whatever should run and does not.
+control_repair() {
+	local name
+	for name in $(table_daemons "$CLUSTER"); do
+		if daemon_exists "$name" && ! daemon_pid "$name" >/dev/null; then
+			echo "$name"
+			control_start "$name"
+		fi
+	done
+}
+
+"control_$@"

@@ -1,0 +1,95 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The host: who may run the trainer, on what, and the packages that it needs.
+
+require_root() {
+	((EUID == 0)) || die "it makes namespaces and installs packages, so it must run as root: sudo $TRAINER ..."
+}
+
+require_system() {
+	local name
+	name=$(
+		# shellcheck source=/dev/null
+		. /etc/os-release 2>/dev/null || true
+		echo "${ID:-unknown} ${VERSION_ID:-unknown}"
+	)
+	[[ $name == "debian 12" ]] ||
+		die "this is $name, and the trainer is made for debian 12. Use a Debian 12 machine (a virtual one will do)."
+	[[ -L /bin && -L /lib ]] || die "/bin and /lib are no links to /usr here: install the package usrmerge first"
+	unshare --mount --pid --net --fork true 2>/dev/null ||
+		die "this machine lets root make no namespaces (a container without privileges?): use a virtual machine, or docker run --privileged"
+}
+
+PACKAGES_BUILD=(build-essential autoconf automake libtool pkg-config dpkg-dev
+	libslurm-dev libmunge-dev libpq-dev libgnutls28-dev libsodium-dev libmicrohttpd-dev libjansson-dev
+	libconfuse-dev libevent-dev libarchive-dev libzstd-dev libhwloc-dev libcmocka-dev)
+PACKAGES_RUN=(slurmctld slurmd slurm-client slurm-wlm-basic-plugins munge openmpi-bin libopenmpi-dev libpmix-dev
+	postgresql-15 postgresql-client-15 bubblewrap nftables iproute2 tini procps)
+PACKAGES_TEST=(bats curl jq mandoc shellcheck)
+
+package_installed() { [[ $(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null) == installed ]]; }
+
+packages_missing() {
+	local package
+	for package in "${PACKAGES_BUILD[@]}" "${PACKAGES_RUN[@]}" "${PACKAGES_TEST[@]}"; do
+		package_installed "$package" || echo "$package"
+	done
+	# Any flavour of libcurl will do; two of them can't live together.
+	dpkg-query -W -f '${db:Status-Status}\n' 'libcurl4-*-dev' 2>/dev/null | grep -qx installed || echo libcurl4-gnutls-dev
+}
+
+# The host's own services are none of our business: nothing may be started (policy-rc.d says so while
+# we install), nothing that is new may start at the next boot, no database cluster is created.
+POLICY=/usr/sbin/policy-rc.d
+POLICY_MARK="# written by the RAIN trainer while it installs packages"
+
+services_hold() {
+	services_release # what a killed run left
+	[[ -e $POLICY ]] && mv "$POLICY" "$POLICY.rain-trainer"
+	printf '#!/bin/sh\n%s\nexit 101\n' "$POLICY_MARK" >"$POLICY"
+	chmod 0755 "$POLICY"
+}
+
+services_release() {
+	if [[ -e $POLICY ]] && grep -qxF "$POLICY_MARK" "$POLICY"; then
+		rm -f "$POLICY"
+	fi
+	if [[ -e $POLICY.rain-trainer && ! -e $POLICY ]]; then mv "$POLICY.rain-trainer" "$POLICY"; fi
+	if [[ -e $CREATECLUSTER.rain-trainer ]]; then mv "$CREATECLUSTER.rain-trainer" "$CREATECLUSTER"; fi
+}
+
+CREATECLUSTER=/etc/postgresql-common/createcluster.conf
+
+apt_install() {
+	DEBIAN_FRONTEND=noninteractive apt-get -y -q -o DPkg::Lock::Timeout=600 -o Dpkg::Use-Pty=0 \
+		--no-install-recommends install "$@"
+}
+
+packages_install() {
+	local missing new_services=() service had_postgres=no
+	mapfile -t missing < <(packages_missing)
+	if ((${#missing[@]} == 0)); then
+		note "nothing is missing"
+		return 0
+	fi
+	package_installed postgresql-common && had_postgres=yes
+	for service in munge:munge slurmctld:slurmctld slurmd:slurmd postgresql-common:postgresql; do
+		package_installed "${service%:*}" || new_services+=("${service#*:}")
+	done
+	exec 8>>"$CACHE/apt.lock"
+	flock 8
+	trap services_release EXIT
+	services_hold
+	apt-get -q -o DPkg::Lock::Timeout=600 update || echo "apt-get update failed: trying with the lists that are there"
+	if [[ $had_postgres == no ]]; then
+		apt_install postgresql-common
+		cp -a "$CREATECLUSTER" "$CREATECLUSTER.rain-trainer"
+		echo "create_main_cluster = false" >>"$CREATECLUSTER"
+	fi
+	apt_install "${missing[@]}"
+	for service in "${new_services[@]+"${new_services[@]}"}"; do
+		systemctl disable --quiet "$service" || true
+	done
+	services_release
+	note "installed ${#missing[@]}"
+}

@@ -1,0 +1,81 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# up, down, demo.
+
+verb_up() {
+	local fresh=no start
+	while (($#)); do
+		case $1 in
+		--fresh) fresh=yes ;;
+		*) usage_error "up does not know \"$1\"" ;;
+		esac
+		shift
+	done
+	start=$(now_ms)
+	require_system
+	prepare
+	if [[ $fresh == no ]] && up_as_wished; then
+		step "daemons" up_repair
+	else
+		state_choose
+		step "clean slate" down_all
+		state_save
+		step "clusters" up_all
+	fi
+	step "peers and tokens" federate_all
+	say "$(seconds_since "$start") s: up are ${CLUSTERS// /, } ($NODES nodes of $CPUS CPUs each)."
+}
+
+# What every start needs: packages, Slurm's sources, our build, a database to copy.
+prepare() {
+	step "packages" packages_install
+	step "Slurm's sources" slurm_source_fetch
+	step "RAIN's build" build_rain
+	step "database template" postgres_template_make
+}
+
+# Are the clusters that are asked for already there?
+up_as_wished() {
+	local name
+	[[ -z ${OPTION_CLUSTERS:-} || ${OPTION_CLUSTERS//,/ } == "$CLUSTERS" ]] || return 1
+	[[ -z ${OPTION_NODES:-} || $OPTION_NODES == "$NODES" ]] || return 1
+	[[ -z ${OPTION_CPUS:-} || $OPTION_CPUS == "$CPUS" ]] || return 1
+	world_pid >/dev/null || return 1
+	for name in $CLUSTERS; do
+		cluster_pid "$name" >/dev/null && [[ -e $STATE/clusters/$name/ready ]] || return 1
+	done
+}
+
+up_repair() {
+	local name repaired=
+	for name in $CLUSTERS; do
+		repaired+=$(in_cluster "$name" bash /run/trainer/lib/control.sh repair 9>&- | sed "s/^/ $name:/")
+	done
+	note "${repaired:+started again:$repaired}${repaired:-were running}"
+}
+
+up_all() {
+	local name start
+	start=$(now_ms)
+	world_start
+	for name in $CLUSTERS; do cluster_start "$name"; done
+	for name in $CLUSTERS; do cluster_wait "$name"; done
+	note "$CLUSTERS, in $(seconds_since "$start") s"
+}
+
+down_all() {
+	if world_pid >/dev/null; then note "the clusters that ran are gone"; else note "nothing was running"; fi
+	world_stop
+}
+
+verb_down() {
+	(($# == 0)) || usage_error "down takes no arguments"
+	step "down" down_all
+	say "The logs stay in $STATE/logs."
+}
+
+verb_demo() {
+	declare -F run_demo >/dev/null || die "this checkout has no demo (contrib/trainer/lib/demo.sh)"
+	verb_up
+	run_demo "$@"
+}

@@ -33,7 +33,7 @@ stamp "slurmd started"
 wait_until 30 postgres_answers
 stamp "postgres answers"
 if [[ -x $RAIN_LIBEXEC/rain-migrate ]]; then
-	(cd / && as postgres "$RAIN_LIBEXEC/rain-migrate" --config /etc/rain/rain.conf) >>/var/log/rain/migrate.log 2>&1 ||
+	(cd / && as postgres "$RAIN_LIBEXEC/rain-migrate") >>/var/log/rain/migrate.log 2>&1 ||
 		{ cat /var/log/rain/migrate.log; failed "rain-migrate failed"; }
 fi
 for daemon in $(table_daemons "$CLUSTER" | grep -v ^slurmd@); do

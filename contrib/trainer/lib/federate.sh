@@ -38,9 +38,10 @@ federate_pair() { # A B: A invites, B accepts
 federate_knows() { cluster_run "$1" root head rain peer list 2>/dev/null | awk '{ print $1 }' | grep -qxF "$2"; }
 
 federate_grants() { # CLUSTER
-	local user
+	local user key
 	for user in $(table_users "$1"); do
-		# One key for one gift: a second `up` gives nothing twice.
-		cluster_run "$1" root head rain grant "$user" "$FEDERATE_GRANT" --reason "welcome" --idempotency-key "trainer-welcome-$user"
+		# The same key for the same gift: a second `up` gives nothing twice.
+		key=$(md5sum <<<"trainer welcome $user" | sed -E 's/^(.{8})(.{4})(.{4})(.{4})(.{12}).*/\1-\2-\3-\4-\5/')
+		cluster_run "$1" root head rain grant --reason "welcome" --key "$key" "$user" "$FEDERATE_GRANT"
 	done
 }

@@ -24,7 +24,7 @@ stamp "directories, network"
 for daemon in munged postgres slurmctld; do daemon_start "$daemon"; done
 nodes_make
 stamp "nodes"
-wait_until 20 test -S /run/munge/munge.socket.2
+wait_until 20 socket_lives /run/munge/munge.socket.2
 wait_until 20 slurmctld_listens
 stamp "slurmctld listens"
 for daemon in $(table_daemons "$CLUSTER" | grep ^slurmd@); do daemon_start "$daemon"; done

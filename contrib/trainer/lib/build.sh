@@ -29,7 +29,7 @@ build_signature() { # FILELIST
 
 build_flags() {
 	echo "--prefix=/usr/local --sysconfdir=/etc --localstatedir=/var --runstatedir=/run" \
-		"--with-slurm-source=$(slurm_source_tree) ${RAIN_TRAINER_CONFIGURE_FLAGS:-}"
+		"--enable-werror --with-slurm-source=$(slurm_source_tree) ${RAIN_TRAINER_CONFIGURE_FLAGS:-}"
 }
 
 build_rain() {

@@ -11,7 +11,7 @@ done
 . /run/trainer/settings
 
 known() {
-	table_daemons "$CLUSTER" | grep -qxF "$1" || {
+	grep -qxF -- "$1" <<<"$(table_daemons "$CLUSTER")" || {
 		echo "trainer: $CLUSTER has no daemon \"$1\"; see trainer status" >&2
 		exit 2
 	}
@@ -64,4 +64,6 @@ control_repair() {
 	done
 }
 
-"control_$@"
+verb=$1
+shift
+"control_$verb" "$@"

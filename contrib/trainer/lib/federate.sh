@@ -35,7 +35,10 @@ federate_pair() { # A B: A invites, B accepts
 	cluster_run "$2" root head rain peer accept "$invitation"
 }
 
-federate_knows() { cluster_run "$1" root head rain peer list 2>/dev/null | awk '{ print $1 }' | grep -qxF "$2"; }
+federate_knows() { # A B: has A a peer B?
+	local list
+	list=$(cluster_run "$1" root head rain peer list) && awk '{ print $1 }' <<<"$list" | grep -xF "$2" >/dev/null
+}
 
 federate_grants() { # CLUSTER
 	local user key

@@ -106,17 +106,20 @@ nodes_ready() {
 	((count == want))
 }
 
+# A socket that a dead daemon left is a file, but the kernel doesn't list it.
+socket_lives() { awk -v path="$1" '$8 == path { found = 1 } END { exit !found }' /proc/net/unix; }
+
 # A daemon that serves a socket is ready when the socket is there.
 daemon_ready() { # NAME
 	daemon_pid "$1" >/dev/null || return 1
 	case $1 in
-	munged) [[ -S /run/munge/munge.socket.2 ]] ;;
+	munged) socket_lives /run/munge/munge.socket.2 ;;
 	postgres) postgres_answers ;;
 	slurmctld) slurmctld_listens ;;
-	ledgerd) [[ -S /run/rain/ledger/ledger.sock ]] ;;
-	brokerd) [[ -S /run/rain/broker/broker.sock ]] ;;
-	gatewayd) [[ -S /run/rain/gateway/gateway.sock && -S /run/rain/gateway/control.sock ]] ;;
-	paneld@*) in_node "${1#*@}" test -S /run/rain/panel/panel.sock ;;
+	ledgerd) socket_lives /run/rain/ledger/ledger.sock ;;
+	brokerd) socket_lives /run/rain/broker/broker.sock ;;
+	gatewayd) socket_lives /run/rain/gateway/gateway.sock && socket_lives /run/rain/gateway/control.sock ;;
+	paneld@*) in_node "${1#*@}" grep -q '/run/rain/panel/panel\.sock$' /proc/net/unix ;;
 	*) return 0 ;;
 	esac
 }

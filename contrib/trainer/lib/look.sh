@@ -68,7 +68,7 @@ verb_logs() {
 
 verb_status() {
 	(($# == 0)) || usage_error "status takes no arguments"
-	local name other others bad=0 state pid rss daemon
+	local name other others bad=0 state daemons
 	world_pid >/dev/null || { say "Instance $INSTANCE is not up."; return 1; }
 	for name in $CLUSTERS; do
 		if ! cluster_pid "$name" >/dev/null; then
@@ -77,11 +77,9 @@ verb_status() {
 			continue
 		fi
 		say "$name  (head $(faults_head "$name"), users $(table_users "$name"))"
-		while read -r daemon state pid rss; do
-			[[ $state == up ]] || bad=1
-			printf '%s %s %s %s\n' "$daemon" "$state" "$pid" "$rss"
-		done < <(in_cluster "$name" bash /run/trainer/lib/control.sh status) | look_table
-		in_cluster "$name" bash /run/trainer/lib/control.sh status | grep -qv '^[^ ]* up ' && bad=1
+		daemons=$(in_cluster "$name" bash /run/trainer/lib/control.sh status)
+		look_table <<<"$daemons"
+		if grep -v '^[^ ]* up ' <<<"$daemons" >/dev/null; then bad=1; fi
 		cluster_run "$name" root head timeout 5 sinfo --format='  %9P %6D %9T %N' || { say "  sinfo failed"; bad=1; }
 	done
 	say "lines"

@@ -16,14 +16,20 @@ verb_up() {
 	prepare
 	if [[ $fresh == no ]] && up_as_wished; then
 		step "daemons" up_repair
+		step "peers and tokens" federate_all
 	else
-		state_choose
-		step "clean slate" down_all
-		state_save
-		step "clusters" up_all
+		up_anew
 	fi
-	step "peers and tokens" federate_all
 	say "$(seconds_since "$start") s: up are ${CLUSTERS// /, } ($NODES nodes of $CPUS CPUs each)."
+}
+
+# From a clean slate.
+up_anew() {
+	state_choose
+	step "clean slate" down_all
+	state_save
+	step "clusters" up_all
+	step "peers and tokens" federate_all
 }
 
 # What every start needs: packages, Slurm's sources, our build, a database to copy.
@@ -77,5 +83,7 @@ verb_down() {
 verb_demo() {
 	declare -F run_demo >/dev/null || die "this checkout has no demo (contrib/trainer/lib/demo.sh)"
 	verb_up
+	# Whoever reads along may call the trainer too.
+	exec 9>&-
 	run_demo "$@"
 }

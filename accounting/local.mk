@@ -32,3 +32,22 @@ rain_grant_SOURCES = accounting/rain_grant.c accounting/client.c accounting/clie
 rain_grant_LDADD = libcommon.la
 rain_report_SOURCES = accounting/rain_report.c accounting/client.c accounting/client.h
 rain_report_LDADD = libaccounting.la libcommon.la
+
+check_PROGRAMS += accounting/test/test_record accounting/test/test_pricing accounting/test/test_period accounting/test/test_migrations
+accounting_test_test_record_SOURCES = accounting/test/test_record.c
+accounting_test_test_record_LDADD = libaccounting.la $(test_libs)
+accounting_test_test_pricing_SOURCES = accounting/test/test_pricing.c
+accounting_test_test_pricing_LDADD = libledger.la $(test_libs)
+accounting_test_test_period_SOURCES = accounting/test/test_period.c
+accounting_test_test_period_LDADD = libaccounting.la $(test_libs)
+accounting_test_test_migrations_SOURCES = accounting/test/test_migrations.c accounting/migrations.c
+accounting_test_test_migrations_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS)
+accounting_test_test_migrations_LDADD = $(test_libs) $(SODIUM_LIBS)
+
+# Against a throw-away PostgreSQL; skipped where it isn't installed.
+dist_check_SCRIPTS = accounting/test/test_ledger.sh accounting/test/test_ledgerd.sh
+TESTS += $(dist_check_SCRIPTS)
+EXTRA_DIST += accounting/test/postgres.sh
+check_LTLIBRARIES = accounting/test/kill_on_unlink.la
+accounting_test_kill_on_unlink_la_SOURCES = accounting/test/kill_on_unlink.c
+accounting_test_kill_on_unlink_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -rpath /nowhere

@@ -121,8 +121,8 @@ broken:
 	return NULL;
 }
 
-/* Classes of SQLSTATE that blame the data: wrong values, constraints, and the
- * ledger's own. All else may pass. */
+/* Classes of SQLSTATE that blame the data: wrong values, constraints, what the
+ * functions raise, and the ledger's own. All else may pass. */
 static enum rain_store_result blame(const PGresult *result, struct rain_error *err)
 {
 	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
@@ -130,7 +130,7 @@ static enum rain_store_result blame(const PGresult *result, struct rain_error *e
 
 	set_first_line(err, "", message ? message : "the database failed without saying why");
 	if (state && (strncmp(state, "RN", 2) == 0 || strncmp(state, "22", 2) == 0 ||
-		      strncmp(state, "23", 2) == 0))
+		      strncmp(state, "23", 2) == 0 || strncmp(state, "P0", 2) == 0))
 		return RAIN_STORE_REFUSED;
 	rain_error_prefix(err, "the ledger's database says");
 	return RAIN_STORE_UNAVAILABLE;

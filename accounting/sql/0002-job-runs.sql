@@ -182,6 +182,7 @@ DECLARE
     new job_run;
     old job_run;
     payer account;
+    payer_id bigint;
     paid bigint := 0;
     t bigint;
 BEGIN
@@ -198,8 +199,9 @@ BEGIN
     END IF;
     new.price := CASE WHEN old.hold_id IS NULL THEN new.price ELSE 0 END;
     IF new.price > 0 THEN
-        SELECT * INTO STRICT payer FROM account a
-         WHERE a.account_id = account_ensure_user(new.user_name) FOR NO KEY UPDATE;
+        -- A statement of its own: the next one must see an account made here.
+        payer_id := account_ensure_user(new.user_name);
+        SELECT * INTO STRICT payer FROM account WHERE account_id = payer_id FOR NO KEY UPDATE;
         paid := least(new.price, payer.credited - payer.debited - payer.held);
     END IF;
     UPDATE job_run SET

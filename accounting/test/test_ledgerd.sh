@@ -1,0 +1,205 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# rain-ledgerd and its commands against a real PostgreSQL, with both killed at
+# bad moments: no record is lost, none is booked twice.
+. "${srcdir:-.}/accounting/test/postgres.sh"
+pg_create
+
+spool=$work/spool
+conf=$work/rain.conf
+mkdir "$spool"
+cat >"$conf" <<CONF
+cluster { name = "alpha" }
+ledger {
+	database = "dbname=rain host=$work/pg user=rain"
+	spool = "$spool"
+	socket = "$work/ledger.sock"
+	home-rate = "1/4"
+}
+node-type "mark2" { nodes = "node[1-8]" mflops-per-core = 1000 }
+node-type "fresh" { nodes = "fresh[1-8]" }
+CONF
+
+# 4 nodes x 4 cores x 9 s x 1 GFLOP/s at a quarter of the price: 0.01 tokens.
+price=10000
+
+put() { # job [nodes [partition]]
+	cat >"$spool/.$1.tmp" <<JSON
+{"v":1,"cluster":"alpha","job_id":$1,"array_job_id":null,"array_task_id":null,"het_job_id":null,
+"restart":0,"uid":0,"user":"root","group":"root","account":"","partition":"${3:-trainer}",
+"qos":"normal","name":"job $1","state":"COMPLETED","exit_code":0,"exit_signal":0,
+"submit":1000,"eligible":1000,"start":1010,"end":1019,"nodes":"${2:-node[1-4]}","node_count":4,
+"cpus":16,"tres":"cpu=16","admin_comment":null}
+JSON
+	mv "$spool/.$1.tmp" "$spool/$1.json"
+}
+
+start() { # [environment assignment]
+	env ${1:+"$1"} ./rain-ledgerd --debug --config "$conf" 2>>"$work/log" &
+	ledgerd=$!
+}
+
+stop() { # SIGNAL
+	kill "-$1" "$ledgerd"
+	wait "$ledgerd" 2>/dev/null
+	local code=$?
+	ledgerd=
+	return $code
+}
+
+spool_is_empty() { [ -z "$(compgen -G "$spool/*.json")" ]; }
+rejected_are() { [ "$(compgen -G "$spool/rejected/*.json" | wc -l)" = "$1" ]; }
+answers() { ./rain-balance -c "$conf" >/dev/null 2>&1; }
+died() { ! kill -0 "$ledgerd" 2>/dev/null; }
+
+booked() { # what runs: besides the first, which nobody could pay
+	wait_until spool_is_empty
+	expect "$1" rain "SELECT count(*), sum(charged) FROM ledger.usage_jobs(0, 9999, NULL, 9999)
+		WHERE slurm_job_id > 1" "$2|$(($2 * price))"
+	expect "$1: the ledger is sound" rain "SELECT * FROM ledger.check_invariants()" ""
+}
+
+test_start_without_database() {
+	pg_stop fast
+	put 1
+	start
+	wait_until test -S "$work/ledger.sock"
+	local out
+	out=$(./rain-balance -c "$conf" 2>&1) && fail "a balance without a database: $out"
+	[[ $out == *"database can't be reached"* ]] || fail "without a database it says: $out"
+	wait_until grep -q 'records wait in the spool' "$work/log"
+	[ -e "$spool/1.json" ] || fail "the record is gone before it was booked"
+	pg_start
+	wait_until spool_is_empty
+	sql rain "SELECT unpaid FROM ledger.usage_jobs(0, 9999, NULL, 9)" | grep -qx $price ||
+		fail "a job of a user without tokens isn't recorded as unpaid"
+	echo "ok: the daemon starts before its database"
+}
+
+test_commands() {
+	local key=00000000-0000-4000-8000-000000000001
+	./rain-grant -c "$conf" root 1000 --reason 'for tests' --key $key >/dev/null || fail "rain-grant"
+	./rain-grant -c "$conf" root 1000 --reason 'for tests' --key $key | grep -q 'made before' ||
+		fail "a grant was repeated"
+	./rain-balance -c "$conf" --csv | grep -qx 'user:root,1000.000000,0.000000,1000.000000,0.000000' ||
+		fail "rain-balance: $(./rain-balance -c "$conf" --csv)"
+	./rain-grant -c "$conf" no-such-user 1 2>"$work/out" && fail "a grant to nobody"
+	grep -q 'there is no user' "$work/out" || fail "a grant to nobody says: $(cat "$work/out")"
+	./rain-grant -c "$conf" root -- -1 2>/dev/null; [ $? = 2 ] || fail "a negative grant isn't wrong usage"
+	./rain-report -c "$conf" --since 1970-01-01 --parsable2 | grep -qx 'root|1|0.04|0.000000|0.010000' ||
+		fail "rain-report: $(./rain-report -c "$conf" --since 1970-01-01 --parsable2)"
+	./rain-report -c "$conf" --since 1970-01-01 --by job --json | grep -q '"slurm_job_id": 1' ||
+		fail "rain-report --by job"
+	./rain-report -c "$conf" --by moon 2>/dev/null; [ $? = 2 ] || fail "--by moon isn't wrong usage"
+	if [ "$(id -u)" = 0 ]; then
+		runuser -u postgres -- ./rain-balance -c "$conf" user:root 2>"$work/out" &&
+			fail "a stranger sees a balance"
+		grep -q 'only an administrator' "$work/out" || fail "a stranger is told: $(cat "$work/out")"
+		runuser -u postgres -- ./rain-grant -c "$conf" postgres 5 2>/dev/null && fail "a user granted"
+		runuser -u postgres -- ./rain-report -c "$conf" --since 1970-01-01 --csv | grep -q root &&
+			fail "a stranger sees usage"
+	fi
+	echo "ok: the commands"
+}
+
+test_database_crash() {
+	local i
+	for i in $(seq 10 19); do put "$i"; done
+	pg_stop immediate
+	for i in $(seq 20 29); do put "$i"; done
+	pg_start
+	for i in $(seq 30 34); do put "$i"; done
+	booked "records before, during and after a crash of the database" 25
+	pg_stop immediate
+	pg_start
+	answers || fail "the first question after a restart of the database got no answer"
+	echo "ok: a lost connection is made again at once"
+}
+
+test_kill_between_commit_and_delete() {
+	local shim
+	shim=$(readlink -f accounting/test/.libs/kill_on_unlink.so) || fail "make check builds kill_on_unlink"
+	stop TERM || fail "SIGTERM isn't a clean end"
+	[ ! -e "$work/ledger.sock" ] || fail "the socket is left after SIGTERM"
+	put 40
+	put 41
+	ASAN_OPTIONS=verify_asan_link_order=0 start "LD_PRELOAD=$shim"
+	wait_until died
+	wait "$ledgerd" 2>/dev/null
+	[ $? = 137 ] || fail "it wasn't killed when it deleted"
+	expect "both are committed" rain "SELECT count(*) FROM ledger.usage_jobs(0, 9999, NULL, 999)
+		WHERE slurm_job_id IN (40, 41)" 2
+	[ -e "$spool/40.json" ] && [ -e "$spool/41.json" ] || fail "a record is deleted already"
+	start
+	booked "killed after the commit, before the delete" 27
+}
+
+test_kill_at_any_time() {
+	local i round
+	for round in 1 2 3; do
+		for i in $(seq $((round * 100)) $((round * 100 + 49))); do put "$i"; done
+		stop KILL
+		start
+	done
+	booked "kill -9 while records come" 177
+	for i in $(seq 100 149); do put "$i"; done
+	booked "the same records again" 177
+}
+
+test_rejects() {
+	local out
+	# The first two tell of no write; the next look finds them.
+	mkdir "$spool/directory.json"
+	ln -s /etc/passwd "$spool/link.json"
+	put 500 'fresh[1-4]'
+	put 501 'fresh[1-4]' overflow
+	put 502 'fresh[1-4]' guest
+	echo '{"v":1,' >"$spool/broken.json"
+	wait_until rejected_are 4
+	wait_until spool_is_empty
+	grep -q "isn't calibrated" "$spool/rejected/500.json.reason" || fail "no reason for an uncalibrated node"
+	grep -q "isn't calibrated" "$work/log" || fail "an uncalibrated node isn't in the log"
+	out=$(./rain-balance -c "$conf" 2>&1)
+	[[ $out == *"4 job records could not be booked"* ]] || fail "the balance doesn't mention rejects: $out"
+	[ -f /etc/passwd ] || fail "a link was followed"
+	rm -r "$spool"/rejected/{broken,directory,link}.json
+	sed -i 's/"fresh\[1-8\]"/& mflops-per-core = 1000/' "$conf"
+	kill -HUP "$ledgerd"
+	wait_until rejected_are 0
+	wait_until spool_is_empty
+	expect "calibrated, it is booked" rain "SELECT charged FROM ledger.usage_jobs(0, 9999, NULL, 999)
+		WHERE slurm_job_id = 500" $price
+	expect "others pay for the rest" rain "SELECT sum(charged) FROM ledger.usage_jobs(0, 9999, NULL, 999)
+		WHERE slurm_job_id IN (501, 502)" 0
+	echo 'nonsense' >>"$conf"
+	kill -HUP "$ledgerd"
+	wait_until grep -q 'configuration is not taken over' "$work/log"
+	sed -i '/nonsense/d' "$conf"
+	answers || fail "a broken configuration stopped it"
+}
+
+# What the database refuses is put aside alone; the rest of its batch is booked.
+test_culprit() {
+	local i
+	stop TERM
+	for i in $(seq 600 609); do put "$i"; done
+	sed -i 's/"user":"root"/"user":"bad\\u0001name"/' "$spool/605.json"
+	start
+	wait_until spool_is_empty
+	rejected_are 1 || fail "not exactly one is put aside"
+	expect "the others are booked" rain "SELECT count(*) FROM ledger.usage_jobs(0, 9999, NULL, 999)
+		WHERE slurm_job_id BETWEEN 600 AND 609" 9
+}
+
+test_start_without_database
+test_commands
+test_database_crash
+test_kill_between_commit_and_delete
+test_kill_at_any_time
+test_rejects
+test_culprit
+stop TERM || fail "SIGTERM isn't a clean end"
+if grep -qiE 'sanitizer|runtime error' "$work/log"; then
+	cat "$work/log"
+	exit 1
+fi

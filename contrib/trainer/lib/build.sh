@@ -23,7 +23,7 @@ build_signature() { # FILELIST
 	{
 		(cd "$CHECKOUT" && xargs -0 stat -c '%n %y %s %a' <"$1")
 		slurm_version
-		echo "$(build_flags)"
+		build_flags
 	} | sha256sum
 }
 

@@ -63,7 +63,7 @@ postgres_template_make() {
 	fi
 	exec 8>>"$CACHE/postgres.lock"
 	flock 8
-	[[ -d $template ]] && return 0
+	if [[ -d $template ]]; then return 0; fi
 	rm -rf "$template.new"
 	install -d -m 0700 -o postgres -g postgres "$template.new"
 	(cd / && setpriv --reuid=postgres --regid=postgres --init-groups \

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # its neighbours use what it sets
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Inside a cluster: directories and daemons.
 # shellcheck source=contrib/trainer/lib/table.sh

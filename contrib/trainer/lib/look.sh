@@ -89,7 +89,7 @@ verb_status() {
 		others=${others# }
 		for other in $others; do
 			state=open
-			if faults_is_cut "$name" "$other"; then state=cut; fi
+			if faults_is_cut "$name" "$other"; then state="cut"; fi
 			say "  $name - $other: $state"
 		done
 		say "  $name: $(in_world tc qdisc show dev "$name" root | awk '/tbf/ { for (i = 1; i < NF; i++) if ($i == "rate") { print "rate " $(i + 1); found = 1 } } END { if (!found) print "full rate" }')"

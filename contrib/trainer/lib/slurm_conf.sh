@@ -61,7 +61,7 @@ slurm_conf_make() { # ROOT
 			i=$((i + 1))
 		done
 		printf '\nPartitionName=trainer Nodes=node[1-%d] Default=YES DefaultTime=10 MaxTime=INFINITE PriorityTier=10 PreemptMode=OFF State=UP\n' "$NODES"
-		printf 'PartitionName=guest Nodes=node[1-%d] DefaultTime=10 MaxTime=INFINITE PriorityTier=1 PreemptMode=CANCEL GraceTime=5 AllowGroups=rain-guest State=UP\n' "$NODES"
+		printf 'PartitionName=guest Nodes=node[1-%d] DefaultTime=10 MaxTime=INFINITE PriorityTier=1 PreemptMode=CANCEL GraceTime=5 State=UP\n' "$NODES"
 		if [[ -n $PEERS ]]; then
 			printf 'PartitionName=overflow Nodes=%s DefaultTime=10 MaxTime=INFINITE PriorityTier=10 PreemptMode=OFF State=UP\n' "$(slurm_conf_virtual)"
 		fi

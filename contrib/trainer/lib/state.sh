@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # its neighbours use what it sets
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Where an instance keeps what it knows, the lock that lets only one trainer change it, and the
 # identity of the processes that it started.
@@ -11,7 +11,7 @@ state_open() { # VERB
 	if [[ -z $INSTANCE ]]; then
 		INSTANCE=default
 		# The tests start from scratch: they must not take away what somebody looks at.
-		[[ $1 == test ]] && INSTANCE=test
+		[[ $1 == test ]] && INSTANCE="test"
 	fi
 	[[ $INSTANCE =~ ^[a-z][a-z0-9-]{0,15}$ ]] ||
 		usage_error "\"$INSTANCE\" is no name for an instance: a small letter, then up to 15 small letters, digits or dashes"
@@ -55,6 +55,7 @@ process_identity() { # PID -> "PID START PIDNAMESPACE"
 	stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
 	ns=$(readlink "/proc/$1/ns/pid" 2>/dev/null) || return 1
 	# The command name may hold spaces and parentheses: fields count from the last one.
+	# shellcheck disable=SC2086 # the fields are words
 	set -- "$1" ${stat##*)}
 	[[ $2 != Z && $2 != X ]] || return 1
 	printf '%s %s %s\n' "$1" "${21}" "$ns"

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # its neighbours use what it sets
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The clusters as data: who lives where, with which numbers. Everything that differs between two
 # clusters is derived here from the cluster's place in the list.

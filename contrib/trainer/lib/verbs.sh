@@ -7,6 +7,7 @@ verb_up() {
 	while (($#)); do
 		case $1 in
 		--fresh) fresh=yes ;;
+		--keep) fresh=no ;;
 		*) usage_error "up does not know \"$1\"" ;;
 		esac
 		shift
@@ -82,7 +83,7 @@ verb_down() {
 
 verb_demo() {
 	declare -F run_demo >/dev/null || die "this checkout has no demo (contrib/trainer/lib/demo.sh)"
-	verb_up
+	verb_up --keep
 	# Whoever reads along may call the trainer too.
 	exec 9>&-
 	run_demo "$@"

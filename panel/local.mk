@@ -11,7 +11,8 @@ libpanel_la_SOURCES = \
 	panel/notice_decode.c \
 	panel/pattern.c panel/pattern.h \
 	panel/presence.c panel/presence.h \
-	panel/state.c panel/state.h
+	panel/state.c panel/state.h \
+	panel/view.c panel/view.h panel/view_read.c
 libpanel_la_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 libpanel_la_LIBADD = libpanelnotice.la
 
@@ -35,3 +36,24 @@ rain_paneld_LDADD = libpanel.la libcommon.la $(JANSSON_LIBS)
 rain_PROGRAMS += rain-panel-jobs
 rain_panel_jobs_SOURCES = panel/rain-panel-jobs.c
 rain_panel_jobs_LDADD = libhostlist.la libcommon.la $(SLURM_LIBS)
+
+rain_PROGRAMS += rain-panel
+rain_panel_SOURCES = \
+	panel/ask.c panel/ask.h \
+	panel/rain-panel.c \
+	panel/screen.c panel/screen.h
+rain_panel_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+rain_panel_LDADD = libpanel.la libhostlist.la libcommon.la $(JANSSON_LIBS)
+
+check_PROGRAMS += panel/test/test_pattern panel/test/test_panel_state panel/test/test_frame \
+	panel/test/test_notice panel/test/test_presence
+panel_test_test_pattern_SOURCES = panel/test/test_pattern.c
+panel_test_test_pattern_LDADD = libpanel.la $(test_libs)
+panel_test_test_panel_state_SOURCES = panel/test/test_panel_state.c
+panel_test_test_panel_state_LDADD = libpanel.la $(test_libs)
+panel_test_test_frame_SOURCES = panel/test/test_frame.c
+panel_test_test_frame_LDADD = libpanel.la $(test_libs)
+panel_test_test_notice_SOURCES = panel/test/test_notice.c
+panel_test_test_notice_LDADD = libpanel.la $(test_libs)
+panel_test_test_presence_SOURCES = panel/test/test_presence.c
+panel_test_test_presence_LDADD = libpanel.la $(test_libs)

@@ -297,6 +297,16 @@ static void publish(struct rain_paneld *daemon)
 	free(line);
 }
 
+/* Those who watch see it, too. */
+static void go_dark(struct rain_paneld *daemon)
+{
+	memset(&daemon->frame, 0, sizeof(daemon->frame));
+	daemon->frame_changed_ms = rain_clock_realtime_ms();
+	daemon->changed = true;
+	rain_panel_device_show(&daemon->device, daemon->frame.level, rain_clock_monotonic_ms());
+	publish(daemon);
+}
+
 int rain_paneld_run(struct rain_paneld *daemon, struct rain_error *err)
 {
 	struct pollfd fds[FDS_MAX];
@@ -324,6 +334,7 @@ int rain_paneld_run(struct rain_paneld *daemon, struct rain_error *err)
 		dispatch(daemon, fds, count, rain_clock_monotonic_ms());
 	}
 	rain_notify("STOPPING=1");
+	go_dark(daemon);
 	return 0;
 }
 

@@ -57,3 +57,4 @@ federation_test_test_broker_SOURCES = federation/test/test_broker.c
 federation_test_test_broker_LDADD = libfederation.la $(test_libs)
 
 include federation/guest.mk
+include federation/mind.mk

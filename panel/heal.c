@@ -113,7 +113,8 @@ static bool apply(struct rain_panel_heal *heal, struct rain_panel_state *state,
 
 	if (!answer->here) {
 		/* It came back, by notice, while we asked. */
-		if (!job || job->since_ms >= heal->asked_ms)
+		if (!job || job->since_ms >= heal->asked_ms ||
+		    !rain_panel_presence_doubts(&heal->presence, answer->job))
 			return false;
 		rain_log_info("job is gone without notice job=%u", answer->job);
 		return rain_panel_state_end(state, answer->job, now_ms) > 0;

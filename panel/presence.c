@@ -60,12 +60,19 @@ static bool contains(const uint32_t *jobs, size_t count, uint32_t job)
 	return false;
 }
 
-static void open_question(struct rain_panel_presence *presence, uint32_t job, int64_t ask_ms)
+bool rain_panel_presence_doubts(const struct rain_panel_presence *presence, uint32_t job)
 {
 	for (size_t i = 0; i < presence->count; i++) {
 		if (presence->question[i].job == job)
-			return;
+			return true;
 	}
+	return false;
+}
+
+static void open_question(struct rain_panel_presence *presence, uint32_t job, int64_t ask_ms)
+{
+	if (rain_panel_presence_doubts(presence, job))
+		return;
 	if (presence->count == RAIN_PANEL_QUESTIONS_MAX)
 		return; /* there will be room at a later comparison */
 	presence->question[presence->count].job = job;

@@ -54,6 +54,9 @@ void rain_panel_presence_update(struct rain_panel_presence *presence,
 size_t rain_panel_presence_due(struct rain_panel_presence *presence, int64_t now_ms,
 			       uint32_t jobs[static RAIN_PANEL_QUESTIONS_MAX]);
 
+/* True when there is a question about the job. */
+bool rain_panel_presence_doubts(const struct rain_panel_presence *presence, uint32_t job);
+
 /* One line of the helper's answer:
  *   {"job":12,"here":true,"uid":20001,"elapsed":33}   or
  *   {"job":12,"here":false}                            or

@@ -1,0 +1,654 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The real rain-paneld, on sockets of its own in a temporary directory. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "common/clock.h"
+#include "common/file.h"
+#include "common/json.h"
+#include "panel/notice.h"
+
+#define PATIENCE_MS 15000
+
+struct fixture {
+	char directory[64];
+	char node[32];
+	int port;
+	pid_t pid;
+};
+
+/* A connection with the lines that came over it. */
+struct talk {
+	int fd;
+	size_t size;
+	char buffer[65536];
+};
+
+static char *path_of(const struct fixture *fixture, const char *name)
+{
+	static char path[4][128];
+	static int next;
+	char *result = path[next++ % 4];
+
+	snprintf(result, sizeof(path[0]), "%s/%s", fixture->directory, name);
+	return result;
+}
+
+static void write_file(const struct fixture *fixture, const char *name, const char *text,
+		       mode_t mode)
+{
+	assert_int_equal(rain_file_write(path_of(fixture, name), text, strlen(text), mode, NULL),
+			 0);
+}
+
+static int free_port(void)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET,
+				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t length = sizeof(address);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, length), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &length), 0);
+	close(fd);
+	return ntohs(address.sin_port);
+}
+
+static int connect_tcp(const struct fixture *fixture)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET,
+				      .sin_port = htons((uint16_t)fixture->port),
+				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+static int connect_unix(const char *path, int type)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, type, 0);
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+static void say(struct talk *talk, const char *line)
+{
+	size_t length = strlen(line);
+
+	assert_int_equal(send(talk->fd, line, length, MSG_NOSIGNAL), length);
+}
+
+/* The next line as JSON; NULL when the connection ended. */
+static json_t *hear(struct talk *talk)
+{
+	for (;;) {
+		char *end = memchr(talk->buffer, '\n', talk->size);
+		struct pollfd ready = {.fd = talk->fd, .events = POLLIN};
+		ssize_t got;
+
+		if (end) {
+			size_t length = (size_t)(end - talk->buffer);
+			json_t *line = json_loadb(talk->buffer, length, 0, NULL);
+
+			assert_non_null(line);
+			talk->size -= length + 1;
+			memmove(talk->buffer, end + 1, talk->size);
+			return line;
+		}
+		assert_int_equal(poll(&ready, 1, PATIENCE_MS), 1);
+		got = recv(talk->fd, talk->buffer + talk->size,
+			   sizeof(talk->buffer) - talk->size, 0);
+		if (got <= 0)
+			return NULL;
+		talk->size += (size_t)got;
+	}
+}
+
+static struct talk *talk_to(int fd)
+{
+	struct talk *talk = calloc(1, sizeof(*talk));
+
+	assert_true(fd >= 0);
+	talk->fd = fd;
+	return talk;
+}
+
+static void hang_up(struct talk *talk)
+{
+	close(talk->fd);
+	free(talk);
+}
+
+/* The present frame; the caller drops it. */
+static json_t *frame_of(const struct fixture *fixture)
+{
+	struct talk *talk = talk_to(connect_tcp(fixture));
+	json_t *reply, *frame;
+
+	say(talk, "{\"op\":\"frame\"}\n");
+	reply = hear(talk);
+	assert_true(json_is_true(json_object_get(reply, "ok")));
+	frame = json_incref(json_object_get(reply, "result"));
+	json_decref(reply);
+	hang_up(talk);
+	return frame;
+}
+
+static int level(const json_t *frame, int led)
+{
+	return (int)json_integer_value(json_array_get(json_object_get(frame, "levels"), led));
+}
+
+static const char *show(const json_t *frame, int led)
+{
+	const json_t *leds = json_object_get(frame, "leds");
+
+	return json_string_value(json_object_get(json_array_get(leds, led), "show"));
+}
+
+static const json_t *job_of(const json_t *frame, int id)
+{
+	json_t *job;
+	size_t i;
+
+	json_array_foreach(json_object_get(frame, "jobs"), i, job)
+		if (json_integer_value(json_object_get(job, "job")) == id)
+			return job;
+	return NULL;
+}
+
+static bool is_here(const struct fixture *fixture, int id)
+{
+	json_t *frame = frame_of(fixture);
+	bool here = job_of(frame, id) != NULL;
+
+	json_decref(frame);
+	return here;
+}
+
+static void wait_for_job(const struct fixture *fixture, int id, bool here)
+{
+	int64_t until = rain_clock_monotonic_ms() + 2 * PATIENCE_MS;
+
+	while (is_here(fixture, id) != here) {
+		assert_true(rain_clock_monotonic_ms() < until);
+		poll(NULL, 0, 20);
+	}
+}
+
+static void notify(const struct fixture *fixture, const char *text, size_t size)
+{
+	int fd = connect_unix(path_of(fixture, "panel.sock"), SOCK_DGRAM);
+
+	assert_true(fd >= 0);
+	assert_int_equal(send(fd, text, size, 0), size);
+	close(fd);
+}
+
+static void notify_job(const struct fixture *fixture, enum rain_panel_event event, uint32_t job,
+		       uid_t uid, enum rain_panel_kind kind)
+{
+	struct rain_panel_notice notice = {event, job, uid, kind, ""};
+	char text[RAIN_PANEL_NOTICE_MAX];
+	int length = rain_panel_notice_encode(&notice, text);
+
+	assert_true(length > 0);
+	notify(fixture, text, (size_t)length);
+}
+
+static void launch(struct fixture *fixture)
+{
+	const char *program = getenv("RAIN_PANELD") ? getenv("RAIN_PANELD") : "./rain-paneld";
+	int64_t until = rain_clock_monotonic_ms() + PATIENCE_MS;
+	char *config = path_of(fixture, "rain.conf"), *helper = path_of(fixture, "helper");
+	int fd;
+
+	fixture->pid = fork();
+	if (fixture->pid == 0) {
+		int log = open(path_of(fixture, "log"), O_WRONLY | O_CREAT | O_APPEND, 0644);
+
+		dup2(log, STDERR_FILENO);
+		execl(program, program, "--config", config, "--node", fixture->node, "--helper",
+		      helper, (char *)NULL);
+		_exit(127);
+	}
+	while ((fd = connect_tcp(fixture)) < 0) {
+		assert_int_equal(waitpid(fixture->pid, NULL, WNOHANG), 0);
+		assert_true(rain_clock_monotonic_ms() < until);
+		poll(NULL, 0, 10);
+	}
+	close(fd);
+}
+
+static int stop(struct fixture *fixture)
+{
+	int status;
+
+	kill(fixture->pid, SIGTERM);
+	assert_int_equal(waitpid(fixture->pid, &status, 0), fixture->pid);
+	fixture->pid = 0;
+	return status;
+}
+
+static int set_up(void **state)
+{
+	struct fixture *fixture = calloc(1, sizeof(*fixture));
+	char text[1024];
+
+	snprintf(fixture->directory, sizeof(fixture->directory), "/tmp/rain-paneld-test-XXXXXX");
+	assert_non_null(mkdtemp(fixture->directory));
+	assert_int_equal(chmod(fixture->directory, 0755), 0);
+	snprintf(fixture->node, sizeof(fixture->node), "test%d", (int)getpid());
+	fixture->port = free_port();
+	snprintf(text, sizeof(text),
+		 "cluster { name = \"alpha\" }\n"
+		 "lend { guest-uid-min = 61000 guest-uid-max = 61015 }\n"
+		 "panel { driver = \"sim\" listen = \"127.0.0.1:%d\" port = %d nodes = \"localhost\"\n"
+		 "  head = \"127.0.0.1:%d\" socket = \"%s\" mode = \"status\" }\n",
+		 fixture->port, fixture->port, fixture->port, path_of(fixture, "panel.sock"));
+	write_file(fixture, "rain.conf", text, 0644);
+	write_file(fixture, "answers", "{\"done\":true}\n", 0644);
+	/* As rain-panel-jobs: all, or what is known about those it is asked for. */
+	snprintf(text, sizeof(text),
+		 "#!/bin/sh\nshift\n[ $# -gt 0 ] || exec cat %s\n"
+		 "for job; do grep \"\\\"job\\\":$job,\" %s; done\n",
+		 path_of(fixture, "answers"), path_of(fixture, "answers"));
+	write_file(fixture, "helper", text, 0755);
+	launch(fixture);
+	*state = fixture;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	static const char *const files[] = {"rain.conf", "answers", "helper", "log",
+					    "panel.sock", "sim.sock"};
+	struct fixture *fixture = *state;
+
+	if (fixture->pid > 0)
+		stop(fixture);
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		unlink(path_of(fixture, files[i]));
+	rmdir(fixture->directory);
+	free(fixture);
+	return 0;
+}
+
+static void test_a_jobs_life(void **state)
+{
+	struct fixture *fixture = *state;
+	struct talk *talk = talk_to(connect_tcp(fixture));
+	json_t *line, *frame;
+	int64_t began;
+
+	say(talk, "{\"op\":\"watch\"}\n");
+	line = hear(talk);
+	frame = json_object_get(line, "result");
+	assert_string_equal(json_string_value(json_object_get(frame, "node")), fixture->node);
+	assert_string_equal(json_string_value(json_object_get(frame, "mode")), "status");
+	assert_string_equal(show(frame, 3), "off");
+	assert_int_equal(json_array_size(json_object_get(frame, "jobs")), 0);
+	json_decref(line);
+
+	began = rain_clock_monotonic_ms();
+	notify_job(fixture, RAIN_PANEL_START, 12, 20001, RAIN_PANEL_HOME);
+	notify_job(fixture, RAIN_PANEL_START, 13, 61001, RAIN_PANEL_GUEST);
+	for (bool lit = false; !lit; json_decref(line)) {
+		line = hear(talk);
+		frame = json_object_get(line, "result");
+		lit = level(frame, 3) == 255 && level(frame, 4) == 255;
+	}
+	print_message("user1 and user2 lit %d ms after the notices\n",
+		      (int)(rain_clock_monotonic_ms() - began));
+	frame = frame_of(fixture);
+	assert_string_equal(json_string_value(json_object_get(job_of(frame, 12), "kind")), "home");
+	assert_string_equal(json_string_value(json_object_get(job_of(frame, 13), "kind")), "guest");
+	assert_int_equal(json_integer_value(json_object_get(job_of(frame, 12), "uid")), 20001);
+	assert_non_null(json_object_get(job_of(frame, 12), "since"));
+	assert_non_null(json_object_get(frame, "time_ms"));
+	json_decref(frame);
+
+	/* The pattern of 20001 is "..--"'s neighbour: just see it go dark again. */
+	for (bool dark = false; !dark; json_decref(line)) {
+		line = hear(talk);
+		dark = level(json_object_get(line, "result"), 3) == 0;
+	}
+	notify_job(fixture, RAIN_PANEL_END, 12, 20001, RAIN_PANEL_HOME);
+	wait_for_job(fixture, 12, false);
+	frame = frame_of(fixture);
+	assert_string_equal(show(frame, 3), "off");
+	assert_int_equal(level(frame, 3), 0);
+	assert_string_equal(show(frame, 4), "pattern");
+	json_decref(frame);
+	notify_job(fixture, RAIN_PANEL_END, 13, 61001, RAIN_PANEL_GUEST);
+	wait_for_job(fixture, 13, false);
+	hang_up(talk);
+}
+
+static void test_one_write_per_change(void **state)
+{
+	struct fixture *fixture = *state;
+	struct talk *talk = talk_to(connect_tcp(fixture));
+	json_int_t writes = -1;
+
+	notify_job(fixture, RAIN_PANEL_START, 12, 20001, RAIN_PANEL_HOME);
+	wait_for_job(fixture, 12, true);
+	say(talk, "{\"op\":\"watch\"}\n");
+	for (int i = 0; i < 6; i++) {
+		json_t *line = hear(talk);
+		json_t *frame = json_object_get(line, "result");
+		json_int_t now = json_integer_value(json_object_get(frame, "writes"));
+
+		if (writes >= 0)
+			assert_int_equal(now, writes + 1);
+		writes = now;
+		json_decref(line);
+	}
+	hang_up(talk);
+}
+
+static void test_bad_notices(void **state)
+{
+	struct fixture *fixture = *state;
+	char large[2048];
+	pid_t stranger;
+	int status;
+
+	memset(large, ' ', sizeof(large));
+	notify(fixture, "hello", 5);
+	notify(fixture, "", 0);
+	notify(fixture, large, sizeof(large));
+	notify(fixture, "{\"v\":1,\"event\":\"start\",\"job\":0,\"uid\":1,\"kind\":\"home\"}", 54);
+	notify_job(fixture, RAIN_PANEL_END, 4711, 1, RAIN_PANEL_HOME);
+	if (geteuid() == 0) {
+		/* Even where the file's mode would let him. */
+		assert_int_equal(chmod(path_of(fixture, "panel.sock"), 0666), 0);
+		stranger = fork();
+		if (stranger == 0) {
+			if (setgid(65534) < 0 || setuid(65534) < 0)
+				_exit(1);
+			notify_job(fixture, RAIN_PANEL_START, 66, 65534, RAIN_PANEL_HOME);
+			_exit(0);
+		}
+		waitpid(stranger, &status, 0);
+		assert_int_equal(status, 0);
+	}
+	/* Datagrams keep their order: once this one is taken, the others are. */
+	notify_job(fixture, RAIN_PANEL_START, 12, 20001, RAIN_PANEL_HOME);
+	wait_for_job(fixture, 12, true);
+	assert_false(is_here(fixture, 66));
+}
+
+static void expect_error(int fd, const char *request, const char *part)
+{
+	struct talk *talk = talk_to(fd);
+	json_t *reply;
+
+	say(talk, request);
+	reply = hear(talk);
+	assert_true(json_is_false(json_object_get(reply, "ok")));
+	assert_non_null(strstr(json_string_value(json_object_get(reply, "error")), part));
+	json_decref(reply);
+	hang_up(talk);
+}
+
+static void test_requests(void **state)
+{
+	struct fixture *fixture = *state;
+	struct talk *talk;
+	json_t *reply;
+	char large[600];
+
+	expect_error(connect_tcp(fixture), "{\"op\":\"dance\"}\n", "\"frame\", \"watch\"");
+	expect_error(connect_tcp(fixture), "{\"op\":\"mode\",\"mode\":\"load\"}\n", "unknown here");
+	expect_error(connect_tcp(fixture), "hello\n", "");
+	memset(large, 'x', sizeof(large));
+	large[sizeof(large) - 1] = '\0';
+	expect_error(connect_tcp(fixture), large, "longer than");
+
+	talk = talk_to(connect_unix(path_of(fixture, "sim.sock"), SOCK_STREAM));
+	say(talk, "{\"op\":\"mode\",\"mode\":\"load\"}\n{\"op\":\"mode\",\"mode\":\"disco\"}\n");
+	reply = hear(talk);
+	assert_string_equal(json_string_value(json_object_get(json_object_get(reply, "result"),
+							      "mode")),
+			    "load");
+	json_decref(reply);
+	reply = hear(talk);
+	assert_true(json_is_false(json_object_get(reply, "ok")));
+	json_decref(reply);
+	hang_up(talk);
+}
+
+/* Who watches and doesn't read is dropped, and nobody else notices. */
+static void test_slow_watcher(void **state)
+{
+	struct fixture *fixture = *state;
+	struct talk *slow = talk_to(connect_unix(path_of(fixture, "sim.sock"), SOCK_STREAM));
+	struct talk *hand = talk_to(connect_unix(path_of(fixture, "sim.sock"), SOCK_STREAM));
+	json_t *line;
+	int lines = 0;
+
+	say(slow, "{\"op\":\"watch\"}\n");
+	for (int i = 0; i < 3000; i++) {
+		say(hand, i % 2 ? "{\"op\":\"mode\",\"mode\":\"status\"}\n"
+				: "{\"op\":\"mode\",\"mode\":\"load\"}\n");
+		json_decref(hear(hand));
+	}
+	while ((line = hear(slow))) {
+		lines++;
+		json_decref(line);
+	}
+	assert_in_range(lines, 1, 2999);
+	hang_up(slow);
+	hang_up(hand);
+	json_decref(frame_of(fixture));
+}
+
+static void test_many_clients(void **state)
+{
+	struct fixture *fixture = *state;
+	struct talk *talk[40];
+	json_t *reply;
+	int served = 0;
+
+	for (int i = 0; i < 40; i++) {
+		talk[i] = talk_to(connect_tcp(fixture));
+		send(talk[i]->fd, "{\"op\":\"frame\"}\n", 15, MSG_NOSIGNAL);
+	}
+	for (int i = 0; i < 40; i++) {
+		reply = hear(talk[i]);
+		served += reply != NULL;
+		json_decref(reply);
+	}
+	assert_int_equal(served, 32);
+	for (int i = 0; i < 40; i++)
+		hang_up(talk[i]);
+	json_decref(frame_of(fixture));
+}
+
+static int listen_as_step(const struct fixture *fixture, const char *step)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/%s_%s", fixture->directory,
+		 fixture->node, step);
+	unlink(address.sun_path);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(fd, 1), 0);
+	unlink(address.sun_path);
+	return fd;
+}
+
+static void print_cost(const struct fixture *fixture, int64_t over_ms, long ticks)
+{
+	char path[64], *status, *rss;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)fixture->pid);
+	status = rain_file_read(path, 65536, NULL, NULL);
+	rss = status ? strstr(status, "VmRSS:") : NULL;
+	if (rss)
+		rss[strcspn(rss, "\n")] = '\0';
+	print_message("cost of the idle daemon: %ld ms of CPU in %d ms; %s\n",
+		      ticks * 1000 / sysconf(_SC_CLK_TCK), (int)over_ms, rss ? rss : "");
+	free(status);
+}
+
+static long cpu_ticks(const struct fixture *fixture)
+{
+	unsigned long user = 0, system = 0;
+	char path[64], *stat, *fields;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)fixture->pid);
+	stat = rain_file_read(path, 65536, NULL, NULL);
+	fields = stat ? strrchr(stat, ')') : NULL;
+	if (fields)
+		sscanf(fields, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user,
+		       &system);
+	free(stat);
+	return (long)(user + system);
+}
+
+/* A job whose start was missed appears, one whose end was missed goes, one
+ * that Slurm can't tell about stays, and one with a step here is not even
+ * asked about. */
+static void test_heals(void **state)
+{
+	struct fixture *fixture = *state;
+	int found = listen_as_step(fixture, "77.0");
+	int kept = listen_as_step(fixture, "80.4294967291");
+	int64_t began;
+	json_t *frame;
+	long ticks;
+
+	notify_job(fixture, RAIN_PANEL_START, 78, 20001, RAIN_PANEL_HOME);
+	notify_job(fixture, RAIN_PANEL_START, 79, 20002, RAIN_PANEL_HOME);
+	notify_job(fixture, RAIN_PANEL_START, 80, 20003, RAIN_PANEL_HOME);
+	wait_for_job(fixture, 80, true);
+	write_file(fixture, "answers",
+		   "{\"job\":77,\"here\":true,\"uid\":61003,\"elapsed\":60}\n"
+		   "{\"job\":78,\"here\":false}\n",
+		   0644);
+	began = rain_clock_monotonic_ms();
+	ticks = cpu_ticks(fixture);
+	kill(fixture->pid, SIGHUP); /* look around now */
+	wait_for_job(fixture, 77, true);
+	frame = frame_of(fixture);
+	assert_string_equal(json_string_value(json_object_get(job_of(frame, 77), "kind")), "guest");
+	assert_true(json_integer_value(json_object_get(job_of(frame, 77), "elapsed_ms")) >= 60000);
+	json_decref(frame);
+	wait_for_job(fixture, 78, false);
+	assert_true(is_here(fixture, 79));
+	assert_true(is_here(fixture, 80));
+	ticks = cpu_ticks(fixture) - ticks;
+	print_message("healed after %d ms, %ld ms of CPU\n",
+		      (int)(rain_clock_monotonic_ms() - began),
+		      ticks * 1000 / sysconf(_SC_CLK_TCK));
+	close(found);
+	close(kept);
+}
+
+static void test_knows_jobs_of_before(void **state)
+{
+	struct fixture *fixture = *state;
+
+	stop(fixture);
+	write_file(fixture, "answers",
+		   "{\"job\":5,\"here\":true,\"uid\":20001,\"elapsed\":7}\n{\"done\":true}\n", 0644);
+	launch(fixture);
+	wait_for_job(fixture, 5, true);
+}
+
+/* A daemon that died leaves sockets, which are in nobody's way. */
+static void test_after_a_crash(void **state)
+{
+	struct fixture *fixture = *state;
+
+	kill(fixture->pid, SIGKILL);
+	waitpid(fixture->pid, NULL, 0);
+	launch(fixture);
+	notify_job(fixture, RAIN_PANEL_START, 12, 20001, RAIN_PANEL_HOME);
+	wait_for_job(fixture, 12, true);
+}
+
+static void test_all_off_at_the_end(void **state)
+{
+	struct fixture *fixture = *state;
+	struct talk *talk = talk_to(connect_tcp(fixture));
+	json_t *line, *last = NULL;
+	int status;
+
+	notify_job(fixture, RAIN_PANEL_START, 12, 20001, RAIN_PANEL_HOME);
+	wait_for_job(fixture, 12, true);
+	say(talk, "{\"op\":\"watch\"}\n");
+	json_decref(hear(talk));
+	status = stop(fixture);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	while ((line = hear(talk))) {
+		json_decref(last);
+		last = line;
+	}
+	assert_non_null(last);
+	for (int led = 0; led < 5; led++)
+		assert_int_equal(level(json_object_get(last, "result"), led), 0);
+	json_decref(last);
+	assert_int_equal(access(path_of(fixture, "panel.sock"), F_OK), -1);
+	assert_int_equal(access(path_of(fixture, "sim.sock"), F_OK), -1);
+	hang_up(talk);
+}
+
+static void test_idle_cost(void **state)
+{
+	struct fixture *fixture = *state;
+	int64_t began = rain_clock_monotonic_ms();
+	long ticks = cpu_ticks(fixture);
+
+	/* Something to measure needs time to pass. */
+	while (rain_clock_monotonic_ms() < began + 3000)
+		poll(NULL, 0, 500);
+	print_cost(fixture, rain_clock_monotonic_ms() - began, cpu_ticks(fixture) - ticks);
+}
+
+#define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_a_jobs_life),	 TEST(test_one_write_per_change),
+		TEST(test_bad_notices),	 TEST(test_requests),
+		TEST(test_slow_watcher), TEST(test_many_clients),
+		TEST(test_heals),	 TEST(test_knows_jobs_of_before),
+		TEST(test_after_a_crash), TEST(test_all_off_at_the_end),
+		TEST(test_idle_cost),
+	};
+
+	return cmocka_run_group_tests_name("panel/paneld", tests, NULL, NULL);
+}

@@ -72,8 +72,11 @@ static bool job_waits_for(const slurm_job_info_t *job, const partition_info_t *g
 {
 	char names[RAIN_BROKER_PARTITION_MAX + 1], *next = names, *name;
 
+	/* No reason is what a job has until the scheduler has looked at it. */
 	if ((job->job_state & JOB_STATE_BASE) != JOB_PENDING || !job->partition ||
-	    job->state_reason != WAIT_RESOURCES || strlen(job->partition) >= sizeof(names))
+	    job->priority == 0 || strlen(job->partition) >= sizeof(names) ||
+	    (job->state_reason != WAIT_RESOURCES && job->state_reason != WAIT_PRIORITY &&
+	     job->state_reason != WAIT_NO_REASON))
 		return false;
 	strcpy(names, job->partition);
 	while ((name = strsep(&next, ","))) {

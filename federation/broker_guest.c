@@ -46,6 +46,36 @@ static void shape_fill(const struct rain_broker_request *request, job_desc_msg_t
 	desc->time_limit = request->minutes;
 }
 
+/* What sbatch would have put there, for the programs of the job; slurmd adds
+ * the rest. */
+struct environment {
+	char text[4][64];
+	char *items[9];
+	uint32_t count;
+};
+
+static void environment_fill(struct environment *env, const struct rain_broker_request *request,
+			     const struct passwd *guest)
+{
+	static char *const fixed[] = {"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8",
+				      "HOME=/tmp", "SHELL=/bin/sh"};
+	const int size = sizeof(env->text[0]);
+
+	memset(env, 0, sizeof(*env));
+	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
+		env->items[env->count++] = fixed[i];
+	snprintf(env->text[0], size, "USER=%s", guest->pw_name);
+	env->items[env->count++] = env->text[0];
+	snprintf(env->text[1], size, "LOGNAME=%s", guest->pw_name);
+	env->items[env->count++] = env->text[1];
+	snprintf(env->text[2], size, "SLURM_CPUS_PER_TASK=%u", request->cpus_per_task);
+	if (request->cpus_per_task > 1)
+		env->items[env->count++] = env->text[2];
+	snprintf(env->text[3], size, "SLURM_NTASKS_PER_NODE=%u", request->ntasks_per_node);
+	if (request->ntasks_per_node)
+		env->items[env->count++] = env->text[3];
+}
+
 /* Everything that isn't a number comes from here or was checked to be a plain
  * word (federation/broker_check.h). */
 static json_t *submit_now(struct rain_broker_slurm *slurm,
@@ -54,8 +84,7 @@ static json_t *submit_now(struct rain_broker_slurm *slurm,
 {
 	char name[8 + RAIN_BROKER_LOAN_LENGTH];
 	char script[256 + sizeof(RAIN_LIBEXECDIR) + RAIN_BROKER_AGENT_MAX];
-	char *environment[] = {"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8", "HOME=/tmp",
-			       "SHELL=/bin/sh", NULL};
+	struct environment env;
 	submit_response_msg_t *answer = NULL;
 	job_desc_msg_t desc;
 	json_t *result = NULL;
@@ -64,6 +93,7 @@ static json_t *submit_now(struct rain_broker_slurm *slurm,
 	snprintf(script, sizeof(script),
 		 "#!/bin/sh\nexec " RAIN_LIBEXECDIR "/rain-agent --loan %s --gateway '%s'\n",
 		 request->loan, request->agent);
+	environment_fill(&env, request, guest);
 	slurm_init_job_desc_msg(&desc);
 	shape_fill(request, &desc);
 	desc.name = name;
@@ -77,8 +107,8 @@ static json_t *submit_now(struct rain_broker_slurm *slurm,
 	desc.std_in = "/dev/null";
 	desc.std_out = GUEST_LOG;
 	desc.std_err = GUEST_LOG;
-	desc.environment = environment;
-	desc.env_size = sizeof(environment) / sizeof(environment[0]) - 1;
+	desc.environment = env.items;
+	desc.env_size = env.count;
 	if (slurm_submit_batch_job(&desc, &answer) != SLURM_SUCCESS || !answer) {
 		rain_broker_slurm_error(err, "Slurm refuses the guest job", errno);
 		rain_error_prefix(err, "loan %s", request->loan);

@@ -7,10 +7,8 @@
 #include "common/rpc.h"
 #include "federation/broker_slurm.h"
 
-/* A page ends before the answer outgrows a line of common/rpc.h. JSON may need
- * six bytes for one of a name's. */
-#define PAGE_BYTES (RAIN_RPC_LINE_MAX / 2)
-#define JOB_BYTES 1500
+/* A page ends before the answer outgrows a line of common/rpc.h. */
+#define PAGE_BYTES (RAIN_RPC_LINE_MAX - 65536)
 
 /* What the queue tells of one job. */
 struct entry {
@@ -141,19 +139,6 @@ static json_t *job_json(const struct entry *entry)
 	return o;
 }
 
-static size_t text_size(const char *text)
-{
-	return text ? strlen(text) : 0;
-}
-
-static size_t job_size(const slurm_job_info_t *job)
-{
-	return JOB_BYTES + text_size(job->name) + text_size(job->nodes) +
-	       text_size(job->features) + text_size(job->req_nodes) +
-	       text_size(job->dependency) + text_size(job->partition) +
-	       text_size(job->admin_comment) + text_size(job->licenses);
-}
-
 static int by_id(const void *a, const void *b)
 {
 	uint32_t left = ((const struct entry *)a)->job->job_id;
@@ -202,11 +187,15 @@ json_t *rain_broker_queue(struct rain_broker_slurm *slurm,
 	if (!entries || !list)
 		goto fail;
 	for (n = 0; n < count && n < request->limit; n++) {
-		bytes += job_size(entries[n].job);
-		if (n > 0 && bytes > PAGE_BYTES)
-			break;
 		item = job_json(&entries[n]);
-		if (!item || json_array_append_new(list, item) < 0)
+		if (!item)
+			goto fail;
+		bytes += json_dumpb(item, NULL, 0, JSON_COMPACT) + 1;
+		if (n > 0 && bytes > PAGE_BYTES) {
+			json_decref(item);
+			break;
+		}
+		if (json_array_append_new(list, item) < 0)
 			goto fail;
 	}
 	free(entries);

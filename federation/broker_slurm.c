@@ -195,16 +195,20 @@ int rain_broker_job_exit(const slurm_job_info_t *job, json_t *object)
 
 json_t *rain_broker_text(const char *text)
 {
-	json_t *value = json_string(text ? text : "");
-	char safe[256];
-	size_t n = 0;
+	size_t size = text ? strnlen(text, RAIN_BROKER_TEXT_MAX) : 0;
+	char safe[RAIN_BROKER_TEXT_MAX];
+	json_t *value;
 
+	/* Not inside a character. */
+	if (size == RAIN_BROKER_TEXT_MAX)
+		while (size > 0 && ((unsigned char)text[size] & 0xc0) == 0x80)
+			size--;
+	value = json_stringn(text ? text : "", size);
 	if (value)
 		return value;
-	for (; text[n] && n < sizeof(safe) - 1; n++)
-		safe[n] = (unsigned char)text[n] < 0x80 ? text[n] : '?';
-	safe[n] = '\0';
-	return json_string(safe);
+	for (size_t i = 0; i < size; i++)
+		safe[i] = (unsigned char)text[i] < 0x80 ? text[i] : '?';
+	return json_stringn(safe, size);
 }
 
 static json_t *map_user(struct rain_broker_slurm *slurm,
@@ -220,6 +224,36 @@ static json_t *map_user(struct rain_broker_slurm *slurm,
 	}
 	return json_pack("{s:o, s:o}", "user", rain_broker_text(entry.pw_name), "home",
 			 rain_broker_text(entry.pw_dir));
+}
+
+static void controllers_count(struct rain_broker_slurm *slurm)
+{
+	slurm_conf_t *conf = NULL;
+
+	if (slurm_load_ctl_conf(0, &conf) != SLURM_SUCCESS)
+		return;
+	slurm->controllers = conf->control_cnt;
+	slurm_free_ctl_conf(conf);
+}
+
+/* libslurm's calls repeat a refused connection for MessageTimeout seconds; a
+ * ping fails at once.  A backup that does not exist can be pinged, but libslurm
+ * complains about it in the log. */
+static int controller_ping(struct rain_broker_slurm *slurm, struct rain_error *err)
+{
+	uint32_t count = slurm->controllers ? slurm->controllers : 2;
+	int code = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		if (slurm_ping((int)i) == SLURM_SUCCESS) {
+			if (!slurm->controllers)
+				controllers_count(slurm);
+			return 0;
+		}
+		if (i == 0)
+			code = errno;
+	}
+	return rain_error_set(err, "slurmctld does not answer: %s", slurm_strerror(code));
 }
 
 json_t *rain_broker_slurm_do(struct rain_broker_slurm *slurm,
@@ -240,17 +274,8 @@ json_t *rain_broker_slurm_do(struct rain_broker_slurm *slurm,
 	};
 	json_t *result;
 
-	/* libslurm's calls repeat a refused connection for MessageTimeout
-	 * seconds; a ping fails at once. 1 is the first backup controller. */
-	if (request->op != RAIN_BROKER_MAP && slurm_ping(0) != SLURM_SUCCESS) {
-		int code = errno;
-
-		if (slurm_ping(1) != SLURM_SUCCESS) {
-			rain_error_set(err, "slurmctld does not answer: %s",
-				       slurm_strerror(code));
-			return NULL;
-		}
-	}
+	if (request->op != RAIN_BROKER_MAP && controller_ping(slurm, err) < 0)
+		return NULL;
 	err->text[0] = '\0';
 	result = ops[request->op](slurm, request, err);
 	if (!result && err->text[0] == '\0')

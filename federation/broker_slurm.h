@@ -18,6 +18,7 @@
 struct rain_broker_slurm {
 	const struct rain_config *config;
 	job_info_msg_t *jobs; /* what the last load brought; see rain_broker_slurm_jobs */
+	uint32_t controllers; /* slurmctld and its backups; 0: not known yet */
 };
 
 void rain_broker_slurm_init(struct rain_broker_slurm *slurm, const struct rain_config *config);
@@ -62,7 +63,9 @@ uint32_t rain_broker_guest_nodes(const struct rain_config *config, const job_inf
  * null before its end. 0 or -1 (no memory). */
 int rain_broker_job_exit(const slurm_job_info_t *job, json_t *object);
 
-/* A JSON string whatever the bytes are: what is no UTF-8 becomes '?'. */
+/* A JSON string whatever the bytes are: what is no UTF-8 becomes '?', and
+ * RAIN_BROKER_TEXT_MAX bytes are enough. NULL is "". */
+#define RAIN_BROKER_TEXT_MAX 8192
 json_t *rain_broker_text(const char *text);
 
 typedef json_t *(*rain_broker_slurm_op)(struct rain_broker_slurm *slurm,

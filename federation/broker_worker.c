@@ -19,6 +19,10 @@
 #include "common/rpc.h"
 #include "federation/broker_slurm.h"
 
+/* After a request that got no answer those behind it fail at once for a while,
+ * so that a caller who asks much is not answered minutes later. */
+#define RESPITE_MS 2000
+
 #define SLURM_CONF_PATH RAIN_SYSCONFDIR "/slurm/slurm.conf"
 /* What slurmd of a cluster without configuration files leaves. */
 #define SLURM_CONF_CACHED "/run/slurm/conf/slurm.conf"
@@ -29,6 +33,7 @@ struct rain_broker_worker {
 	pid_t pid; /* 0: none */
 	int fd;	   /* to the process, -1: none */
 	struct stat conf; /* slurm.conf as it was when the process began */
+	int64_t late_at;  /* when Slurm last did not answer, monotonic; 0: never */
 };
 
 /* In front of every answer. */
@@ -56,18 +61,21 @@ static int read_exactly(int fd, void *data, size_t size)
 	return 0;
 }
 
-static int answer_write(int fd, json_t *result, const struct rain_error *why)
+static int answer_write(int fd, json_t *result, const char *error)
 {
-	struct answer_header header = {.ok = result != NULL};
-	char *text = result ? json_dumps(result, JSON_COMPACT | JSON_ENCODE_ANY)
-			    : strdup(why->text);
-	int rc = -1;
+	char *text = result ? json_dumps(result, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+	struct answer_header header = {.ok = 1};
+	const char *answer = text;
+	int rc;
 
-	if (text && strlen(text) < RAIN_RPC_LINE_MAX) {
-		header.size = (uint32_t)strlen(text);
-		if (rain_file_write_fd(fd, &header, sizeof(header), NULL) == 0)
-			rc = rain_file_write_fd(fd, text, header.size, NULL);
+	if (!text || strlen(text) >= RAIN_RPC_LINE_MAX) {
+		header.ok = 0;
+		answer = result ? "the answer is too large" : error;
 	}
+	header.size = (uint32_t)strlen(answer);
+	rc = rain_file_write_fd(fd, &header, sizeof(header), NULL);
+	if (rc == 0)
+		rc = rain_file_write_fd(fd, answer, header.size, NULL);
 	free(text);
 	return rc;
 }
@@ -84,7 +92,7 @@ static void worker_main(const struct rain_config *config, int fd)
 		struct rain_error err = {""};
 		json_t *result = rain_broker_slurm_do(&slurm, &request, &err);
 
-		rc = answer_write(fd, result, &err);
+		rc = answer_write(fd, result, err.text);
 		json_decref(result);
 	}
 	rain_broker_slurm_release(&slurm);
@@ -262,12 +270,18 @@ json_t *rain_broker_worker_call(struct rain_broker_worker *worker,
 	char *text;
 	int rc;
 
+	if (worker->late_at && rain_clock_monotonic_ms() - worker->late_at < RESPITE_MS) {
+		rain_error_set(err, "slurmctld does not answer: the request before this one waited %d s",
+			       RAIN_BROKER_PATIENCE_MS / 1000);
+		return NULL;
+	}
 	if (worker_ensure(worker, err) < 0)
 		return NULL;
 	rc = worker_exchange(worker, request, &header, &text, err);
 	if (rc != 0) {
 		bool gone = rc > 0;
 
+		worker->late_at = gone ? 0 : rain_clock_monotonic_ms();
 		/* Give a process that just ends the chance to tell how. */
 		if (gone && worker->pid > 0 && waitpid(worker->pid, &status, 0) == worker->pid)
 			worker->pid = 0;

@@ -75,8 +75,9 @@ static int account_name(const char *text, char name[static ACCOUNT_MAX], struct 
 /* Somebody who never ran or received anything has an empty account, not none. */
 static json_t *empty_balance(const char *name)
 {
-	return json_pack("{s:s s:s s:i s:i s:i s:i}", "name", name, "kind", "user", "balance", 0,
-			 "held", 0, "available", 0, "credit_limit", 0);
+	return json_pack("{s:s s:s s:i s:i s:i s:i}", "account", name, "kind", "user",
+			 "balance_utok", 0, "held_utok", 0, "available_utok", 0,
+			 "credit_limit_utok", 0);
 }
 
 static bool user_exists(const char *account)

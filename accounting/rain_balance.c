@@ -2,6 +2,7 @@
 #include <getopt.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "accounting/client.h"
 #include "common/cli.h"
@@ -18,7 +19,8 @@ static const char help[] =
 	"  LIMIT      how far the account may go below zero (peers)\n"
 	"\n"
 	"  -a, --all          all accounts\n"
-	"  -j, --json         JSON; amounts in micro-tokens\n"
+	"  -j, --json         JSON, amounts in micro-tokens: the account itself, or\n"
+	"                     {\"accounts\": [...]} with --all\n"
 	"      --csv          comma-separated values\n"
 	"  -P, --parsable2    '|' between the fields\n"
 	"  -c, --config FILE  configuration of RAIN\n"
@@ -40,11 +42,11 @@ static int print(const json_t *answer, enum rain_table_style style)
 
 	json_array_foreach(json_object_get(answer, "accounts"), i, row) {
 		const char *const line[] = {
-			rain_cell_plain(&cells, row, "name"),
-			rain_cell_tokens(&cells, row, "balance"),
-			rain_cell_tokens(&cells, row, "held"),
-			rain_cell_tokens(&cells, row, "available"),
-			rain_cell_tokens(&cells, row, "credit_limit"),
+			rain_cell_plain(&cells, row, "account"),
+			rain_cell_tokens(&cells, row, "balance_utok"),
+			rain_cell_tokens(&cells, row, "held_utok"),
+			rain_cell_tokens(&cells, row, "available_utok"),
+			rain_cell_tokens(&cells, row, "credit_limit_utok"),
 		};
 
 		if (rc == 0)
@@ -57,6 +59,19 @@ static int print(const json_t *answer, enum rain_table_style style)
 	return rc;
 }
 
+/* One account needs no list around it. */
+static void print_json(const json_t *answer, bool all)
+{
+	json_t *account = json_array_get(json_object_get(answer, "accounts"), 0);
+
+	if (all || !account) {
+		rain_cli_print_json(answer);
+		return;
+	}
+	json_object_set(account, "notes", json_object_get(answer, "notes"));
+	rain_cli_print_json(account);
+}
+
 int main(int argc, char *argv[])
 {
 	static const struct option options[] = {
@@ -67,14 +82,14 @@ int main(int argc, char *argv[])
 	enum rain_table_style style = RAIN_TABLE_TEXT;
 	const char *config = NULL, *account = NULL;
 	struct rain_error err;
-	bool json = false;
+	bool json = false, all = false;
 	int option, code;
 	json_t *answer;
 
 	rain_cli_standard_options(argc, argv, help);
 	while ((option = getopt_long(argc, argv, "ajPc:", options, NULL)) != -1) {
 		switch (option) {
-		case 'a': account = "all"; break;
+		case 'a': all = true; break;
 		case 'j': json = true; break;
 		case 'C': style = RAIN_TABLE_CSV; break;
 		case 'P': style = RAIN_TABLE_PARSABLE2; break;
@@ -82,17 +97,17 @@ int main(int argc, char *argv[])
 		default: return rain_cli_usage("wrong option");
 		}
 	}
-	if (argc - optind > (account ? 0 : 1))
+	if (argc - optind > (all ? 0 : 1))
 		return rain_cli_usage("unexpected argument '%s'", argv[argc - 1]);
-	if (optind < argc)
-		account = argv[optind];
+	account = all ? "all" : argv[optind]; /* NULL at the end of argv: one's own */
+	all = account && strcmp(account, "all") == 0;
 	answer = rain_client_call(config, json_pack("{s:s s:s*}", "op", "balance", "account", account),
 				  &code, &err);
 	if (!answer)
 		return rain_cli_fail(code, &err);
 	code = RAIN_EXIT_OK;
 	if (json) {
-		rain_cli_print_json(answer);
+		print_json(answer, all);
 	} else if (print(answer, style) < 0) {
 		rain_error_set(&err, "no memory for the table");
 		code = rain_cli_fail(RAIN_EXIT_FAILURE, &err);

@@ -55,9 +55,9 @@ static void print(const json_t *answer, int64_t amount)
 		printf("This grant had been made before; nothing is added.\n");
 	else
 		printf("%s tokens granted to %s.\n", rain_tokens_format(amount, text),
-		       rain_cell_plain(&cells, account, "name"));
-	printf("%s has %s tokens.\n", rain_cell_plain(&cells, account, "name"),
-	       rain_cell_tokens(&cells, account, "balance"));
+		       rain_cell_plain(&cells, account, "account"));
+	printf("%s has %s tokens.\n", rain_cell_plain(&cells, account, "account"),
+	       rain_cell_tokens(&cells, account, "balance_utok"));
 }
 
 int main(int argc, char *argv[])

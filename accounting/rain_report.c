@@ -94,8 +94,8 @@ static int add_job(struct rain_table *table, struct rain_cells *cells, const jso
 		rain_cell_plain(cells, row, "nodes"),
 		rain_cell_plain(cells, row, "cpus"),
 		rain_cell_core_hours(cells, row, "core_ms"),
-		rain_cell_tokens(cells, row, "charged"),
-		rain_cell_tokens(cells, row, "unpaid"),
+		rain_cell_tokens(cells, row, "charged_utok"),
+		rain_cell_tokens(cells, row, "unpaid_utok"),
 	};
 
 	return rain_table_add(table, line);
@@ -108,8 +108,8 @@ static int add_sum(struct rain_table *table, struct rain_cells *cells, const jso
 		key[0] ? key : "(none)",
 		rain_cell_plain(cells, row, "runs"),
 		rain_cell_core_hours(cells, row, "core_ms"),
-		rain_cell_tokens(cells, row, "charged"),
-		rain_cell_tokens(cells, row, "unpaid"),
+		rain_cell_tokens(cells, row, "charged_utok"),
+		rain_cell_tokens(cells, row, "unpaid_utok"),
 	};
 
 	return rain_table_add(table, line);

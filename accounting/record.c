@@ -59,11 +59,13 @@ static int read_description(struct rain_record *record, struct rain_error *err)
 static int read_usage(struct rain_record *record, struct rain_error *err)
 {
 	const json_t *json = record->json;
+	int64_t suspended;
 
 	if (rain_json_int(json, "exit_code", INT32_MIN, INT32_MAX, &record->exit_code, err) < 0 ||
 	    rain_json_int(json, "exit_signal", 0, 255, &record->exit_signal, err) < 0 ||
 	    rain_json_int(json, "start", 0, TIME_MAX, &record->start, err) < 0 ||
 	    rain_json_int(json, "end", 0, TIME_MAX, &record->end, err) < 0 ||
+	    rain_json_int_or(json, "suspended", 0, TIME_MAX, 0, &suspended, err) < 0 ||
 	    rain_json_int(json, "cpus", 0, JOB_ID_MAX, &record->cpus, err) < 0 ||
 	    rain_json_int(json, "node_count", 0, JOB_ID_MAX, &record->node_count, err) < 0 ||
 	    rain_json_string_or(json, "nodes", RAIN_RECORD_NODES_MAX, "", &record->nodes, err) < 0)
@@ -78,8 +80,12 @@ static int read_usage(struct rain_record *record, struct rain_error *err)
 				      ", before it started at %" PRId64
 				      ": was the clock set while it ran?",
 				      record->job_id, record->end, record->start);
+	if (suspended > record->end - record->start)
+		return rain_error_set(err, "job %" PRId64 " was suspended for %" PRId64
+				      " s of a run of %" PRId64 " s", record->job_id, suspended,
+				      record->end - record->start);
 	/* 2^32 cpus x 2^40 s x 1000 would not fit. */
-	if (__builtin_mul_overflow(record->cpus, (record->end - record->start) * 1000,
+	if (__builtin_mul_overflow(record->cpus, (record->end - record->start - suspended) * 1000,
 				   &record->core_ms))
 		return rain_error_set(err, "job %" PRId64 " used more core time than can be counted",
 				      record->job_id);

@@ -15,9 +15,10 @@
  *   {"v":1, "cluster", "job_id", "array_job_id", "array_task_id", "het_job_id",
  *    "restart", "uid", "user", "group", "account", "partition", "qos", "name",
  *    "state", "exit_code", "exit_signal", "submit", "eligible", "start", "end",
- *    "nodes", "node_count", "cpus", "tres", "admin_comment"}
+ *    "suspended", "nodes", "node_count", "cpus", "tres", "admin_comment"}
  *
- * Times are seconds since the epoch; start 0, or no nodes: it never ran.
+ * Times are seconds since the epoch, "suspended" (optional) seconds of the run;
+ * start 0, or no nodes: it never ran.
  */
 #define RAIN_RECORD_VERSION 1
 #define RAIN_RECORD_SIZE_MAX 65536
@@ -33,7 +34,7 @@ struct rain_record {
 	int64_t exit_code, exit_signal;
 	int64_t start, end; /* both the end's time when it never ran */
 	int64_t node_count, cpus;
-	int64_t core_ms; /* cpus held x time held */
+	int64_t core_ms; /* cpus x time that they ran: suspended time is free */
 };
 
 /* Where a run took place, which tells who pays. */

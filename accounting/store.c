@@ -199,14 +199,22 @@ enum rain_store_result rain_store_runs_record(struct rain_store *store, const js
 	return outcome;
 }
 
+/* Amounts carry their unit in their name from here on. */
+#define BALANCES \
+	"SELECT coalesce(jsonb_agg(jsonb_build_object('account', name, 'kind', kind," \
+	" 'balance_utok', balance, 'held_utok', held, 'available_utok', available," \
+	" 'credit_limit_utok', credit_limit)), '[]') FROM "
+#define ROWS_OF(alias) \
+	"SELECT coalesce(jsonb_agg(to_jsonb(" alias ") - 'charged' - 'unpaid'" \
+	" || jsonb_build_object('charged_utok', charged, 'unpaid_utok', unpaid)), '[]')"
+
 enum rain_store_result rain_store_balances(struct rain_store *store, const char *name,
 					   json_t **rows, struct rain_error *err)
 {
 	const char *params[] = {name};
 
 	return query(store,
-		     name ? "SELECT coalesce(jsonb_agg(b), '[]') FROM ledger.balance($1) b"
-			  : "SELECT coalesce(jsonb_agg(b), '[]') FROM ledger.balances() b",
+		     name ? BALANCES "ledger.balance($1)" : BALANCES "ledger.balances()",
 		     name ? 1 : 0, params, rows, err);
 }
 
@@ -228,7 +236,7 @@ enum rain_store_result rain_store_usage(struct rain_store *store, int64_t since,
 	const char *params[] = {number(&a, since), number(&b, until), by, user};
 
 	return query(store,
-		     "SELECT coalesce(jsonb_agg(u), '[]')"
+		     ROWS_OF("u")
 		     " FROM ledger.usage_report($1::bigint, $2::bigint, $3, $4) u",
 		     4, params, rows, err);
 }
@@ -242,7 +250,7 @@ enum rain_store_result rain_store_jobs(struct rain_store *store, int64_t since, 
 				number(&d, until_run)};
 
 	return query(store,
-		     "SELECT coalesce(jsonb_agg(j), '[]')"
+		     ROWS_OF("j")
 		     " FROM ledger.usage_jobs($1::bigint, $2::bigint, $3, $4::integer, $5::bigint) j",
 		     5, params, rows, err);
 }

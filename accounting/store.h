@@ -34,19 +34,21 @@ void rain_store_destroy(struct rain_store *store);
 enum rain_store_result rain_store_runs_record(struct rain_store *store, const json_t *runs,
 					      struct rain_error *err);
 
-/* Each writes a new reference to *rows: an array of objects, named as the
- * columns of the SQL function. */
+/* Each writes a new reference to *rows: an array of objects. */
 
-/* The account `name`, or all when NULL; empty when there is none. */
+/* The account `name`, or all when NULL; empty when there is none.  {"account",
+ * "kind", "balance_utok", "held_utok", "available_utok" (null: without end),
+ * "credit_limit_utok"} */
 enum rain_store_result rain_store_balances(struct rain_store *store, const char *name,
 					   json_t **rows, struct rain_error *err);
 
-/* `user` NULL: of all users. */
+/* Sums, as the columns of usage_report, with "charged_utok" and "unpaid_utok".
+ * `user` NULL: of all users. */
 enum rain_store_result rain_store_usage(struct rain_store *store, int64_t since, int64_t until,
 					const char *by, const char *user, json_t **rows,
 					struct rain_error *err);
 
-/* Runs, newest first, at most `limit`; see usage_jobs for paging. */
+/* Runs, newest first, at most `limit`, likewise; see usage_jobs for paging. */
 enum rain_store_result rain_store_jobs(struct rain_store *store, int64_t since, int64_t until,
 				       int64_t until_run, int64_t limit, const char *user,
 				       json_t **rows, struct rain_error *err);

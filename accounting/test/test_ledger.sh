@@ -55,7 +55,8 @@ test_accounts() {
 }
 
 test_holds() {
-	local make="ledger.hold_create('$(uuid 10)', $ada, $bravo, 4000, 'burst')"
+	local make
+	make="ledger.hold_create('$(uuid 10)', $ada, $bravo, 4000, 'burst')"
 	expect "tokens are held" rain-gw "SELECT $make" held
 	expect "a hold is made once" rain-gw "SELECT $make" exists
 	refused "the same hold with other values" rain-gw RN001 \
@@ -130,7 +131,8 @@ test_order() {
 	for job in 30 31 32; do
 		sql rain-gw "SELECT ledger.hold_create('$(uuid $job)', $ada, $bravo, 1000, '')" >/dev/null
 	done
-	local post30="ledger.hold_post_run('$(uuid 30)', '$(uuid 130)', 600, 'alpha', 30, 1000, 0)"
+	local post30 post31
+	post30="ledger.hold_post_run('$(uuid 30)', '$(uuid 130)', 600, 'alpha', 30, 1000, 0)"
 	expect "the gateway first" rain-gw "SELECT $post30" posted
 	expect "again" rain-gw "SELECT $post30" exists
 	record "then jobcomp" '["recorded"]' "$(run 30 0 overflow 0)"
@@ -138,7 +140,7 @@ test_order() {
 	expect "and the gateway again" rain-gw "SELECT $post30" exists
 	charged 30 0 "600|0"
 
-	local post31="ledger.hold_post_run('$(uuid 31)', '$(uuid 131)', 700, 'alpha', 31, 1000, 0)"
+	post31="ledger.hold_post_run('$(uuid 31)', '$(uuid 131)', 700, 'alpha', 31, 1000, 0)"
 	record "jobcomp first" '["recorded"]' "$(run 31 0 overflow 0)"
 	expect "then the gateway" rain-gw "SELECT $post31" posted
 	expect "again" rain-gw "SELECT $post31" exists
@@ -262,7 +264,7 @@ test_concurrency() {
 			echo "SELECT ledger.hold_create(gen_random_uuid(), $poor, $bravo, 1, '');"
 		done | psql -XqAt -U rain-gw -d rain >"$work/holds.$i" 2>/dev/null &
 	done
-	wait $(jobs -p)
+	wait
 	[ "$(cat "$work"/holds.? | grep -c held)" = 100 ] || fail "100 tokens didn't make 100 holds"
 	balance user:poor 100 100
 
@@ -276,7 +278,7 @@ test_concurrency() {
 	for i in $(seq 139 -1 100); do
 		echo "SELECT ledger.job_runs_record('[$(run "$i" 0 overflow 0 | tr -d '\n')]');"
 	done | psql -XqAt -U rain -d rain >"$work/records" 2>&1 &
-	wait $(jobs -p)
+	wait
 	[ "$(grep -c posted "$work/posts")" = 40 ] || fail "not all were posted: $(cat "$work/posts")"
 	[ "$(grep -c recorded "$work/records")" = 40 ] || fail "not all were recorded: $(cat "$work/records")"
 	expect "each is charged once" rain "SELECT count(*), sum(charged) FROM ledger.usage_jobs(0, 9999, NULL, 999)
@@ -303,7 +305,7 @@ test_migrate() {
 	for _ in 1 2 3; do
 		./rain-migrate -D "dbname=third user=postgres" -s "$work/sql" >>"$work/many" 2>&1 &
 	done
-	wait $(jobs -p)
+	wait
 	[ "$(grep -c '^applied 0001' "$work/many")" = 1 ] || fail "three at once: $(cat "$work/many")"
 	[ "$(grep -c 'up to date' "$work/many")" = 3 ] || fail "three at once: $(cat "$work/many")"
 	./rain-migrate -D "dbname=rain user=postgres host=$work/none" -s "$work/sql" 2>/dev/null

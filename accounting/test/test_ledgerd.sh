@@ -83,6 +83,9 @@ test_commands() {
 		fail "a grant was repeated"
 	./rain-balance -c "$conf" --csv | grep -qx 'user:root,1000.000000,0.000000,1000.000000,0.000000' ||
 		fail "rain-balance: $(./rain-balance -c "$conf" --csv)"
+	./rain-balance -c "$conf" --json | grep -q '"available_utok": 1000000000' || fail "rain-balance --json"
+	./rain-balance -c "$conf" --all --csv | grep -qx 'system:issuance,-1000.000000,0.000000,-,0.000000' ||
+		fail "rain-balance --all: $(./rain-balance -c "$conf" --all --csv)"
 	./rain-grant -c "$conf" no-such-user 1 2>"$work/out" && fail "a grant to nobody"
 	grep -q 'there is no user' "$work/out" || fail "a grant to nobody says: $(cat "$work/out")"
 	./rain-grant -c "$conf" root -- -1 2>/dev/null; [ $? = 2 ] || fail "a negative grant isn't wrong usage"
@@ -129,7 +132,7 @@ test_kill_between_commit_and_delete() {
 	[ $? = 137 ] || fail "it wasn't killed when it deleted"
 	expect "both are committed" rain "SELECT count(*) FROM ledger.usage_jobs(0, 9999, NULL, 999)
 		WHERE slurm_job_id IN (40, 41)" 2
-	[ -e "$spool/40.json" ] && [ -e "$spool/41.json" ] || fail "a record is deleted already"
+	[[ -e $spool/40.json && -e $spool/41.json ]] || fail "a record is deleted already"
 	start
 	booked "killed after the commit, before the delete" 27
 }

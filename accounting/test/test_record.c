@@ -79,6 +79,18 @@ static void test_a_job_that_never_ran_used_nothing(void **state)
 	rain_record_release(&record);
 }
 
+static void test_suspended_time_is_free(void **state)
+{
+	struct rain_record record;
+
+	(void)state;
+	assert_int_equal(parse_with(&record, "suspended", json_integer(4), NULL), 0);
+	assert_int_equal(record.core_ms, 96000);
+	rain_record_release(&record);
+	assert_refused("suspended", json_integer(11), "suspended");
+	assert_refused("suspended", json_integer(-1), "suspended");
+}
+
 static void test_refuses_what_is_out_of_bounds(void **state)
 {
 	char long_name[RAIN_RECORD_TEXT_MAX + 2];
@@ -177,6 +189,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_reads_a_record),
 		cmocka_unit_test(test_a_job_that_never_ran_used_nothing),
+		cmocka_unit_test(test_suspended_time_is_free),
 		cmocka_unit_test(test_refuses_what_is_out_of_bounds),
 		cmocka_unit_test(test_core_time_is_checked),
 		cmocka_unit_test(test_refuses_what_is_no_json),

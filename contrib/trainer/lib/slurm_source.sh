@@ -11,7 +11,7 @@ apt_source_lists() { # DIRECTORY
 	local file
 	for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
 		[[ -f $file ]] || continue
-		sed -n 's/^[[:space:]]*deb\(-src\)\{0,1\}\([[:space:]].*\)$/deb-src\2/p' "$file" | sort -u >"$1/$(basename "$file" .list).list"
+		sed -n 's/^[[:space:]]*deb\(-src\)\{0,1\}\([[:space:]].*\)$/deb-src\2/p' "$file" | awk '!seen[$0]++' >"$1/$(basename "$file" .list).list"
 	done
 	for file in /etc/apt/sources.list.d/*.sources; do
 		[[ -f $file ]] || continue
@@ -41,13 +41,30 @@ slurm_source_fetch() {
 		-o "Dir::State::lists=$work/apt/lists" -o APT::Get::List-Cleanup=0 -o APT::Sandbox::User=root
 		-o "Dir::Cache::pkgcache=" -o "Dir::Cache::srcpkgcache=")
 	apt-get "${apt[@]}" update || echo "some package sources have no sources; going on"
-	(cd "$work/source" && apt-get "${apt[@]}" --download-only source "slurm-wlm=$version" &&
-		dpkg-source --no-check -x ./*.dsc tree)
+	slurm_source_download "$work" "$version" "${apt[@]}"
+	(cd "$work/source" && dpkg-source --no-check -x ./*.dsc tree)
 	rm -rf "$work/apt"
 	(cd "$work/source/tree" && ./configure --sysconfdir=/etc/slurm)
 	touch "$work/done"
 	mv "$work" "$directory"
 	note "$version, fetched and configured"
+}
+
+# The same version may be in several archives (a point release takes over what the security archive
+# had), and one of them may have dropped the files that it still lists: then do without its list.
+slurm_source_download() { # WORK VERSION APT-OPTIONS...
+	local work=$1 version=$2 list
+	shift 2
+	cd "$work/source"
+	apt-get "$@" --download-only source "slurm-wlm=$version" && return 0
+	for list in "$work"/apt/lists/*_Sources*; do
+		echo "--- once more without ${list##*/}"
+		mv "$list" "$work/apt/without"
+		rm -f ./*
+		apt-get "$@" --download-only source "slurm-wlm=$version" && return 0
+		mv "$work/apt/without" "$list"
+	done
+	return 1
 }
 
 slurm_source_tree() { echo "$(slurm_source_dir)/source/tree"; }

@@ -61,5 +61,6 @@ panel_test_test_presence_LDADD = libpanel.la $(test_libs)
 check_PROGRAMS += panel/test/test_view panel/test/test_paneld
 panel_test_test_view_SOURCES = panel/test/test_view.c
 panel_test_test_view_LDADD = libpanel.la $(test_libs)
-panel_test_test_paneld_SOURCES = panel/test/test_paneld.c
+panel_test_test_paneld_SOURCES = panel/test/test_paneld.c \
+	panel/test/paneld_fixture.c panel/test/paneld_fixture.h
 panel_test_test_paneld_LDADD = libpanel.la $(test_libs)

@@ -163,16 +163,20 @@ static int show_once(struct rain_panel_ask *ask, size_t count, const char *title
 {
 	const struct rain_panel_view_node *nodes = rain_panel_ask_nodes(ask);
 	struct rain_panel_view_options options;
+	char *text;
 
 	while (!rain_panel_ask_is_done(ask)) {
 		if (rain_panel_ask_step(ask, -1, INT64_MAX) < 0)
 			break;
 	}
-	describe(&options, title, false);
-	if (json)
+	if (json) {
 		print_json(ask, count, false);
-	else
-		rain_panel_view_print(stdout, nodes, count, &options, "\n");
+	} else {
+		describe(&options, title, false);
+		text = rain_panel_view_text(nodes, count, &options, "\n");
+		fputs(text ? text : "", stdout);
+		free(text);
+	}
 	for (size_t i = 0; i < count; i++) {
 		if (nodes[i].answered)
 			return RAIN_EXIT_OK;
@@ -183,17 +187,13 @@ static int show_once(struct rain_panel_ask *ask, size_t count, const char *title
 static void draw(const struct rain_panel_ask *ask, size_t count, const char *title)
 {
 	struct rain_panel_view_options options;
-	char *text = NULL;
-	size_t size;
-	FILE *out = open_memstream(&text, &size);
+	char *text;
 
-	if (!out)
-		return;
 	describe(&options, title, true);
 	options.height--; /* a newline in the last line would scroll */
-	rain_panel_view_print(out, rain_panel_ask_nodes(ask), count, &options,
-			      RAIN_PANEL_END_OF_LINE);
-	if (fclose(out) == 0)
+	text = rain_panel_view_text(rain_panel_ask_nodes(ask), count, &options,
+				    RAIN_PANEL_END_OF_LINE);
+	if (text)
 		rain_panel_screen_show(text);
 	free(text);
 }

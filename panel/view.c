@@ -2,6 +2,8 @@
 #include "panel/view.h"
 
 #include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* From so many columns on the LEDs have their names above them, and from so
@@ -22,6 +24,14 @@
 /* Colours of owners; neighbours in pattern differ. */
 static const char *const palette[] = {
 	"\033[96m", "\033[95m", "\033[93m", "\033[92m", "\033[94m", "\033[91m",
+};
+
+/* What is drawn so far. */
+struct picture {
+	const struct rain_panel_view_options *options;
+	const char *end_of_line;
+	char *text; /* NULL once memory ran out */
+	size_t size, capacity;
 };
 
 /* One line that never grows beyond the terminal. */
@@ -77,12 +87,33 @@ static void put_until(struct line *line, int column)
 		put(line, NULL, "%*s", column - line->columns, "");
 }
 
-static void print_line(FILE *out, struct line *line, const char *end_of_line)
+static void add_text(struct picture *picture, const char *text, size_t length)
+{
+	if (!picture->text)
+		return;
+	while (picture->size + length >= picture->capacity) {
+		char *larger = realloc(picture->text, picture->capacity * 2);
+
+		if (!larger) {
+			free(picture->text);
+			picture->text = NULL;
+			return;
+		}
+		picture->text = larger;
+		picture->capacity *= 2;
+	}
+	memcpy(picture->text + picture->size, text, length);
+	picture->size += length;
+	picture->text[picture->size] = '\0';
+}
+
+static void add_line(struct picture *picture, struct line *line)
 {
 	/* Blanks at the end are nothing to see. */
 	while (line->size > 0 && line->text[line->size - 1] == ' ')
-		line->text[--line->size] = '\0';
-	fprintf(out, "%s%s", line->text, end_of_line);
+		line->size--;
+	add_text(picture, line->text, line->size);
+	add_text(picture, picture->end_of_line, strlen(picture->end_of_line));
 }
 
 const char *rain_panel_view_elapsed(int64_t ms, char text[static RAIN_PANEL_ELAPSED_SIZE])
@@ -190,9 +221,9 @@ static void put_job(struct line *line, const struct rain_panel_view_job *job,
 	put(line, colour, "  %s", job->code);
 }
 
-static void print_heading(FILE *out, const struct rain_panel_view_options *options,
-			  int name_columns, const char *end_of_line)
+static void add_heading(struct picture *picture, int name_columns)
 {
+	const struct rain_panel_view_options *options = picture->options;
 	struct line line = {.options = options};
 
 	put(&line, BOLD, "%-*s ", name_columns, "NODE");
@@ -204,14 +235,14 @@ static void print_heading(FILE *out, const struct rain_panel_view_options *optio
 		put(&line, BOLD, "%7s  %-*s %10s  CODE", "JOB", OWNER_COLUMNS, "OWNER", "ELAPSED");
 	else
 		put(&line, BOLD, "JOB OWNER ELAPSED");
-	print_line(out, &line, end_of_line);
+	add_line(picture, &line);
 }
 
-/* Prints at most `room` lines; returns how many. */
-static int print_node(FILE *out, const struct rain_panel_view_node *node,
-		      const struct rain_panel_view_options *options, int name_columns, int room,
-		      const char *end_of_line)
+/* Adds at most `room` lines; returns how many. */
+static int add_node(struct picture *picture, const struct rain_panel_view_node *node,
+		    int name_columns, int room)
 {
+	const struct rain_panel_view_options *options = picture->options;
 	int64_t waited_ms = options->now_ms - node->received_ms;
 	int lines = 0;
 
@@ -230,15 +261,16 @@ static int print_node(FILE *out, const struct rain_panel_view_node *node,
 			else if (node->mode == RAIN_PANEL_LOAD)
 				put(&line, DIM, "%s", "load");
 		}
-		print_line(out, &line, end_of_line);
+		add_line(picture, &line);
 		lines++;
 	} while (node->answered && (size_t)lines < node->job_count && lines < room);
 	return lines;
 }
 
-static void print_title(FILE *out, const struct rain_panel_view_node *nodes, size_t count,
-			const struct rain_panel_view_options *options, const char *end_of_line)
+static void add_title(struct picture *picture, const struct rain_panel_view_node *nodes,
+		      size_t count)
 {
+	const struct rain_panel_view_options *options = picture->options;
 	struct line line = {.options = options};
 	size_t up = 0, home = 0, guest = 0;
 
@@ -254,19 +286,18 @@ static void print_title(FILE *out, const struct rain_panel_view_node *nodes, siz
 	put(&line, BOLD, "%s", options->title);
 	if (options->width < WIDTH_ROOMY) {
 		put(&line, NULL, "  %zu/%zu nodes, %zu home, %zu guest", up, count, home, guest);
-		print_line(out, &line, end_of_line);
+		add_line(picture, &line);
 		return;
 	}
 	put(&line, NULL, "  %zu of %zu nodes answer, %zu with home jobs, %zu with guests", up,
 	    count, home, guest);
-	print_line(out, &line, end_of_line);
+	add_line(picture, &line);
 }
 
-void rain_panel_view_print(FILE *out, const struct rain_panel_view_node *nodes, size_t count,
-			   const struct rain_panel_view_options *options,
-			   const char *end_of_line)
+static void add_all(struct picture *picture, const struct rain_panel_view_node *nodes,
+		    size_t count)
 {
-	int room = options->height > 0 ? options->height : INT32_MAX;
+	int room = picture->options->height > 0 ? picture->options->height : INT32_MAX;
 	int name_columns = 4;
 
 	for (size_t i = 0; i < count; i++) {
@@ -275,21 +306,33 @@ void rain_panel_view_print(FILE *out, const struct rain_panel_view_node *nodes, 
 		if (length > name_columns)
 			name_columns = length;
 	}
-	print_title(out, nodes, count, options, end_of_line);
-	print_heading(out, options, name_columns, end_of_line);
+	add_title(picture, nodes, count);
+	add_heading(picture, name_columns);
 	room -= 2;
 	for (size_t i = 0; i < count; i++) {
 		if (room < 1)
 			return;
 		/* The last line tells of those that have no place. */
 		if (room <= 1 && i + 1 < count) {
-			struct line line = {.options = options};
+			struct line line = {.options = picture->options};
 
 			put(&line, DIM, "and %zu more nodes", count - i);
-			print_line(out, &line, end_of_line);
+			add_line(picture, &line);
 			return;
 		}
-		room -= print_node(out, &nodes[i], options, name_columns,
-				   i + 1 < count ? room - 1 : room, end_of_line);
+		room -= add_node(picture, &nodes[i], name_columns,
+				 i + 1 < count ? room - 1 : room);
 	}
+}
+
+char *rain_panel_view_text(const struct rain_panel_view_node *nodes, size_t count,
+			   const struct rain_panel_view_options *options,
+			   const char *end_of_line)
+{
+	struct picture picture = {
+		.options = options, .end_of_line = end_of_line, .capacity = LINE_SIZE};
+
+	picture.text = calloc(1, picture.capacity);
+	add_all(&picture, nodes, count);
+	return picture.text;
 }

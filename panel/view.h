@@ -6,7 +6,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <sys/types.h>
 
 #include "common/error.h"
@@ -54,9 +53,10 @@ struct rain_panel_view_options {
 	const char *(*user_name)(uid_t uid);
 };
 
-/* Prints the nodes. Each line ends with end_of_line ("\n", or what clears the
- * rest of a terminal's line as well). */
-void rain_panel_view_print(FILE *out, const struct rain_panel_view_node *nodes, size_t count,
+/* The picture of the nodes, a new string that the caller frees; NULL when out
+ * of memory.  Each line ends with end_of_line ("\n", or what clears the rest of
+ * a terminal's line as well). */
+char *rain_panel_view_text(const struct rain_panel_view_node *nodes, size_t count,
 			   const struct rain_panel_view_options *options,
 			   const char *end_of_line);
 

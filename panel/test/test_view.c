@@ -78,13 +78,11 @@ static char *print(int width, int height, bool colour, bool utf8, bool live)
 		.title = "alpha", .user_name = user_name,
 	};
 	struct rain_panel_view_node nodes[NODES];
-	char *text = NULL;
-	size_t size;
-	FILE *out = open_memstream(&text, &size);
+	char *text;
 
 	fill(nodes);
-	rain_panel_view_print(out, nodes, NODES, &options, "\n");
-	fclose(out);
+	text = rain_panel_view_text(nodes, NODES, &options, "\n");
+	assert_non_null(text);
 	return text;
 }
 

@@ -23,7 +23,9 @@
 #define RAIN_LIMIT_JOIN_MS 20000	  /* one try of POST /v1/join */
 
 /* HTTP, both as server and as client. */
-#define RAIN_LIMIT_HTTP_HEADERS 16384	  /* request line and headers; also a connection's memory */
+#define RAIN_LIMIT_HTTP_HEADERS 16384	  /* request line and headers */
+#define RAIN_LIMIT_HTTP_PEER_MEMORY 65536  /* of a connection, buffers and headers */
+#define RAIN_LIMIT_HTTP_LOCAL_MEMORY 32768
 #define RAIN_LIMIT_HTTP_PATH 512
 #define RAIN_LIMIT_HTTP_PARAMS 4	  /* {names} in a route */
 #define RAIN_LIMIT_HTTP_PARAM_LENGTH 128

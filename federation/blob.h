@@ -65,6 +65,7 @@ struct rain_blob_upload *rain_blob_upload_begin(struct rain_blob_store *store,
 int rain_blob_upload_write(struct rain_blob_upload *upload, const void *data, size_t size,
 			   struct rain_error *err);
 int64_t rain_blob_upload_offset(const struct rain_blob_upload *upload);
+int64_t rain_blob_upload_size(const struct rain_blob_upload *upload); /* announced */
 int rain_blob_upload_finish(struct rain_blob_upload *upload, struct rain_error *err);
 void rain_blob_upload_abort(struct rain_blob_upload *upload);
 

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "common/error.h"
+#include "federation/http_server.h"
 
 struct rain_gateway;
 struct rain_http_request;
@@ -32,6 +33,10 @@ void rain_blob_http_put_begin(struct rain_gateway *gateway, struct rain_http_req
 int rain_blob_http_put_write(struct rain_gateway *gateway, struct rain_http_request *request,
 			     const void *data, size_t size, struct rain_error *err);
 void rain_blob_http_put_end(struct rain_gateway *gateway, struct rain_http_request *request);
+
+/* HEAD, GET and PUT /v1/blobs/{sha256} for peers, as the modules' blob_allow
+ * decides. */
+extern const struct rain_http_route rain_blob_http_routes[];
 
 /* Moving blobs between clusters, in the background: resumed after every cut,
  * given up after RAIN_LIMIT_BLOB_RETRIES tries without progress or when the

@@ -25,6 +25,8 @@
  */
 struct rain_gateway;
 
+#define RAIN_GATEWAY_MODULES_MAX 8
+
 struct rain_gateway_module {
 	const char *name;
 
@@ -66,7 +68,8 @@ struct rain_gateway {
 	struct rain_rpc_client *broker;
 	struct rain_rpc_op *ops; /* of all modules together */
 	struct rain_rpc_server *control;
-	struct event *signals[3];
+	struct event *signals[2];
+	struct event *clean; /* old blobs, now and then */
 	void *mind; /* the mind module's own state */
 };
 

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+// SPDX-License-Identifier: GPL-2.0-or-later
 #include "federation/http_client.h"
 
 #include <curl/curl.h>
@@ -46,6 +46,8 @@ struct rain_http_transfer {
 	bool too_large, refused_by_sink;
 
 	int certificate_fd, key_fd; /* memfds of a join, or -1 */
+	void (*observe)(void *observer, const struct rain_http_result *result);
+	void *observer;
 	rain_http_done done;
 	void *arg;
 };
@@ -126,12 +128,14 @@ static void finish(struct rain_http_transfer *transfer, CURLcode code)
 	void *arg = transfer->arg;
 	struct rain_error err = {{0}};
 	const char *sentence;
-	curl_off_t connected = 0;
+	curl_off_t connected = 0, elapsed = 0;
 	long status = 0;
 	json_t *object = NULL;
 
 	curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
 	curl_easy_getinfo(transfer->easy, CURLINFO_APPCONNECT_TIME_T, &connected);
+	curl_easy_getinfo(transfer->easy, CURLINFO_TOTAL_TIME_T, &elapsed);
+	result.elapsed_ms = elapsed / 1000;
 	result.body = transfer->reply ? transfer->reply : "";
 	result.size = transfer->reply_size;
 	/* A refused upload may be answered and cut at once: the answer counts. */
@@ -151,6 +155,8 @@ static void finish(struct rain_http_transfer *transfer, CURLcode code)
 		explain(transfer, code, &err);
 		result.error = err.text;
 	}
+	if (transfer->observe)
+		transfer->observe(transfer->observer, &result);
 	done(arg, &result);
 	json_decref(object);
 	transfer_destroy(transfer);
@@ -558,6 +564,8 @@ struct rain_http_transfer *rain_http_client_start(struct rain_http_client *clien
 	transfer->body_fd = transfer->certificate_fd = transfer->key_fd = -1;
 	transfer->reply_max = call->reply_max ? call->reply_max : RAIN_LIMIT_HTTP_JSON_BODY;
 	transfer->write = call->write;
+	transfer->observe = call->observe;
+	transfer->observer = call->observer;
 	transfer->done = call->done;
 	transfer->arg = call->arg;
 	client->count++;

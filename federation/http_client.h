@@ -25,6 +25,7 @@ struct rain_http_result {
 	const char *error; /* sentence when status is 0 or >= 400, else NULL */
 	const char *body;  /* NUL-terminated, never NULL; empty when `write` took it */
 	size_t size;
+	int64_t elapsed_ms; /* from the start to the end of the transfer */
 	void *handle;	   /* for rain_http_result_header() */
 };
 
@@ -60,8 +61,12 @@ struct rain_http_call {
 	/* Another client certificate than the cluster's (joins): PEM texts. */
 	const char *certificate_pem, *key_pem;
 
+	/* Told what came of it, just before done; for who keeps track of peers. */
+	void (*observe)(void *observer, const struct rain_http_result *result);
+	void *observer;
+
 	rain_http_done done; /* called exactly once, unless cancelled; never from within start */
-	void *arg;	     /* for write and done */
+	void *arg; /* for write and done */
 };
 
 struct rain_http_client *rain_http_client_create(struct event_base *base, const char *state,

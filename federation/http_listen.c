@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+// SPDX-License-Identifier: GPL-2.0-or-later
 /* Listening sockets of the gateway's faces. */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+// SPDX-License-Identifier: GPL-2.0-or-later
 /* Requests and their answers, as handlers see them. */
 #include <errno.h>
 #include <stdarg.h>
@@ -229,6 +229,13 @@ void rain_http_reply_json(struct rain_http_request *request, int status, json_t 
 	}
 	answer(request, status,
 	       MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE),
+	       "application/json");
+}
+
+void rain_http_reply_text(struct rain_http_request *request, int status, const char *json)
+{
+	answer(request, status,
+	       MHD_create_response_from_buffer(strlen(json), (void *)json, MHD_RESPMEM_MUST_COPY),
 	       "application/json");
 }
 

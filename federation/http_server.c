@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+// SPDX-License-Identifier: GPL-2.0-or-later
 #include "federation/http_server.h"
 
 #include <errno.h>
@@ -115,8 +115,8 @@ static void admit(struct rain_http_request *request)
 		return;
 	}
 	if (request->connection->peer)
-		rain_mailbox_wake(server->gateway->mailbox,
-				  (struct rain_peer *)request->connection->peer);
+		rain_mailbox_contact(server->gateway->mailbox,
+				     (struct rain_peer *)request->connection->peer);
 	if (request->route->begin)
 		request->route->begin(server->gateway, request);
 }

@@ -91,6 +91,7 @@ void *rain_http_request_data(const struct rain_http_request *request);
 
 /* Answers. Each ends the request. */
 void rain_http_reply_json(struct rain_http_request *request, int status, json_t *value); /* steals value */
+void rain_http_reply_text(struct rain_http_request *request, int status, const char *json); /* JSON; copies */
 void rain_http_reply_empty(struct rain_http_request *request, int status);
 void rain_http_reply_bytes(struct rain_http_request *request, int status, const void *data,
 			   size_t size); /* copies; application/octet-stream */

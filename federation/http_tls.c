@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+// SPDX-License-Identifier: GPL-2.0-or-later
 /* Nobody reaches the HTTP parser before the handshake has proved a known key:
  * the verify callback runs inside the handshake and fails it otherwise. */
 #include <gnutls/gnutls.h>

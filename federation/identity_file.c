@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+// SPDX-License-Identifier: GPL-2.0-or-later
 /* Keys and certificates as files and PEM texts; federation/identity.c has what
  * is pure. */
 #include <errno.h>

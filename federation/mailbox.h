@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "common/error.h"
+#include "federation/http_server.h"
 
 struct rain_gateway;
 struct rain_mailbox;
@@ -40,8 +41,16 @@ int rain_mailbox_post(struct rain_gateway *gateway, PGconn *tx, const struct rai
 struct rain_mailbox *rain_mailbox_create(struct rain_gateway *gateway, struct rain_error *err);
 void rain_mailbox_destroy(struct rain_mailbox *mailbox);
 
-/* A peer has been added, or has just been in contact with us: what waits for
- * it goes out now. */
+/* POST and GET /v1/messages, and the transport's own messages ("card",
+ * "undelivered"; a module that has a handler for the latter gets it instead). */
+extern const struct rain_http_route rain_mailbox_routes[];
+extern const struct rain_message_handler rain_mailbox_messages[];
+
+/* A peer has been added, or something has been put into its outbox: what
+ * waits for it goes out now. */
 void rain_mailbox_wake(struct rain_mailbox *mailbox, struct rain_peer *peer);
+
+/* The peer has just been in contact with us: no waiting after failures. */
+void rain_mailbox_contact(struct rain_mailbox *mailbox, struct rain_peer *peer);
 
 #endif

@@ -3,12 +3,15 @@
 #define RAIN_FEDERATION_PEERS_H
 
 #include <jansson.h>
+#include <libpq-fe.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "common/error.h"
+#include "common/rpc_server.h"
 #include "federation/http_client.h"
+#include "federation/http_server.h"
 #include "federation/identity.h"
 
 struct rain_gateway;
@@ -23,7 +26,8 @@ struct rain_peer {
 	char id[RAIN_IDENTITY_ID_SIZE]; /* hex of sha256(key) */
 	char **addresses; /* "host:port" under which we may dial it; none: it dials us */
 	size_t address_count;
-	json_t *card; /* its last card */
+	json_t *card;	  /* its last card */
+	json_t *card_new; /* one that is being stored, or NULL */
 
 	bool reachable;		 /* our last try to dial it succeeded */
 	bool dials_us;		 /* it said that it can reach us (or needn't) */
@@ -31,6 +35,9 @@ struct rain_peer {
 	int64_t latency_ms;	 /* of the last short request, -1: unknown */
 
 	size_t address_next; /* which address is tried first */
+	char *card_sent;     /* canonical: our last card that it was told */
+	bool lost_count;     /* its numbers and ours don't fit: see doc/protocol.txt, 5 */
+	struct rain_mailbox_link *link; /* the mailbox's own */
 };
 
 /* Reads peers and open invitations from the store, again and again until it is
@@ -55,7 +62,24 @@ struct rain_http_transfer *rain_peers_request(struct rain_gateway *gateway,
 					      const struct rain_http_call *call,
 					      struct rain_error *err);
 
+/* A peer has been in contact with us just now. */
+void rain_peers_seen(struct rain_peer *peer);
+
+/* Takes over a card that the peer sent by message, in that transaction; the
+ * peer in memory follows when it is committed. */
+int rain_peers_card_apply(struct rain_gateway *gateway, PGconn *tx, const struct rain_peer *peer,
+			  const json_t *body, struct rain_error *err);
+
+/* Tells all peers our card if they know another one: to be called when the
+ * capabilities have changed. */
+void rain_peers_card_announce(struct rain_gateway *gateway);
+
 /* This cluster's card: what it tells every peer. A new reference. */
 json_t *rain_peers_own_card(struct rain_gateway *gateway);
+
+/* POST /v1/join, and the operations peer-invite, peer-accept, peer-join and
+ * peer-list of the control socket. */
+extern const struct rain_http_route rain_peers_routes[];
+extern const struct rain_rpc_op rain_peers_ops[];
 
 #endif

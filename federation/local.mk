@@ -58,3 +58,4 @@ federation_test_test_broker_LDADD = libfederation.la $(test_libs)
 
 include federation/guest.mk
 include federation/mind.mk
+include federation/wire.mk

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# libpeer: what strangers' bytes mean to the transport; pure, like libfederation.
+noinst_LTLIBRARIES += libpeer.la
+libpeer_la_SOURCES = \
+	federation/card.c federation/card.h \
+	federation/envelope.c federation/envelope.h \
+	federation/http_route.c federation/http_route.h \
+	federation/identity.c federation/identity.h \
+	federation/invitation.c federation/invitation.h \
+	federation/limits.h
+libpeer_la_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(SODIUM_CFLAGS)
+libpeer_la_LIBADD = libcommon.la $(JANSSON_LIBS) $(SODIUM_LIBS)
+
+# libwire: rain-gatewayd without what the messages mean.
+wire_cflags = $(AM_CFLAGS) $(CURL_CFLAGS) $(EVENT_CFLAGS) $(GNUTLS_CFLAGS) $(JANSSON_CFLAGS) \
+	$(MICROHTTPD_CFLAGS) $(PQ_CFLAGS) $(SODIUM_CFLAGS)
+noinst_LTLIBRARIES += libwire.la
+libwire_la_SOURCES = \
+	federation/blob.c federation/blob.h federation/blob_internal.h \
+	federation/blob_http.c federation/blob_http.h \
+	federation/blob_move.c \
+	federation/blob_upload.c \
+	federation/gateway.c federation/gateway.h \
+	federation/http_client.c federation/http_client.h \
+	federation/http_internal.h \
+	federation/http_listen.c \
+	federation/http_request.c \
+	federation/http_server.c federation/http_server.h \
+	federation/http_tls.c \
+	federation/identity_file.c \
+	federation/mailbox.c federation/mailbox.h federation/mailbox_internal.h \
+	federation/mailbox_poll.c \
+	federation/mailbox_store.c \
+	federation/peers.c federation/peers.h federation/peers_internal.h \
+	federation/peers_accept.c \
+	federation/peers_card.c \
+	federation/peers_join.c \
+	federation/peers_list.c \
+	federation/store.c federation/store.h
+libwire_la_CFLAGS = $(wire_cflags)
+libwire_la_LIBADD = libpeer.la librpc.la libcommon.la $(CURL_LIBS) $(EVENT_LIBS) $(GNUTLS_LIBS) \
+	$(JANSSON_LIBS) $(MICROHTTPD_LIBS) $(PQ_LIBS) $(SODIUM_LIBS)
+
+sbin_PROGRAMS += rain-gatewayd
+rain_gatewayd_SOURCES = federation/gatewayd.c
+rain_gatewayd_CFLAGS = $(wire_cflags)
+rain_gatewayd_LDADD = libwire.la
+
+rain_PROGRAMS += rain-peer
+rain_peer_SOURCES = federation/rain_peer.c
+rain_peer_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+rain_peer_LDADD = libcommon.la $(JANSSON_LIBS)
+
+dist_sql_DATA += federation/sql/0010-federation.sql

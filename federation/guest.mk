@@ -22,3 +22,54 @@ rain_sandbox_SOURCES = \
 	federation/sandbox_argv.c \
 	federation/sandbox_inside.c
 rain_sandbox_LDADD = libcommon.la
+
+rain_PROGRAMS += rain-relay
+rain_relay_SOURCES = \
+	federation/environment.c \
+	federation/environment.h \
+	federation/relay.c \
+	federation/relay.h \
+	federation/relay_inputs.c \
+	federation/relay_outputs.c \
+	federation/relay_signals.c \
+	federation/relay_stream.c
+rain_relay_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) -pthread
+rain_relay_LDADD = liblocal.la libbundle.la libfederation.la libcommon.la $(JANSSON_LIBS) -lpthread
+
+rain_PROGRAMS += rain-agent
+rain_agent_SOURCES = \
+	federation/agent.c \
+	federation/agent.h \
+	federation/agent_manifest.c \
+	federation/agent_run.c \
+	federation/agent_signals.c \
+	federation/agent_stage.c \
+	federation/agent_stream.c \
+	federation/environment.c \
+	federation/environment.h \
+	federation/sandbox.h
+rain_agent_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) -pthread
+rain_agent_LDADD = liblocal.la libbundle.la libcommon.la $(JANSSON_LIBS) -lpthread
+
+rain_PROGRAMS += rain-guest-guard
+rain_guest_guard_SOURCES = \
+	federation/guest_guard.c \
+	federation/guest_guard.h \
+	federation/guest_guard_kill.c \
+	federation/guest_guard_room.c \
+	federation/guest_guard_rules.c \
+	federation/guest_guard_slurm.c \
+	federation/guest_guard_state.c \
+	federation/sandbox.h
+rain_guest_guard_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+rain_guest_guard_LDADD = libbundle.la libhostlist.la libcommon.la $(JANSSON_LIBS) $(SLURM_LIBS)
+
+check_PROGRAMS += federation/test/test_guest
+federation_test_test_guest_SOURCES = \
+	federation/agent_manifest.c \
+	federation/environment.c \
+	federation/guest_guard_rules.c \
+	federation/sandbox_argv.c \
+	federation/test/test_guest.c
+federation_test_test_guest_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+federation_test_test_guest_LDADD = liblocal.la libbundle.la $(test_libs)

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef RAIN_FEDERATION_RELAY_H
+#define RAIN_FEDERATION_RELAY_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "common/error.h"
+#include "federation/local_http.h"
+#include "federation/options.h"
+
+/* rain-relay in parts. */
+
+/* Exit code when RAIN itself, not the program, failed: stderr says why. As
+ * env(1) and timeout(1) do. */
+#define RAIN_RELAY_EXIT_FAILED 125
+
+/* Longest long poll that the relay asks for. */
+#define RAIN_RELAY_WAIT_S 30
+
+struct rain_relay {
+	const char *socket;
+	uint32_t job;
+	int directory; /* the job's working directory */
+	struct rain_stage_list stage_in, stage_out;
+	char *const *command; /* script and arguments */
+	struct rain_local_client *client; /* of the main thread */
+};
+
+/* relay_inputs.c: brings script, environment and files to the gateway and
+ * names them to it. */
+int rain_relay_inputs_send(struct rain_relay *relay, char *const environment[],
+			   struct rain_error *err);
+
+/* relay_outputs.c: fetches and unpacks what came back. `outputs` is the array
+ * of the gateway's answer. */
+int rain_relay_outputs_take(struct rain_relay *relay, const json_t *outputs,
+			    struct rain_error *err);
+
+/* An unnamed file in `directory`, or where temporary files go when that can't
+ * be written. -1 with err. */
+int rain_relay_temporary(int directory, struct rain_error *err);
+
+/* relay_stream.c: one of the two output streams, in a thread of its own. */
+struct rain_relay_stream {
+	const char *name; /* "stdout" */
+	int fd;
+	uint32_t job;
+	struct rain_local_client *client;
+	pthread_t thread;
+	pthread_mutex_t lock;
+	int64_t offset; /* bytes written to fd */
+	int64_t size;	/* of the whole stream; -1: not known yet */
+	int failed;	/* errno of a write, or -1: the gateway's refusal */
+	struct rain_error err;
+};
+int rain_relay_stream_start(struct rain_relay_stream *stream, const struct rain_relay *relay,
+			    const char *name, int fd, struct rain_error *err);
+/* Waits until `size` bytes are written. -1 with err when some are lost. */
+int rain_relay_stream_finish(struct rain_relay_stream *stream, int64_t size,
+			     struct rain_error *err);
+/* Ends it as it is. */
+void rain_relay_stream_stop(struct rain_relay_stream *stream);
+
+/* relay_signals.c: a thread takes every signal that Slurm or the user sends
+ * and passes it to the burst.  Until it is `open`, and after it is `closed`,
+ * signals that end a program end the relay. */
+struct rain_relay_signals {
+	uint32_t job;
+	struct rain_local_client *client;
+	pthread_t thread;
+	atomic_bool open;
+};
+/* Blocks the signals in the calling thread and those that it starts later. */
+int rain_relay_signals_start(struct rain_relay_signals *signals, const struct rain_relay *relay,
+			     struct rain_error *err);
+void rain_relay_signals_open(struct rain_relay_signals *signals);
+void rain_relay_signals_close(struct rain_relay_signals *signals);
+
+/* Ends this process by the signal, without a core. Does not return. */
+void rain_relay_die(int number) __attribute__((noreturn));
+
+#endif

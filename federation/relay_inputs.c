@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "federation/relay.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/file.h"
+#include "federation/bundle.h"
+#include "federation/environment.h"
+
+/* Slurm's own bound on a script is 4 MiB. */
+#define SCRIPT_MAX (4 * 1024 * 1024)
+#define ARGUMENTS_MAX 256
+#define ARGUMENTS_BYTES_MAX 65536
+
+int rain_relay_temporary(int directory, struct rain_error *err)
+{
+	const char *elsewhere = getenv("TMPDIR");
+	int fd = openat(directory, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	char path[PATH_MAX];
+
+	if (fd >= 0)
+		return fd;
+	/* Not every file system can, and not every directory may be written. */
+	snprintf(path, sizeof(path), "%s/rain-relay-XXXXXX",
+		 elsewhere && *elsewhere == '/' ? elsewhere : "/var/tmp");
+	fd = mkostemp(path, O_CLOEXEC);
+	if (fd < 0)
+		return rain_error_set(err, "can't make a temporary file (%s): %s", path,
+				      strerror(errno));
+	unlink(path);
+	return fd;
+}
+
+static int blob_send(struct rain_relay *relay, int fd, const struct rain_digest *digest,
+		     struct rain_error *err)
+{
+	char path[128];
+	bool sent;
+
+	snprintf(path, sizeof(path), "/v1/blobs/%s", digest->sha256);
+	return rain_local_blob_put(relay->client, path, fd, digest, &sent, err);
+}
+
+static json_t *bytes_send(struct rain_relay *relay, const void *data, size_t size,
+			  struct rain_error *err)
+{
+	int fd = rain_relay_temporary(relay->directory, err);
+	struct rain_digest digest;
+	json_t *result = NULL;
+
+	if (fd < 0)
+		return NULL;
+	rain_digest_bytes(data, size, &digest);
+	if (rain_file_write_fd(fd, data, size, err) == 0 &&
+	    blob_send(relay, fd, &digest, err) == 0)
+		result = rain_local_digest_json(&digest);
+	close(fd);
+	return result;
+}
+
+static json_t *script_send(struct rain_relay *relay, struct rain_error *err)
+{
+	size_t size;
+	char *script = rain_file_read(relay->command[0], SCRIPT_MAX, &size, err);
+	json_t *result = script ? bytes_send(relay, script, size, err) : NULL;
+
+	free(script);
+	if (!result)
+		rain_error_prefix(err, "can't send the job's script");
+	return result;
+}
+
+static json_t *environment_send(struct rain_relay *relay, char *const from[],
+				struct rain_error *err)
+{
+	struct rain_environment environment = {0};
+	json_t *result = NULL;
+	char *data = NULL;
+	size_t size;
+
+	if (rain_environment_add_travelling(&environment, from, err) == 0)
+		data = rain_environment_pack(&environment, &size, err);
+	if (data)
+		result = bytes_send(relay, data, size, err);
+	free(data);
+	rain_environment_release(&environment);
+	if (!result)
+		rain_error_prefix(err, "can't send the job's environment");
+	return result;
+}
+
+/* One bundle for each item, so that what changes doesn't drag along what
+ * doesn't. */
+static json_t *item_send(struct rain_relay *relay, const char *item, struct rain_error *err)
+{
+	int fd = rain_relay_temporary(relay->directory, err);
+	struct rain_bundle_summary summary;
+	json_t *result = NULL;
+
+	if (fd < 0)
+		return NULL;
+	if (rain_bundle_pack(relay->directory, &item, 1, false, fd, &summary, err) == 0 &&
+	    blob_send(relay, fd, &summary.digest, err) == 0)
+		result = rain_local_digest_json(&summary.digest);
+	close(fd);
+	return result;
+}
+
+static json_t *items_send(struct rain_relay *relay, struct rain_error *err)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < relay->stage_in.count; i++) {
+		json_t *item = item_send(relay, relay->stage_in.items[i], err);
+
+		if (!item || json_array_append_new(list, item) < 0) {
+			rain_error_prefix(err, "--stage-in");
+			json_decref(list);
+			return NULL;
+		}
+	}
+	return list;
+}
+
+static json_t *arguments_json(struct rain_relay *relay, struct rain_error *err)
+{
+	json_t *list = json_array();
+	size_t bytes = 0;
+
+	for (size_t i = 1; relay->command[i]; i++) {
+		bytes += strlen(relay->command[i]) + 1;
+		if (i > ARGUMENTS_MAX || bytes > ARGUMENTS_BYTES_MAX) {
+			rain_error_set(err, "the script has more than %d arguments or %d bytes of them",
+				       ARGUMENTS_MAX, ARGUMENTS_BYTES_MAX);
+			json_decref(list);
+			return NULL;
+		}
+		/* JSON is text: what isn't can't be passed on. */
+		if (json_array_append_new(list, json_string(relay->command[i])) < 0) {
+			rain_error_set(err, "argument %zu of the script is not UTF-8", i);
+			json_decref(list);
+			return NULL;
+		}
+	}
+	return list;
+}
+
+static json_t *patterns_json(struct rain_relay *relay, struct rain_error *err)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < relay->stage_out.count; i++) {
+		const char *item = relay->stage_out.items[i];
+
+		if (*item == '/') {
+			rain_error_set(err, "--stage-out: %s must be relative to the working "
+					    "directory, which is another one on a peer", item);
+			json_decref(list);
+			return NULL;
+		}
+		if (json_array_append_new(list, json_string(item)) < 0) {
+			rain_error_set(err, "--stage-out: an item is not UTF-8");
+			json_decref(list);
+			return NULL;
+		}
+	}
+	return list;
+}
+
+int rain_relay_inputs_send(struct rain_relay *relay, char *const environment[],
+			   struct rain_error *err)
+{
+	json_t *request = json_object(), *answer = NULL;
+	char path[64];
+
+	/* What can be refused without work comes first. */
+	if (json_object_set_new(request, "stage_out", patterns_json(relay, err)) == 0 &&
+	    json_object_set_new(request, "args", arguments_json(relay, err)) == 0 &&
+	    json_object_set_new(request, "script", script_send(relay, err)) == 0 &&
+	    json_object_set_new(request, "environment", environment_send(relay, environment, err)) == 0 &&
+	    json_object_set_new(request, "inputs", items_send(relay, err)) == 0) {
+		snprintf(path, sizeof(path), "/v1/jobs/%u/inputs", relay->job);
+		answer = rain_local_json(relay->client, "POST", path, request, 0, NULL, err);
+	}
+	json_decref(request);
+	json_decref(answer);
+	return answer ? 0 : -1;
+}

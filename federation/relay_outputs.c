@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "federation/relay.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "common/json.h"
+#include "federation/bundle.h"
+
+/* The lender decides what is in a bundle; what lands here is what the user
+ * asked for, and nothing beside it. */
+static bool was_asked_for(void *arg, const char *path)
+{
+	const struct rain_relay *relay = arg;
+
+	return rain_bundle_path_matches(relay->stage_out.items, relay->stage_out.count, path);
+}
+
+static int output_take(struct rain_relay *relay, const json_t *output, struct rain_error *err)
+{
+	struct rain_bundle_summary summary;
+	struct rain_digest digest;
+	int fd = -1, result = -1;
+	char path[128];
+
+	if (rain_local_digest_read(output, &digest, err) < 0)
+		return -1;
+	fd = rain_relay_temporary(relay->directory, err);
+	if (fd < 0)
+		return -1;
+	snprintf(path, sizeof(path), "/v1/jobs/%u/blobs/%s", relay->job, digest.sha256);
+	if (rain_local_blob_get(relay->client, path, fd, &digest, err) == 0)
+		result = rain_bundle_unpack(fd, relay->directory, was_asked_for, relay, &summary, err);
+	close(fd);
+	return result;
+}
+
+int rain_relay_outputs_take(struct rain_relay *relay, const json_t *outputs,
+			    struct rain_error *err)
+{
+	for (size_t i = 0; i < json_array_size(outputs); i++)
+		if (output_take(relay, json_array_get(outputs, i), err) < 0)
+			return rain_error_prefix(err, "--stage-out");
+	return 0;
+}

@@ -10,6 +10,7 @@ teardown() { ledgers_hold; }
 	run -0 on alpha ada "sinfo --noheader --format='%P %D %T %N'"
 	[[ $output == *"trainer* $NODES idle node[1-$NODES]"* ]]
 	[[ $output == *"overflow $NODES idle bravo-[1-$NODES]"* ]]
+	run -0 on alpha root "sinfo --noheader --format='%P %D %T %N'"
 	[[ $output == *"guest $NODES idle node[1-$NODES]"* ]]
 }
 
@@ -53,7 +54,7 @@ teardown() { ledgers_hold; }
 		[[ $output == *"$named"* ]]
 	done <<-'CASES'
 		--burst=maybe|burst
-		--burst|burst
+		--burst=|burst
 		--burst=auto --burst-max-tokens=-1|burst-max-tokens
 		--burst=auto --burst-max-tokens=lots|burst-max-tokens
 		--burst=auto --burst-peers=No/Name|burst-peers

@@ -78,6 +78,16 @@ daemon_pid() { # NAME -> its process, if it runs
 	echo "$pid"
 }
 
+# What the caller of the trainer has open is not for daemons: a test runner, for one, waits until
+# everybody has closed its pipe.
+fds_close() {
+	local fd
+	for fd in /proc/self/fd/*; do
+		fd=${fd##*/}
+		if ((fd > 2)); then eval "exec $fd>&-"; fi
+	done
+}
+
 daemon_start() { # NAME
 	local pid
 	if daemon_pid "$1" >/dev/null; then return 0; fi
@@ -87,6 +97,7 @@ daemon_start() { # NAME
 		# A subshell of its own, which ends at once and leaves the daemon to the cluster's init; inside
 		# it everything is exec, so that the number is the daemon's.
 		(
+			fds_close
 			in_node_exec "$WHERE" setsid env -i PATH="$PATH" HOME=/ LANG=C.UTF-8 \
 				setpriv --reuid="$WHO" --regid="$WHO" --init-groups -- "${WHAT[@]}"
 		) </dev/null >>"/var/log/rain/$1.log" 2>&1 &

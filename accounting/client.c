@@ -2,12 +2,17 @@
 #include "accounting/client.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "accounting/store.h"
 #include "common/cli.h"
 #include "common/config.h"
 #include "common/rpc.h"
@@ -15,6 +20,25 @@
 
 /* The ledger gives up on its database after 10 s; wait for that sentence. */
 #define TIMEOUT_MS 30000
+
+/* rain_rpc_call has one error for all; this tells whether anybody listens. */
+static bool listens(const char *path, struct rain_error *err)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	bool connected;
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	/* EAGAIN: somebody does, and is busy. */
+	connected = fd >= 0 && (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 ||
+				errno == EAGAIN);
+	if (!connected)
+		rain_error_set(err, "rain-ledgerd isn't running here: %s: %s", path,
+			       strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return connected;
+}
 
 json_t *rain_client_call(const char *config_path, json_t *request, int *code,
 			 struct rain_error *err)
@@ -25,13 +49,12 @@ json_t *rain_client_call(const char *config_path, json_t *request, int *code,
 	*code = RAIN_EXIT_FAILURE;
 	if (config && !request)
 		rain_error_set(err, "the request is not UTF-8 text");
-	else if (config && access(config->ledger.socket, F_OK) < 0) {
-		rain_error_set(err, "rain-ledgerd isn't running here: there is no %s",
-			       config->ledger.socket);
+	else if (config && !listens(config->ledger.socket, err))
 		*code = RAIN_EXIT_UNAVAILABLE;
-	} else if (config) {
+	else if (config)
 		result = rain_rpc_call(config->ledger.socket, request, TIMEOUT_MS, err);
-	}
+	if (!result && strncmp(err->text, RAIN_STORE_SUBJECT, strlen(RAIN_STORE_SUBJECT)) == 0)
+		*code = RAIN_EXIT_UNAVAILABLE;
 	json_decref(request);
 	rain_config_destroy(config);
 	return result;
@@ -69,12 +92,12 @@ const char *rain_cell_tokens(struct rain_cells *cells, const json_t *row, const 
 
 const char *rain_cell_core_hours(struct rain_cells *cells, const json_t *row, const char *key)
 {
-	/* Hundredths, rounded to the nearest: a figure to read, not money. */
-	int64_t hundredths = (json_integer_value(json_object_get(row, key)) + 18000) / 36000;
+	/* Ten-thousandths, rounded to the nearest: a figure to read, not money. */
+	int64_t parts = (json_integer_value(json_object_get(row, key)) + 180) / 360;
 	char *text = next_text(cells);
 
-	snprintf(text, sizeof(cells->texts[0]), "%" PRId64 ".%02" PRId64, hundredths / 100,
-		 hundredths % 100);
+	snprintf(text, sizeof(cells->texts[0]), "%" PRId64 ".%04" PRId64, parts / 10000,
+		 parts % 10000);
 	return text;
 }
 

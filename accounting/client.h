@@ -27,7 +27,7 @@ const char *rain_cell_plain(struct rain_cells *cells, const json_t *row, const c
 /* row[key] micro-tokens as "12.345678"; "-" when null. */
 const char *rain_cell_tokens(struct rain_cells *cells, const json_t *row, const char *key);
 
-/* row[key] core-milliseconds as core-hours, "12.34". */
+/* row[key] core-milliseconds as core-hours, "12.3400". */
 const char *rain_cell_core_hours(struct rain_cells *cells, const json_t *row, const char *key);
 
 /* row[key] epoch seconds as local time, "2024-03-01T08:00:00+0100". */

@@ -73,13 +73,13 @@ static int connect_until(struct rain_store *store, int64_t deadline, struct rain
 
 	store->connection = PQconnectStart(store->conninfo);
 	if (!store->connection)
-		return rain_error_set(err, "no memory for a connection to the database");
+		return rain_error_set(err, RAIN_STORE_SUBJECT " can't be reached: no memory");
 	while (PQstatus(store->connection) != CONNECTION_BAD &&
 	       (status == PGRES_POLLING_READING || status == PGRES_POLLING_WRITING)) {
 		short events = status == PGRES_POLLING_READING ? POLLIN : POLLOUT;
 
 		if (wait_for(store, events, deadline) < 0) {
-			rain_error_set(err, "the ledger's database does not answer");
+			rain_error_set(err, RAIN_STORE_SUBJECT " does not answer");
 			disconnect(store);
 			return -1;
 		}
@@ -87,7 +87,7 @@ static int connect_until(struct rain_store *store, int64_t deadline, struct rain
 	}
 	if (PQstatus(store->connection) == CONNECTION_OK)
 		return 0;
-	set_first_line(err, "the ledger's database can't be reached: ",
+	set_first_line(err, RAIN_STORE_SUBJECT " can't be reached: ",
 		       PQerrorMessage(store->connection));
 	disconnect(store);
 	return -1;
@@ -132,7 +132,7 @@ static enum rain_store_result blame(const PGresult *result, struct rain_error *e
 	if (state && (strncmp(state, "RN", 2) == 0 || strncmp(state, "22", 2) == 0 ||
 		      strncmp(state, "23", 2) == 0 || strncmp(state, "P0", 2) == 0))
 		return RAIN_STORE_REFUSED;
-	rain_error_prefix(err, "the ledger's database says");
+	rain_error_prefix(err, RAIN_STORE_SUBJECT " says");
 	return RAIN_STORE_UNAVAILABLE;
 }
 
@@ -155,7 +155,7 @@ static enum rain_store_result query(struct rain_store *store, const char *sql, i
 		if (!result) {
 			const char *why = PQerrorMessage(store->connection);
 
-			set_first_line(err, "the ledger's database did not answer: ",
+			set_first_line(err, RAIN_STORE_SUBJECT " did not answer: ",
 				       why[0] ? why : "it took too long");
 			disconnect(store);
 		}
@@ -165,7 +165,7 @@ static enum rain_store_result query(struct rain_store *store, const char *sql, i
 	if (PQresultStatus(result) != PGRES_TUPLES_OK) {
 		outcome = blame(result, err);
 	} else if (PQntuples(result) != 1 || PQnfields(result) != 1 || PQgetisnull(result, 0, 0)) {
-		rain_error_set(err, "the ledger's database gave an unexpected answer: does its "
+		rain_error_set(err, RAIN_STORE_SUBJECT " gave an unexpected answer: does its "
 			       "schema fit this version? (rain-migrate)");
 		outcome = RAIN_STORE_UNAVAILABLE;
 	} else {
@@ -173,7 +173,8 @@ static enum rain_store_result query(struct rain_store *store, const char *sql, i
 
 		*value = json_loads(PQgetvalue(result, 0, 0), JSON_DECODE_ANY, &why);
 		if (!*value) {
-			rain_error_set(err, "the database's answer can't be read: %s", why.text);
+			rain_error_set(err, RAIN_STORE_SUBJECT " gave an answer that can't be read: %s",
+				       why.text);
 			outcome = RAIN_STORE_UNAVAILABLE;
 		}
 	}

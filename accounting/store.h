@@ -16,6 +16,10 @@
  */
 #define RAIN_STORE_TIMEOUT_MS 10000
 
+/* Every sentence about a database that can't serve begins with this, so that
+ * commands can tell it from a refusal. */
+#define RAIN_STORE_SUBJECT "the ledger's database"
+
 enum rain_store_result {
 	RAIN_STORE_OK = 0,
 	RAIN_STORE_REFUSED = -1,     /* the database says no: the same will fail again */

@@ -65,7 +65,8 @@ test_start_without_database() {
 	start
 	wait_until test -S "$work/ledger.sock"
 	local out
-	out=$(./rain-balance -c "$conf" 2>&1) && fail "a balance without a database: $out"
+	out=$(./rain-balance -c "$conf" 2>&1)
+	[ $? = 3 ] || fail "a balance without a database isn't exit code 3: $out"
 	[[ $out == *"database can't be reached"* ]] || fail "without a database it says: $out"
 	wait_until grep -q 'records wait in the spool' "$work/log"
 	[ -e "$spool/1.json" ] || fail "the record is gone before it was booked"
@@ -89,7 +90,7 @@ test_commands() {
 	./rain-grant -c "$conf" no-such-user 1 2>"$work/out" && fail "a grant to nobody"
 	grep -q 'there is no user' "$work/out" || fail "a grant to nobody says: $(cat "$work/out")"
 	./rain-grant -c "$conf" root -- -1 2>/dev/null; [ $? = 2 ] || fail "a negative grant isn't wrong usage"
-	./rain-report -c "$conf" --since 1970-01-01 --parsable2 | grep -qx 'root|1|0.04|0.000000|0.010000' ||
+	./rain-report -c "$conf" --since 1970-01-01 --parsable2 | grep -qx 'root|1|0.0400|0.000000|0.010000' ||
 		fail "rain-report: $(./rain-report -c "$conf" --since 1970-01-01 --parsable2)"
 	./rain-report -c "$conf" --since 1970-01-01 --by job --json | grep -q '"slurm_job_id": 1' ||
 		fail "rain-report --by job"
@@ -124,6 +125,8 @@ test_kill_between_commit_and_delete() {
 	shim=$(readlink -f accounting/test/.libs/kill_on_unlink.so) || fail "make check builds kill_on_unlink"
 	stop TERM || fail "SIGTERM isn't a clean end"
 	[ ! -e "$work/ledger.sock" ] || fail "the socket is left after SIGTERM"
+	./rain-balance -c "$conf" 2>"$work/out"
+	[ $? = 3 ] || fail "a balance without the daemon isn't exit code 3: $(cat "$work/out")"
 	put 40
 	put 41
 	ASAN_OPTIONS=verify_asan_link_order=0 start "LD_PRELOAD=$shim"

@@ -53,7 +53,7 @@ const char *rain_panel_led_name(enum rain_panel_led led);
 /* "off", "on", "blink", "pattern". */
 const char *rain_panel_show_name(enum rain_panel_show show);
 
-/* Fills the frame for now_ms.  Returns the time at which it changes by itself
+/* Fills the frame as of now_ms.  Returns the time at which it changes by itself
  * at the earliest, INT64_MAX when it stays until the state changes. */
 int64_t rain_panel_frame_compute(const struct rain_panel_state *state, int64_t now_ms,
 				 struct rain_panel_frame *frame);

@@ -144,7 +144,7 @@ rain_conf_make() { # ROOT
 			listen = "0.0.0.0:7248"
 			port = 7248
 			nodes = "node[1-$NODES]"
-			head = "head:6817"
+			head = "head:7247"
 			socket = "/run/rain/panel/panel.sock"
 			mode = "status"
 		}

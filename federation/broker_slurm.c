@@ -183,14 +183,19 @@ uint32_t rain_broker_guest_nodes(const struct rain_config *config, const job_inf
 
 int rain_broker_job_exit(const slurm_job_info_t *job, json_t *object)
 {
-	int status = (int)job->exit_code;
+	int code = (int)(job->exit_code >> 8) & 0xff;
+	int signal_number = (int)job->exit_code & 0x7f;
 	bool ended = rain_broker_job_has_ended(job);
 
-	/* slurmctld keeps a wait status. */
-	return json_object_set_new(object, "exit_code",
-				   ended ? json_integer((status >> 8) & 0xff) : json_null()) |
+	/* slurmctld keeps a wait status, which has a code or a signal; both are
+	 * there when it kept its own error number, of a failed launch. */
+	if (code != 0 && signal_number != 0) {
+		code = 1;
+		signal_number = 0;
+	}
+	return json_object_set_new(object, "exit_code", ended ? json_integer(code) : json_null()) |
 	       json_object_set_new(object, "exit_signal",
-				   ended ? json_integer(status & 0x7f) : json_null());
+				   ended ? json_integer(signal_number) : json_null());
 }
 
 json_t *rain_broker_text(const char *text)

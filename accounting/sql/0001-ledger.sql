@@ -391,6 +391,9 @@ BEGIN
         RAISE EXCEPTION 'the amount % is not between 1 and 10^18 micro-tokens', p_amount
             USING ERRCODE = 'RN005';
     END IF;
+    IF p_account = account_id('system:issuance') THEN
+        RAISE EXCEPTION 'tokens are granted out of system:issuance, not to it' USING ERRCODE = 'RN005';
+    END IF;
     INSERT INTO transfer (idem, code, debit, credit, amount, reason)
         VALUES (p_idem, 'grant', account_id('system:issuance'), p_account, p_amount, coalesce(p_reason, ''))
         ON CONFLICT (idem) DO NOTHING;

@@ -51,6 +51,7 @@ test_accounts() {
 	refused "the same key for another amount" rain RN001 \
 		"SELECT ledger.grant_tokens($ada, 10001, 'start', '$(uuid 1)')"
 	refused "a grant to a peer" rain RN005 "SELECT ledger.grant_tokens($bravo, 1, '', '$(uuid 2)')"
+	refused "a grant to the issuance" rain RN005 "SELECT ledger.grant_tokens($issuance, 1, '', '$(uuid 2)')"
 	balance user:ada 10000 0
 }
 

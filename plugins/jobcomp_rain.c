@@ -77,6 +77,7 @@ int rain_jobcomp_ended(const job_record_t *job)
 		.restart = job->restart_cnt,
 		.uid = job->user_id,
 		.gid = job->group_id,
+		.start = job->start_time,
 		.end = job->end_time,
 		.suspended = job->tot_sus_time,
 		.cluster = slurm_conf.cluster_name,
@@ -84,25 +85,26 @@ int rain_jobcomp_ended(const job_record_t *job)
 		.partition = job->partition,
 		.qos = job->qos_ptr ? job->qos_ptr->name : NULL,
 		.name = job->name,
-		.state = job_state_string(job->job_state & JOB_STATE_BASE),
+		.nodes = job->nodes,
+		.node_count = job->total_nodes,
+		.cpus = job->total_cpus,
+		.tres = job->tres_fmt_alloc_str,
+		/* a run that ends in the queue again has no state of its own */
+		.state = IS_JOB_PENDING(job) ? "REQUEUED"
+					     : job_state_string(job->job_state & JOB_STATE_BASE),
 		.admin_comment = job->admin_comment,
 	};
 
-	/* A job that changes its size goes on: it is recorded at its end. */
-	if (!writer || IS_JOB_RESIZING(job))
+	/* A job that changes its size goes on: it is recorded at its end.  One
+	 * that never started has no run, and may even come back: slurmctld does
+	 * not save at once that a pending job was cancelled, and after a crash
+	 * such a job runs under the same identity. */
+	if (!writer || IS_JOB_RESIZING(job) || !job->nodes || !job->nodes[0])
 		return SLURM_SUCCESS;
 	exit_read(job->exit_code, &run);
 	if (job->details) {
 		run.submit = job->details->submit_time;
 		run.eligible = job->details->begin_time;
-	}
-	/* Before a job runs its start is only a guess. */
-	if (job->nodes && job->nodes[0]) {
-		run.start = job->start_time;
-		run.nodes = job->nodes;
-		run.node_count = job->total_nodes;
-		run.cpus = job->total_cpus;
-		run.tres = job->tres_fmt_alloc_str;
 	}
 	return rain_jobcomp_writer_add(writer, &run) ? SLURM_ERROR : SLURM_SUCCESS;
 }

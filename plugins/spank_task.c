@@ -27,11 +27,12 @@ struct task {
 };
 
 /* Never returns into slurmstepd, which would go on and run what the user gave
- * it.  stderr is already the job's own. */
-__attribute__((noreturn)) static void task_fail(const char *why)
+ * it.  What is logged reaches srun, but not the file of a batch job. */
+__attribute__((noreturn)) static void task_fail(const struct task *task, const char *why)
 {
 	slurm_error("rain: %s", why);
-	dprintf(STDERR_FILENO, "rain: %s\n", why);
+	if (task->step == SLURM_BATCH_SCRIPT)
+		dprintf(STDERR_FILENO, "rain: %s\n", why);
 	_exit(EXIT_CANT_EXEC);
 }
 
@@ -86,7 +87,7 @@ static void task_read(spank_t spank, struct task *task)
 	    spank_get_item(spank, S_JOB_STEPID, &task->step) != ESPANK_SUCCESS ||
 	    spank_get_item(spank, S_JOB_ARGV, &task->argc, &task->argv) != ESPANK_SUCCESS ||
 	    spank_get_item(spank, S_JOB_ENV, &task->environment) != ESPANK_SUCCESS)
-		task_fail("Slurm doesn't tell what this task is");
+		task_fail(task, "Slurm doesn't tell what this task is");
 }
 
 __attribute__((noreturn)) static void guest_exec(const struct task *task)
@@ -102,11 +103,11 @@ __attribute__((noreturn)) static void guest_exec(const struct task *task)
 	struct rain_error err;
 
 	rain_guest_exec(&guest, &err);
-	task_fail(err.text);
+	task_fail(task, err.text);
 }
 
 /* "--NAME=VALUE", or NULL when the job doesn't have the option. */
-static char *option_word(spank_t spank, enum rain_option which)
+static char *option_word(spank_t spank, const struct task *task, enum rain_option which)
 {
 	const char *value = rain_spank_option_value(spank, which);
 	char *word;
@@ -114,7 +115,7 @@ static char *option_word(spank_t spank, enum rain_option which)
 	if (!value)
 		return NULL;
 	if (asprintf(&word, "--%s=%s", rain_option_texts[which].name, value) < 0)
-		task_fail("no memory to start rain-relay");
+		task_fail(task, "no memory to start rain-relay");
 	return word;
 }
 
@@ -126,12 +127,12 @@ __attribute__((noreturn)) static void relay_exec(spank_t spank, const struct tas
 	char *word;
 
 	if (!argv)
-		task_fail("no memory to start rain-relay");
+		task_fail(task, "no memory to start rain-relay");
 	argv[n++] = "rain-relay";
-	word = option_word(spank, RAIN_OPTION_STAGE_IN);
+	word = option_word(spank, task, RAIN_OPTION_STAGE_IN);
 	if (word)
 		argv[n++] = word;
-	word = option_word(spank, RAIN_OPTION_STAGE_OUT);
+	word = option_word(spank, task, RAIN_OPTION_STAGE_OUT);
 	if (word)
 		argv[n++] = word;
 	argv[n++] = "--";
@@ -139,7 +140,7 @@ __attribute__((noreturn)) static void relay_exec(spank_t spank, const struct tas
 		argv[n++] = task->argv[i];
 	execve(RELAY, argv, task->environment);
 	rain_error_set(&err, "can't start %s: %s", RELAY, strerror(errno));
-	task_fail(err.text);
+	task_fail(task, err.text);
 }
 
 int rain_spank_task_init(spank_t spank, const struct rain_spank_settings *settings)
@@ -162,6 +163,6 @@ int rain_spank_task_init(spank_t spank, const struct rain_spank_settings *settin
 	    strcmp(partition, settings->overflow_partition))
 		return 0;
 	if (!batch)
-		task_fail("this job runs on a peer's cluster: steps can't be added to it from here");
+		task_fail(&task, "this job runs on a peer's cluster: steps can't be added to it from here");
 	relay_exec(spank, &task);
 }

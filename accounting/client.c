@@ -53,7 +53,7 @@ json_t *rain_client_call(const char *config_path, json_t *request, int *code,
 		*code = RAIN_EXIT_UNAVAILABLE;
 	else if (config)
 		result = rain_rpc_call(config->ledger.socket, request, TIMEOUT_MS, err);
-	if (!result && strncmp(err->text, RAIN_STORE_SUBJECT, strlen(RAIN_STORE_SUBJECT)) == 0)
+	if (!result && strncmp(err->text, RAIN_LEDGER_SUBJECT, strlen(RAIN_LEDGER_SUBJECT)) == 0)
 		*code = RAIN_EXIT_UNAVAILABLE;
 	json_decref(request);
 	rain_config_destroy(config);

@@ -10,7 +10,7 @@
 
 struct intake {
 	const struct rain_config *config;
-	struct rain_store *store;
+	struct rain_ledger *store;
 	struct rain_intake_result *result;
 	/* The batch: runs[i], priced, came from names[i] (borrowed). */
 	json_t *runs;
@@ -92,18 +92,18 @@ static int book_singly(struct intake *intake, struct rain_error *err)
 	json_array_foreach(intake->runs, i, run) {
 		json_t *one = json_pack("[O]", run);
 		struct rain_error reason;
-		enum rain_store_result outcome;
+		enum rain_ledger_result outcome;
 		int rc;
 
 		if (!one)
 			return rain_error_set(err, "no memory for a job run");
-		outcome = rain_store_runs_record(intake->store, one, &reason);
+		outcome = rain_ledger_runs_record(intake->store, one, &reason);
 		json_decref(one);
-		if (outcome == RAIN_STORE_UNAVAILABLE) {
+		if (outcome == RAIN_LEDGER_UNAVAILABLE) {
 			*err = reason;
 			return -1;
 		}
-		rc = outcome == RAIN_STORE_OK
+		rc = outcome == RAIN_LEDGER_OK
 			     ? booked(intake, intake->names[i], err)
 			     : reject(intake, intake->names[i], reason.text, err);
 		if (rc < 0)
@@ -114,12 +114,12 @@ static int book_singly(struct intake *intake, struct rain_error *err)
 
 static int book(struct intake *intake, struct rain_error *err)
 {
-	switch (rain_store_runs_record(intake->store, intake->runs, err)) {
-	case RAIN_STORE_OK:
+	switch (rain_ledger_runs_record(intake->store, intake->runs, err)) {
+	case RAIN_LEDGER_OK:
 		break;
-	case RAIN_STORE_REFUSED:
+	case RAIN_LEDGER_REFUSED:
 		return book_singly(intake, err);
-	case RAIN_STORE_UNAVAILABLE:
+	case RAIN_LEDGER_UNAVAILABLE:
 		return -1;
 	}
 	for (size_t i = 0; i < json_array_size(intake->runs); i++)
@@ -128,7 +128,7 @@ static int book(struct intake *intake, struct rain_error *err)
 	return 0;
 }
 
-int rain_intake_run(const struct rain_config *config, struct rain_store *store,
+int rain_intake_run(const struct rain_config *config, struct rain_ledger *store,
 		    struct rain_intake_result *result, struct rain_error *err)
 {
 	struct intake intake = {.config = config, .store = store, .result = result};

@@ -24,7 +24,7 @@ struct rain_intake_result {
 
 /* Handles one batch.  -1 with err when the spool or the database can't be used
  * now: nothing is lost, try again later. */
-int rain_intake_run(const struct rain_config *config, struct rain_store *store,
+int rain_intake_run(const struct rain_config *config, struct rain_ledger *store,
 		    struct rain_intake_result *result, struct rain_error *err);
 
 #endif

@@ -169,7 +169,7 @@ static void inotify_close(struct rain_ledgerd *ledgerd)
 static int reload(struct rain_ledgerd *ledgerd, struct rain_error *err)
 {
 	struct rain_config *config = rain_config_load(ledgerd->config_path, err);
-	struct rain_store *store = config ? rain_store_create(config->ledger.database) : NULL;
+	struct rain_ledger *store = config ? rain_ledger_create(config->ledger.database) : NULL;
 
 	if (!store) {
 		if (config)
@@ -180,7 +180,7 @@ static int reload(struct rain_ledgerd *ledgerd, struct rain_error *err)
 	if (strcmp(config->ledger.socket, ledgerd->config->ledger.socket) != 0)
 		rain_log_warning("the new ledger.socket %s is used after a restart",
 				 config->ledger.socket);
-	rain_store_destroy(ledgerd->store);
+	rain_ledger_destroy(ledgerd->store);
 	rain_config_destroy(ledgerd->config);
 	ledgerd->store = store;
 	ledgerd->config = config;
@@ -222,7 +222,7 @@ static int ledgerd_init(struct rain_ledgerd *ledgerd, struct rain_error *err)
 	ledgerd->config = rain_config_load(ledgerd->config_path, err);
 	if (!ledgerd->config)
 		return -1;
-	ledgerd->store = rain_store_create(ledgerd->config->ledger.database);
+	ledgerd->store = rain_ledger_create(ledgerd->config->ledger.database);
 	ledgerd->base = event_base_new();
 	if (ledgerd->base)
 		ledgerd->intake = evtimer_new(ledgerd->base, on_intake, ledgerd);
@@ -252,7 +252,7 @@ static void ledgerd_release(struct rain_ledgerd *ledgerd)
 			event_free(events[i]);
 	if (ledgerd->base)
 		event_base_free(ledgerd->base);
-	rain_store_destroy(ledgerd->store);
+	rain_ledger_destroy(ledgerd->store);
 	rain_config_destroy(ledgerd->config);
 }
 

@@ -12,7 +12,7 @@
 struct rain_ledgerd {
 	const char *config_path;
 	struct rain_config *config;
-	struct rain_store *store;
+	struct rain_ledger *store;
 	struct event_base *base;
 	struct rain_rpc_server *server;
 	struct event *intake;  /* timer: the next look at the spool */

@@ -106,7 +106,7 @@ static json_t *op_balance(void *arg, const struct rain_rpc_caller *caller, const
 		rain_error_set(err, "only an administrator may see the balance of others");
 		return NULL;
 	}
-	if (rain_store_balances(ledgerd->store, all ? NULL : name, &rows, err) != RAIN_STORE_OK)
+	if (rain_ledger_balances(ledgerd->store, all ? NULL : name, &rows, err) != RAIN_LEDGER_OK)
 		return NULL;
 	if (!all && json_array_size(rows) == 0) {
 		if (!user_exists(name)) {
@@ -129,7 +129,7 @@ static json_t *op_report(void *arg, const struct rain_rpc_caller *caller, const 
 	const char *kind, *by, *user;
 	int64_t since, until, until_run;
 	json_t *rows = NULL, *answer;
-	enum rain_store_result outcome;
+	enum rain_ledger_result outcome;
 	bool jobs;
 
 	if (asker_identify(ledgerd, caller, &asker, err) < 0 ||
@@ -152,10 +152,10 @@ static json_t *op_report(void *arg, const struct rain_rpc_caller *caller, const 
 		user = asker.user;
 	}
 	jobs = strcmp(by, "job") == 0;
-	outcome = jobs ? rain_store_jobs(ledgerd->store, since, until, until_run, JOBS_PAGE, user,
+	outcome = jobs ? rain_ledger_jobs(ledgerd->store, since, until, until_run, JOBS_PAGE, user,
 					 &rows, err)
-		       : rain_store_usage(ledgerd->store, since, until, by, user, &rows, err);
-	if (outcome != RAIN_STORE_OK)
+		       : rain_ledger_usage(ledgerd->store, since, until, by, user, &rows, err);
+	if (outcome != RAIN_LEDGER_OK)
 		return NULL;
 	answer = answer_rows(ledgerd, "rows", rows);
 	if (answer && jobs)
@@ -191,9 +191,9 @@ static json_t *op_grant(void *arg, const struct rain_rpc_caller *caller, const j
 		rain_error_set(err, "there is no user \"%s\" on this machine", name + 5);
 		return NULL;
 	}
-	if (rain_store_grant(ledgerd->store, name, amount, reason, idem, &again, err) !=
-		    RAIN_STORE_OK ||
-	    rain_store_balances(ledgerd->store, name, &rows, err) != RAIN_STORE_OK)
+	if (rain_ledger_grant(ledgerd->store, name, amount, reason, idem, &again, err) !=
+		    RAIN_LEDGER_OK ||
+	    rain_ledger_balances(ledgerd->store, name, &rows, err) != RAIN_LEDGER_OK)
 		return NULL;
 	if (!again)
 		rain_log_info("tokens are granted: account=%s amount=%s by=%s reason=\"%s\"", name,
@@ -217,7 +217,7 @@ static json_t *op_check(void *arg, const struct rain_rpc_caller *caller, const j
 		rain_error_set(err, "only an administrator may check the ledger");
 		return NULL;
 	}
-	if (rain_store_check(ledgerd->store, &rows, err) != RAIN_STORE_OK)
+	if (rain_ledger_check(ledgerd->store, &rows, err) != RAIN_LEDGER_OK)
 		return NULL;
 	return answer_rows(ledgerd, "violations", rows);
 }

@@ -13,25 +13,25 @@
 
 #define PARAMS_MAX 8
 
-struct rain_store {
+struct rain_ledger {
 	char *conninfo;
 	PGconn *connection; /* NULL or good, as far as we know */
 };
 
-struct rain_store *rain_store_create(const char *conninfo)
+struct rain_ledger *rain_ledger_create(const char *conninfo)
 {
-	struct rain_store *store = calloc(1, sizeof(*store));
+	struct rain_ledger *store = calloc(1, sizeof(*store));
 
 	if (store)
 		store->conninfo = strdup(conninfo);
 	if (!store || !store->conninfo) {
-		rain_store_destroy(store);
+		rain_ledger_destroy(store);
 		return NULL;
 	}
 	return store;
 }
 
-void rain_store_destroy(struct rain_store *store)
+void rain_ledger_destroy(struct rain_ledger *store)
 {
 	if (!store)
 		return;
@@ -47,7 +47,7 @@ static void set_first_line(struct rain_error *err, const char *prefix, const cha
 }
 
 /* Waits until the socket is ready. -1 when the time is over. */
-static int wait_for(const struct rain_store *store, short events, int64_t deadline)
+static int wait_for(const struct rain_ledger *store, short events, int64_t deadline)
 {
 	for (;;) {
 		struct pollfd fd = {.fd = PQsocket(store->connection), .events = events};
@@ -61,25 +61,25 @@ static int wait_for(const struct rain_store *store, short events, int64_t deadli
 	}
 }
 
-static void disconnect(struct rain_store *store)
+static void disconnect(struct rain_ledger *store)
 {
 	PQfinish(store->connection);
 	store->connection = NULL;
 }
 
-static int connect_until(struct rain_store *store, int64_t deadline, struct rain_error *err)
+static int connect_until(struct rain_ledger *store, int64_t deadline, struct rain_error *err)
 {
 	PostgresPollingStatusType status = PGRES_POLLING_WRITING;
 
 	store->connection = PQconnectStart(store->conninfo);
 	if (!store->connection)
-		return rain_error_set(err, RAIN_STORE_SUBJECT " can't be reached: no memory");
+		return rain_error_set(err, RAIN_LEDGER_SUBJECT " can't be reached: no memory");
 	while (PQstatus(store->connection) != CONNECTION_BAD &&
 	       (status == PGRES_POLLING_READING || status == PGRES_POLLING_WRITING)) {
 		short events = status == PGRES_POLLING_READING ? POLLIN : POLLOUT;
 
 		if (wait_for(store, events, deadline) < 0) {
-			rain_error_set(err, RAIN_STORE_SUBJECT " does not answer");
+			rain_error_set(err, RAIN_LEDGER_SUBJECT " does not answer");
 			disconnect(store);
 			return -1;
 		}
@@ -87,7 +87,7 @@ static int connect_until(struct rain_store *store, int64_t deadline, struct rain
 	}
 	if (PQstatus(store->connection) == CONNECTION_OK)
 		return 0;
-	set_first_line(err, RAIN_STORE_SUBJECT " can't be reached: ",
+	set_first_line(err, RAIN_LEDGER_SUBJECT " can't be reached: ",
 		       PQerrorMessage(store->connection));
 	disconnect(store);
 	return -1;
@@ -95,7 +95,7 @@ static int connect_until(struct rain_store *store, int64_t deadline, struct rain
 
 /* Sends and collects the (one) result, or NULL when the connection broke or the
  * time is over. */
-static PGresult *execute(struct rain_store *store, const char *sql, int count,
+static PGresult *execute(struct rain_ledger *store, const char *sql, int count,
 			 const char *const *params, int64_t deadline)
 {
 	PGresult *result = NULL, *next;
@@ -123,7 +123,7 @@ broken:
 
 /* Classes of SQLSTATE that blame the data: wrong values, constraints, what the
  * functions raise, and the ledger's own. All else may pass. */
-static enum rain_store_result blame(const PGresult *result, struct rain_error *err)
+static enum rain_ledger_result blame(const PGresult *result, struct rain_error *err)
 {
 	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
 	const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
@@ -131,18 +131,18 @@ static enum rain_store_result blame(const PGresult *result, struct rain_error *e
 	set_first_line(err, "", message ? message : "the database failed without saying why");
 	if (state && (strncmp(state, "RN", 2) == 0 || strncmp(state, "22", 2) == 0 ||
 		      strncmp(state, "23", 2) == 0 || strncmp(state, "P0", 2) == 0))
-		return RAIN_STORE_REFUSED;
-	rain_error_prefix(err, RAIN_STORE_SUBJECT " says");
-	return RAIN_STORE_UNAVAILABLE;
+		return RAIN_LEDGER_REFUSED;
+	rain_error_prefix(err, RAIN_LEDGER_SUBJECT " says");
+	return RAIN_LEDGER_UNAVAILABLE;
 }
 
 /* Runs a statement that answers one value: JSON, which *value gets. */
-static enum rain_store_result query(struct rain_store *store, const char *sql, int count,
+static enum rain_ledger_result query(struct rain_ledger *store, const char *sql, int count,
 				    const char *const *params, json_t **value,
 				    struct rain_error *err)
 {
-	int64_t deadline = rain_clock_monotonic_ms() + RAIN_STORE_TIMEOUT_MS;
-	enum rain_store_result outcome = RAIN_STORE_OK;
+	int64_t deadline = rain_clock_monotonic_ms() + RAIN_LEDGER_TIMEOUT_MS;
+	enum rain_ledger_result outcome = RAIN_LEDGER_OK;
 	PGresult *result = NULL;
 
 	/* A connection that has idled may be dead without our knowing: then the
@@ -150,49 +150,49 @@ static enum rain_store_result query(struct rain_store *store, const char *sql, i
 	for (int fresh = 0; !result && !fresh;) {
 		fresh = store->connection == NULL;
 		if (fresh && connect_until(store, deadline, err) < 0)
-			return RAIN_STORE_UNAVAILABLE;
+			return RAIN_LEDGER_UNAVAILABLE;
 		result = execute(store, sql, count, params, deadline);
 		if (!result) {
 			const char *why = PQerrorMessage(store->connection);
 
-			set_first_line(err, RAIN_STORE_SUBJECT " did not answer: ",
+			set_first_line(err, RAIN_LEDGER_SUBJECT " did not answer: ",
 				       why[0] ? why : "it took too long");
 			disconnect(store);
 		}
 	}
 	if (!result)
-		return RAIN_STORE_UNAVAILABLE;
+		return RAIN_LEDGER_UNAVAILABLE;
 	if (PQresultStatus(result) != PGRES_TUPLES_OK) {
 		outcome = blame(result, err);
 	} else if (PQntuples(result) != 1 || PQnfields(result) != 1 || PQgetisnull(result, 0, 0)) {
-		rain_error_set(err, RAIN_STORE_SUBJECT " gave an unexpected answer: does its "
+		rain_error_set(err, RAIN_LEDGER_SUBJECT " gave an unexpected answer: does its "
 			       "schema fit this version? (rain-migrate)");
-		outcome = RAIN_STORE_UNAVAILABLE;
+		outcome = RAIN_LEDGER_UNAVAILABLE;
 	} else {
 		json_error_t why;
 
 		*value = json_loads(PQgetvalue(result, 0, 0), JSON_DECODE_ANY, &why);
 		if (!*value) {
-			rain_error_set(err, RAIN_STORE_SUBJECT " gave an answer that can't be read: %s",
+			rain_error_set(err, RAIN_LEDGER_SUBJECT " gave an answer that can't be read: %s",
 				       why.text);
-			outcome = RAIN_STORE_UNAVAILABLE;
+			outcome = RAIN_LEDGER_UNAVAILABLE;
 		}
 	}
 	PQclear(result);
 	return outcome;
 }
 
-enum rain_store_result rain_store_runs_record(struct rain_store *store, const json_t *runs,
+enum rain_ledger_result rain_ledger_runs_record(struct rain_ledger *store, const json_t *runs,
 					      struct rain_error *err)
 {
 	char *text = json_dumps(runs, JSON_COMPACT);
 	const char *params[] = {text};
 	json_t *answers = NULL;
-	enum rain_store_result outcome;
+	enum rain_ledger_result outcome;
 
 	if (!text) {
 		rain_error_set(err, "no memory for a batch of job runs");
-		return RAIN_STORE_UNAVAILABLE;
+		return RAIN_LEDGER_UNAVAILABLE;
 	}
 	outcome = query(store, "SELECT ledger.job_runs_record($1::jsonb)", 1, params, &answers, err);
 	json_decref(answers);
@@ -209,7 +209,7 @@ enum rain_store_result rain_store_runs_record(struct rain_store *store, const js
 	"SELECT coalesce(jsonb_agg(to_jsonb(" alias ") - 'charged' - 'unpaid'" \
 	" || jsonb_build_object('charged_utok', charged, 'unpaid_utok', unpaid)), '[]')"
 
-enum rain_store_result rain_store_balances(struct rain_store *store, const char *name,
+enum rain_ledger_result rain_ledger_balances(struct rain_ledger *store, const char *name,
 					   json_t **rows, struct rain_error *err)
 {
 	const char *params[] = {name};
@@ -229,7 +229,7 @@ static const char *number(struct number *number, int64_t value)
 	return number->text;
 }
 
-enum rain_store_result rain_store_usage(struct rain_store *store, int64_t since, int64_t until,
+enum rain_ledger_result rain_ledger_usage(struct rain_ledger *store, int64_t since, int64_t until,
 					const char *by, const char *user, json_t **rows,
 					struct rain_error *err)
 {
@@ -242,7 +242,7 @@ enum rain_store_result rain_store_usage(struct rain_store *store, int64_t since,
 		     4, params, rows, err);
 }
 
-enum rain_store_result rain_store_jobs(struct rain_store *store, int64_t since, int64_t until,
+enum rain_ledger_result rain_ledger_jobs(struct rain_ledger *store, int64_t since, int64_t until,
 				       int64_t until_run, int64_t limit, const char *user,
 				       json_t **rows, struct rain_error *err)
 {
@@ -256,7 +256,7 @@ enum rain_store_result rain_store_jobs(struct rain_store *store, int64_t since, 
 		     5, params, rows, err);
 }
 
-enum rain_store_result rain_store_grant(struct rain_store *store, const char *account,
+enum rain_ledger_result rain_ledger_grant(struct rain_ledger *store, const char *account,
 					int64_t amount, const char *reason, const char *idem,
 					bool *again, struct rain_error *err)
 {
@@ -266,7 +266,7 @@ enum rain_store_result rain_store_grant(struct rain_store *store, const char *ac
 	const char *params[] = {is_user ? account + strlen(user_prefix) : account,
 				number(&a, amount), reason, idem};
 	json_t *answer = NULL;
-	enum rain_store_result outcome;
+	enum rain_ledger_result outcome;
 
 	outcome = query(store,
 			is_user ? "SELECT to_jsonb(ledger.grant_tokens("
@@ -274,13 +274,13 @@ enum rain_store_result rain_store_grant(struct rain_store *store, const char *ac
 				: "SELECT to_jsonb(ledger.grant_tokens("
 				  "ledger.account_id($1), $2::bigint, $3, $4::uuid))",
 			4, params, &answer, err);
-	if (outcome == RAIN_STORE_OK)
+	if (outcome == RAIN_LEDGER_OK)
 		*again = strcmp(json_string_value(answer), "exists") == 0;
 	json_decref(answer);
 	return outcome;
 }
 
-enum rain_store_result rain_store_check(struct rain_store *store, json_t **rows,
+enum rain_ledger_result rain_ledger_check(struct rain_ledger *store, json_t **rows,
 					struct rain_error *err)
 {
 	return query(store, "SELECT coalesce(jsonb_agg(v), '[]') FROM ledger.check_invariants() v",

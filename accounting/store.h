@@ -12,30 +12,30 @@
  * The ledger in PostgreSQL, as rain-ledgerd uses it: each call is one statement
  * and one transaction (accounting/sql documents the functions behind it).
  * Every call is idempotent, connects when there is no connection, tries once
- * more when it was lost, and gives up after RAIN_STORE_TIMEOUT_MS.
+ * more when it was lost, and gives up after RAIN_LEDGER_TIMEOUT_MS.
  */
-#define RAIN_STORE_TIMEOUT_MS 10000
+#define RAIN_LEDGER_TIMEOUT_MS 10000
 
 /* Every sentence about a database that can't serve begins with this, so that
  * commands can tell it from a refusal. */
-#define RAIN_STORE_SUBJECT "the ledger's database"
+#define RAIN_LEDGER_SUBJECT "the ledger's database"
 
-enum rain_store_result {
-	RAIN_STORE_OK = 0,
-	RAIN_STORE_REFUSED = -1,     /* the database says no: the same will fail again */
-	RAIN_STORE_UNAVAILABLE = -2, /* no database, or it did not answer: try later */
+enum rain_ledger_result {
+	RAIN_LEDGER_OK = 0,
+	RAIN_LEDGER_REFUSED = -1,     /* the database says no: the same will fail again */
+	RAIN_LEDGER_UNAVAILABLE = -2, /* no database, or it did not answer: try later */
 };
 
-struct rain_store;
+struct rain_ledger;
 
 /* `conninfo` is libpq's connection string. Connects at the first call. NULL: no
  * memory. */
-struct rain_store *rain_store_create(const char *conninfo);
+struct rain_ledger *rain_ledger_create(const char *conninfo);
 
-void rain_store_destroy(struct rain_store *store);
+void rain_ledger_destroy(struct rain_ledger *store);
 
 /* Records ended runs (an array of rain_record_to_run), all or none. */
-enum rain_store_result rain_store_runs_record(struct rain_store *store, const json_t *runs,
+enum rain_ledger_result rain_ledger_runs_record(struct rain_ledger *store, const json_t *runs,
 					      struct rain_error *err);
 
 /* Each writes a new reference to *rows: an array of objects. */
@@ -43,28 +43,28 @@ enum rain_store_result rain_store_runs_record(struct rain_store *store, const js
 /* The account `name`, or all when NULL; empty when there is none.  {"account",
  * "kind", "balance_utok", "held_utok", "available_utok" (null: without end),
  * "credit_limit_utok"} */
-enum rain_store_result rain_store_balances(struct rain_store *store, const char *name,
+enum rain_ledger_result rain_ledger_balances(struct rain_ledger *store, const char *name,
 					   json_t **rows, struct rain_error *err);
 
 /* Sums, as the columns of usage_report, with "charged_utok" and "unpaid_utok".
  * `user` NULL: of all users. */
-enum rain_store_result rain_store_usage(struct rain_store *store, int64_t since, int64_t until,
+enum rain_ledger_result rain_ledger_usage(struct rain_ledger *store, int64_t since, int64_t until,
 					const char *by, const char *user, json_t **rows,
 					struct rain_error *err);
 
 /* Runs, newest first, at most `limit`, likewise; see usage_jobs for paging. */
-enum rain_store_result rain_store_jobs(struct rain_store *store, int64_t since, int64_t until,
+enum rain_ledger_result rain_ledger_jobs(struct rain_ledger *store, int64_t since, int64_t until,
 				       int64_t until_run, int64_t limit, const char *user,
 				       json_t **rows, struct rain_error *err);
 
 /* Grants to an existing account, or to a user's, which it makes. *again: this
  * very grant had been made before. */
-enum rain_store_result rain_store_grant(struct rain_store *store, const char *account,
+enum rain_ledger_result rain_ledger_grant(struct rain_ledger *store, const char *account,
 					int64_t amount, const char *reason, const char *idem,
 					bool *again, struct rain_error *err);
 
 /* What check_invariants() found; empty when all is well. */
-enum rain_store_result rain_store_check(struct rain_store *store, json_t **rows,
+enum rain_ledger_result rain_ledger_check(struct rain_ledger *store, json_t **rows,
 					struct rain_error *err);
 
 #endif

@@ -18,6 +18,9 @@
 #include "common/cli.h"
 #include "common/file.h"
 
+/* More tasks on one node than this share numbers. */
+#define LOCAL_TASKS_MAX 1024
+
 /* Limits of one guest's program; processes are counted over all of its uid. */
 static const struct {
 	int resource;
@@ -134,8 +137,48 @@ __attribute__((noreturn)) static void supervise(int control, pid_t child)
 		.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0,
 	};
 	/* The agent may be gone: then nobody asks. */
-	(void)!send(control, &end, sizeof(end), MSG_NOSIGNAL);
+	if (control >= 0)
+		(void)!send(control, &end, sizeof(end), MSG_NOSIGNAL);
 	_exit(end.signal ? 128 + end.signal : end.code);
+}
+
+/* Tasks of one node must not have the same process number although each has a
+ * numbering of its own: Open MPI tells by it whether shared memory is its own,
+ * and would use another rank's addresses. So the numbers before that of this
+ * task are used up. */
+static pid_t number_wanted(const struct rain_environment *environment)
+{
+	const char *text = rain_environment_get(environment, "SLURM_LOCALID");
+	long local = text ? strtol(text, NULL, 10) : 0;
+
+	return getpid() + 1 + (local > 0 && local < LOCAL_TASKS_MAX ? (pid_t)local : 0);
+}
+
+static pid_t program_start(const struct rain_environment *environment, int control_fd,
+			   char *const command[])
+{
+	pid_t wanted = number_wanted(environment), child;
+
+	for (;;) {
+		child = fork();
+		if (child < 0)
+			return -1;
+		if (child == 0) {
+			if (getpid() < wanted)
+				_exit(0);
+			if (control_fd >= 0) {
+				close(control_fd);
+				setpgid(0, 0);
+			}
+			command_exec(environment, command);
+		}
+		if (child >= wanted)
+			break;
+		waitpid(child, NULL, 0);
+	}
+	if (control_fd >= 0)
+		setpgid(child, child); /* whichever of the two is first */
+	return child;
 }
 
 int rain_sandbox_inside(const char *job_dir, int environment_fd, int control_fd,
@@ -152,18 +195,10 @@ int rain_sandbox_inside(const char *job_dir, int environment_fd, int control_fd,
 	if (limits_set(&err) < 0 ||
 	    environment_load(&environment, environment_fd, job_dir, &err) < 0)
 		return rain_cli_fail(RAIN_EXIT_FAILURE, &err);
-	if (control_fd < 0)
-		command_exec(&environment, command);
-	child = fork();
+	child = program_start(&environment, control_fd, command);
 	if (child < 0) {
 		rain_error_set(&err, "can't start the program: %s", strerror(errno));
 		return rain_cli_fail(RAIN_EXIT_FAILURE, &err);
 	}
-	if (child == 0) {
-		close(control_fd);
-		setpgid(0, 0);
-		command_exec(&environment, command);
-	}
-	setpgid(child, child); /* whichever of the two is first */
 	supervise(control_fd, child);
 }

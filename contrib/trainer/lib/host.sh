@@ -44,8 +44,7 @@ POLICY=/usr/sbin/policy-rc.d
 POLICY_MARK="# written by the RAIN trainer while it installs packages"
 
 services_hold() {
-	services_release # what a killed run left
-	[[ -e $POLICY ]] && mv "$POLICY" "$POLICY.rain-trainer"
+	if [[ -e $POLICY ]]; then mv "$POLICY" "$POLICY.rain-trainer"; fi
 	printf '#!/bin/sh\n%s\nexit 101\n' "$POLICY_MARK" >"$POLICY"
 	chmod 0755 "$POLICY"
 }
@@ -66,22 +65,24 @@ apt_install() {
 }
 
 packages_install() {
-	local missing new_services=() service had_postgres=no
+	local missing new_services=() service
+	exec 8>>"$CACHE/apt.lock"
+	flock 8
+	services_release # what a killed run left
 	mapfile -t missing < <(packages_missing)
 	if ((${#missing[@]} == 0)); then
 		note "nothing is missing"
 		return 0
 	fi
-	package_installed postgresql-common && had_postgres=yes
 	for service in munge:munge slurmctld:slurmctld slurmd:slurmd postgresql-common:postgresql; do
 		package_installed "${service%:*}" || new_services+=("${service#*:}")
 	done
-	exec 8>>"$CACHE/apt.lock"
-	flock 8
 	trap services_release EXIT
 	services_hold
+	# An installation that was cut short, ours or another one, has to be finished first.
+	if [[ -n $(dpkg --audit) ]]; then DEBIAN_FRONTEND=noninteractive dpkg --configure -a; fi
 	apt-get -q -o DPkg::Lock::Timeout=600 update || echo "apt-get update failed: trying with the lists that are there"
-	if [[ $had_postgres == no ]]; then
+	if ! package_installed postgresql-15; then
 		apt_install postgresql-common
 		cp -a "$CREATECLUSTER" "$CREATECLUSTER.rain-trainer"
 		echo "create_main_cluster = false" >>"$CREATECLUSTER"

@@ -55,7 +55,7 @@ slurm_source_fetch() {
 slurm_source_download() { # WORK VERSION APT-OPTIONS...
 	local work=$1 version=$2 list
 	shift 2
-	cd "$work/source"
+	cd "$work/source" || return 1
 	apt-get "$@" --download-only source "slurm-wlm=$version" && return 0
 	for list in "$work"/apt/lists/*_Sources*; do
 		echo "--- once more without ${list##*/}"

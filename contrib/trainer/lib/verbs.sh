@@ -13,6 +13,7 @@ verb_up() {
 		shift
 	done
 	start=$(now_ms)
+	(state_choose) || exit 2
 	require_system
 	prepare
 	if [[ $fresh == no ]] && up_as_wished; then

@@ -5,6 +5,7 @@
 
 DEMO_STEP=
 DEMO_OUTPUT=
+DEMO_BURST=
 DEMO_EXAMPLES=/usr/local/share/doc/rain/examples
 
 run_demo() {
@@ -163,11 +164,39 @@ demo_overflow() {
 	demo_says "ExitCode=0:0" "its exit code should be 0"
 }
 
-demo_settled() { # JOB
-	demo_sql alpha "SELECT count(*) FROM federation.receipt WHERE role = 'home' AND slurm_job_id = $1" && [[ $DEMO_OUTPUT == 1 ]]
+demo_settled() { # JOB: bravo's receipt is countersigned and both ledgers have posted it
+	demo_sql alpha "SELECT burst_id FROM federation.burst WHERE job_id = $1 AND state = 'settled'" || return 1
+	DEMO_BURST=$DEMO_OUTPUT
+	[[ -n $DEMO_BURST ]] || return 1
+	demo_sql bravo "SELECT count(*) FROM federation.loan WHERE burst_id = '$DEMO_BURST' AND state = 'closed'" && [[ $DEMO_OUTPUT == 1 ]]
 }
 
-demo_receipt() { demo_off "not written"; }
+demo_receipt_of() { # CLUSTER SIDE: shows this side's copy, keeps it in DEMO_OUTPUT
+	demo_run "$1" postgres "psql -d rain -c \"SELECT number, claimed_utok, amount_utok, left(sha256, 16) AS receipt, left(signature, 12) AS lender_signed, left(countersignature, 12) AS borrower_signed FROM federation.receipt WHERE side = '$2' AND burst_id = '$DEMO_BURST'\""
+}
+
+demo_receipt() {
+	local paid copy
+	demo_await 20 "the countersigned receipt for job $DEMO_BURST_JOB" demo_settled "$DEMO_BURST_JOB"
+	say
+	say "The receipt, as alpha keeps it and as bravo keeps it:"
+	demo_receipt_of alpha borrower
+	copy=$DEMO_OUTPUT
+	demo_says "\(1 row\)" "alpha should have the receipt"
+	demo_receipt_of bravo lender
+	[[ $copy == "$DEMO_OUTPUT" ]] || demo_off "the two copies of the receipt differ"
+	demo_sql alpha "SELECT c.amount FROM ledger.charge c JOIN ledger.job_run r USING (job_run_id) WHERE r.slurm_job_id = $DEMO_BURST_JOB"
+	paid=$DEMO_OUTPUT
+	demo_sql alpha "SELECT amount_utok FROM federation.receipt WHERE side = 'borrower' AND burst_id = '$DEMO_BURST'"
+	[[ $paid == "$DEMO_OUTPUT" && $paid -gt 0 ]] || demo_off "ada paid $paid micro-tokens, the receipt says $DEMO_OUTPUT"
+	demo_run alpha ada "rain balance; rain report --by job"
+	demo_run alpha root "rain peer list"
+	demo_run bravo root "rain peer list; rain balance"
+	demo_sql alpha "SELECT balance FROM ledger.balance('peer:bravo')"
+	copy=$DEMO_OUTPUT
+	demo_sql bravo "SELECT -balance FROM ledger.balance('peer:alpha')"
+	[[ $copy == "$DEMO_OUTPUT" ]] || demo_off "alpha owes bravo $copy, bravo is owed $DEMO_OUTPUT"
+}
 
 demo_exit_code() {
 	demo_submit ada "sbatch --burst=auto --wrap='echo this goes wrong; exit 3'"

@@ -52,3 +52,9 @@ rain_peer_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 rain_peer_LDADD = libcommon.la $(JANSSON_LIBS)
 
 dist_sql_DATA += federation/sql/0010-federation.sql
+
+# The whole transport with messages that only count, for test_gateways.sh.
+noinst_PROGRAMS += federation/test/counting_gatewayd
+federation_test_counting_gatewayd_SOURCES = federation/test/counting_gatewayd.c
+federation_test_counting_gatewayd_CFLAGS = $(wire_cflags)
+federation_test_counting_gatewayd_LDADD = libwire.la

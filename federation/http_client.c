@@ -144,6 +144,8 @@ static void finish(struct rain_http_transfer *transfer, CURLcode code)
 		result.connected = true;
 		if (status >= 400) {
 			object = error_sentence(transfer, &sentence);
+			if (!sentence) /* to a HEAD */
+				sentence = rain_http_result_header(&result, "Rain-Error");
 			if (!sentence)
 				rain_error_set(&err, "%s: HTTP status %ld", transfer->what, status);
 			else

@@ -70,6 +70,7 @@ struct rain_http_listener {
 	struct MHD_Daemon *daemon;
 	int fd;
 	struct event *readable, *timer;
+	bool resumed; /* MHD doesn't notice by itself: it must run once more */
 	size_t strangers; /* connections whose handshake isn't done */
 	TAILQ_HEAD(, rain_http_connection) connections;
 	TAILQ_HEAD(, rain_http_request) requests;

@@ -215,6 +215,8 @@ static void answer(struct rain_http_request *request, int status, struct MHD_Res
 	if (request->suspended) {
 		request->suspended = false;
 		MHD_resume_connection(request->mhd);
+		request->listener->resumed = true;
+		event_active(request->listener->timer, EV_TIMEOUT, 0);
 	}
 }
 
@@ -320,6 +322,12 @@ void rain_http_reply_error(struct rain_http_request *request, int status, const 
 	va_start(args, fmt);
 	vsnprintf(err.text, sizeof(err.text), fmt, args);
 	va_end(args);
+	if (request->method && strcmp(request->method, "HEAD") == 0) { /* has no body */
+		for (char *c = err.text; *c; c++)
+			if ((unsigned char)*c < ' ' || (unsigned char)*c > '~')
+				*c = '?';
+		rain_http_reply_header(request, "Rain-Error", err.text);
+	}
 	value = json_pack("{s:s}", "error", err.text);
 	if (!value) /* text of a stranger that is no UTF-8 */
 		value = json_pack("{s:s}", "error", "the request is wrong in a way that can't be shown");

@@ -310,7 +310,10 @@ static void run(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	MHD_run(listener->daemon);
+	do {
+		listener->resumed = false;
+		MHD_run(listener->daemon);
+	} while (listener->resumed);
 	if (MHD_get_timeout(listener->daemon, &wait_ms) == MHD_YES) {
 		struct timeval timeout = {(time_t)(wait_ms / 1000),
 					  (suseconds_t)(wait_ms % 1000 * 1000)};

@@ -45,6 +45,50 @@ static size_t connections_of(const struct rain_http_listener *listener,
 	return count;
 }
 
+/* libmicrohttpd closes after a failed handshake without a word; the alert
+ * tells the other side's log why. */
+static int turn_away(gnutls_session_t session, gnutls_alert_description_t alert, int code)
+{
+	gnutls_alert_send(session, GNUTLS_AL_FATAL, alert);
+	return code;
+}
+
+static int has_tls13(void *arg, unsigned type, const unsigned char *data, unsigned size)
+{
+	bool *found = arg;
+
+	if (type == 43) /* supported_versions: a length, then two bytes each */
+		for (unsigned i = 1; i + 1 < size; i += 2)
+			*found |= data[i] == 3 && data[i + 1] == 4;
+	return 0;
+}
+
+/* Called with each message of the client's, before GnuTLS looks at it. */
+static int on_handshake(gnutls_session_t session, unsigned type, unsigned when,
+			unsigned incoming, const gnutls_datum_t *message)
+{
+	bool tls13 = false;
+
+	(void)when;
+	if (!incoming)
+		return 0;
+	if (type == GNUTLS_HANDSHAKE_CLIENT_HELLO) {
+		gnutls_ext_raw_parse(&tls13, has_tls13, message, GNUTLS_EXT_RAW_FLAG_TLS_CLIENT_HELLO);
+		if (!tls13) {
+			rain_log_info("refused a connection that doesn't speak TLS 1.3");
+			return turn_away(session, GNUTLS_A_PROTOCOL_VERSION,
+					 GNUTLS_E_UNSUPPORTED_VERSION_PACKET);
+		}
+	}
+	/* An empty context and an empty list: no certificate. */
+	if (type == GNUTLS_HANDSHAKE_CERTIFICATE_PKT && message->size <= 4) {
+		rain_log_info("refused a connection without a certificate");
+		return turn_away(session, GNUTLS_A_CERTIFICATE_REQUIRED,
+				 GNUTLS_E_CERTIFICATE_REQUIRED);
+	}
+	return 0;
+}
+
 /* 0 lets the handshake go on. */
 static int verify(gnutls_session_t session)
 {
@@ -56,18 +100,18 @@ static int verify(gnutls_session_t session)
 
 	if (client_key(session, connection->key) < 0) {
 		rain_log_info("refused a connection: its certificate holds no Ed25519 key");
-		return GNUTLS_E_CERTIFICATE_ERROR;
+		return turn_away(session, GNUTLS_A_CERTIFICATE_UNKNOWN, GNUTLS_E_CERTIFICATE_ERROR);
 	}
 	peer = rain_peers_by_key(peers, connection->key);
 	if (!peer && !rain_peers_invited(peers, connection->key)) {
 		rain_identity_id(connection->key, id);
 		rain_log_info("refused a connection of an unknown key id=%.12s", id);
-		return GNUTLS_E_CERTIFICATE_ERROR;
+		return turn_away(session, GNUTLS_A_CERTIFICATE_UNKNOWN, GNUTLS_E_CERTIFICATE_ERROR);
 	}
 	if (peer && connections_of(listener, peer) >= RAIN_LIMIT_HTTP_PEER_CONNECTIONS_EACH) {
 		rain_log_warning("refused a connection: the peer has %d already peer=%s",
 				 RAIN_LIMIT_HTTP_PEER_CONNECTIONS_EACH, peer->name);
-		return GNUTLS_E_CERTIFICATE_ERROR;
+		return turn_away(session, GNUTLS_A_INTERNAL_ERROR, GNUTLS_E_CERTIFICATE_ERROR);
 	}
 	connection->peer = peer;
 	if (!connection->known) {
@@ -103,6 +147,8 @@ int rain_http_tls_begin(struct rain_http_connection *connection, struct MHD_Conn
 	gnutls_session_set_ptr(info->tls_session, connection);
 	gnutls_certificate_server_set_request(info->tls_session, GNUTLS_CERT_REQUIRE);
 	gnutls_session_set_verify_function(info->tls_session, verify);
+	gnutls_handshake_set_hook_function(info->tls_session, GNUTLS_HANDSHAKE_ANY, GNUTLS_HOOK_PRE,
+					   on_handshake);
 	connection->handshake = evtimer_new(listener->server->gateway->base, handshake_expired,
 					    connection);
 	if (!connection->handshake)

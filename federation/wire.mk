@@ -58,3 +58,4 @@ noinst_PROGRAMS += federation/test/counting_gatewayd
 federation_test_counting_gatewayd_SOURCES = federation/test/counting_gatewayd.c
 federation_test_counting_gatewayd_CFLAGS = $(wire_cflags)
 federation_test_counting_gatewayd_LDADD = libwire.la
+dist_check_SCRIPTS += federation/test/test_gateways.sh

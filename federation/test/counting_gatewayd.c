@@ -125,7 +125,7 @@ static json_t *op_move(void *arg, const struct rain_rpc_caller *caller, const js
 	else
 		move = rain_blob_pull(gateway, peer, sha256, "peer-test", RAIN_LIMIT_BLOB, moved,
 				      results[result_count], err);
-	return move ? json_integer(result_count++) : NULL;
+	return move ? json_pack("{s:i}", "move", result_count++) : NULL;
 }
 
 static json_t *op_moved(void *arg, const struct rain_rpc_caller *caller, const json_t *request,
@@ -137,7 +137,7 @@ static json_t *op_moved(void *arg, const struct rain_rpc_caller *caller, const j
 	(void)caller;
 	if (rain_json_int(request, "move", 0, 15, &number, err) < 0)
 		return NULL;
-	return json_string(results[number]);
+	return json_pack("{s:s}", "state", results[number]);
 }
 
 static const struct rain_rpc_op ops[] = {

@@ -132,9 +132,10 @@ static int outputs_send(struct rain_agent *agent, struct rain_local_client *clie
 	return result < 0 ? rain_error_prefix(err, "--stage-out") : 0;
 }
 
-/* Tells the gateway how it went. `failure` is RAIN's own, or NULL. */
+/* Tells the gateway how it went: "error" when RAIN itself failed, "terminated"
+ * when Slurm wanted the job to end. */
 static int exit_report(struct rain_agent *agent, struct rain_local_client *client,
-		       struct rain_agent_stream streams[2], const struct rain_agent_end *end,
+		       const struct rain_agent_signals *signals, struct rain_agent_stream streams[2], const struct rain_agent_end *end,
 		       json_t *outputs, const char *failure)
 {
 	json_t *request = json_pack("{s:i, s:i, s:I, s:I, s:O}", "code", end->code, "signal",
@@ -142,6 +143,7 @@ static int exit_report(struct rain_agent *agent, struct rain_local_client *clien
 				    "stderr_bytes", (json_int_t)streams[1].offset, "outputs", outputs);
 	struct rain_error err;
 
+	json_object_set_new(request, "terminated", json_boolean(signals->terminated));
 	if (failure)
 		json_object_set_new(request, "error", json_string(failure));
 	if (post(agent, client, "exit", request, NULL, &err) < 0)
@@ -199,7 +201,7 @@ static int run(struct rain_agent *agent)
 		rain_cli_fail(0, &err); /* into the job's log */
 		rain_agent_stream_say(&streams[1], "%s", err.text);
 	}
-	return exit_report(agent, last, streams, &end, outputs, failed ? err.text : NULL);
+	return exit_report(agent, last, &signals, streams, &end, outputs, failed ? err.text : NULL);
 }
 
 static int stage_node(struct rain_agent *agent)

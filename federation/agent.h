@@ -93,6 +93,7 @@ struct rain_agent_signals {
 	pthread_mutex_t lock;
 	int control;   /* the sandbox's, or -1 */
 	int ended_by;  /* a signal that came before the program ran, or 0 */
+	bool terminated; /* Slurm has sent SIGTERM */
 	bool gone;     /* the gateway doesn't know the loan any more */
 };
 int rain_agent_signals_start(struct rain_agent_signals *signals, struct rain_agent *agent,

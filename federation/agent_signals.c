@@ -94,13 +94,18 @@ static void *gateway_run(void *arg)
 /* Slurm's SIGTERM: the owner wants the node back, or the time is over. */
 static void *slurm_run(void *arg)
 {
+	struct rain_agent_signals *signals = arg;
 	sigset_t set;
 	int number;
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
-	while (sigwait(&set, &number) == 0)
-		signal_take(arg, number);
+	while (sigwait(&set, &number) == 0) {
+		pthread_mutex_lock(&signals->lock);
+		signals->terminated = true;
+		pthread_mutex_unlock(&signals->lock);
+		signal_take(signals, number);
+	}
 	return NULL;
 }
 

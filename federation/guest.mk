@@ -73,3 +73,14 @@ federation_test_test_guest_SOURCES = \
 	federation/test/test_guest.c
 federation_test_test_guest_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 federation_test_test_guest_LDADD = liblocal.la libbundle.la $(test_libs)
+
+check_PROGRAMS += federation/test/test_relay
+federation_test_test_relay_SOURCES = \
+	federation/agent_manifest.c \
+	federation/test/fake_gateway.c \
+	federation/test/fake_gateway.h \
+	federation/test/test_relay.c
+federation_test_test_relay_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(MICROHTTPD_CFLAGS) -pthread
+federation_test_test_relay_LDADD = liblocal.la libbundle.la $(test_libs) $(MICROHTTPD_LIBS) -lpthread
+# It starts the program itself.
+federation_test_test_relay_DEPENDENCIES = rain-relay liblocal.la libbundle.la libcommon.la

@@ -1,5 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 dist_man_MANS += \
+	doc/rain-agent.8 \
+	doc/rain-balance.1 \
+	doc/rain-brokerd.8 \
+	doc/rain-gatewayd.8 \
+	doc/rain-grant.1 \
+	doc/rain-guest-guard.8 \
+	doc/rain-ledgerd.8 \
+	doc/rain-migrate.8 \
+	doc/rain-panel.1 \
+	doc/rain-paneld.8 \
+	doc/rain-peer.1 \
+	doc/rain-relay.8 \
+	doc/rain-report.1 \
+	doc/rain-sandbox.8 \
 	doc/rain.1 \
 	doc/rain.conf.5
 dist_doc_DATA = README.md NEWS doc/protocol.txt

@@ -143,12 +143,13 @@ void rain_agent_stream_join(struct rain_agent_stream *stream)
 
 void rain_agent_stream_say(struct rain_agent_stream *stream, const char *fmt, ...)
 {
-	char line[640] = "rain: ";
+	char text[600], line[640];
 	va_list args;
+	int length;
 
 	va_start(args, fmt);
-	vsnprintf(line + 6, sizeof(line) - 8, fmt, args);
+	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
-	strcat(line, "\n");
-	stream_send(stream, line, strlen(line));
+	length = snprintf(line, sizeof(line), "rain: %s\n", text);
+	stream_send(stream, line, (size_t)length);
 }

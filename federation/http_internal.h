@@ -89,6 +89,11 @@ struct rain_http_request *rain_http_request_create(struct rain_http_listener *li
 /* Frees it; tells `gone` when it was still waiting for its answer. */
 void rain_http_request_end(struct rain_http_request *request);
 
+/* http_access.c: MHD's access handler. */
+enum MHD_Result rain_http_on_access(void *cls, struct MHD_Connection *mhd, const char *path,
+				    const char *method, const char *version, const char *data,
+				    size_t *size, void **context);
+
 /* http_listen.c: descriptors that listen, or -1 with err. */
 int rain_http_listen_tcp(const char *address, struct rain_error *err);
 int rain_http_listen_unix(const char *path, struct rain_error *err);

@@ -14,43 +14,43 @@ void rain_identity_id(const unsigned char key[static RAIN_IDENTITY_KEY_SIZE],
 	sodium_bin2hex(id, RAIN_IDENTITY_ID_SIZE, hash, sizeof(hash));
 }
 
-/* domain || data in one new buffer; libsodium's multi-part signatures are
- * another algorithm (Ed25519ph), which other implementations needn't have. */
-static unsigned char *join(const char *domain, const void *data, size_t size, size_t *total)
+/* domain || data; libsodium's multi-part signatures are another algorithm
+ * (Ed25519ph), which other implementations needn't have.  0: too large. */
+static size_t join(unsigned char buffer[static RAIN_IDENTITY_SIGNED_MAX], const char *domain,
+		   const void *data, size_t size)
 {
 	size_t prefix = strlen(domain);
-	unsigned char *buffer = malloc(prefix + size + 1);
 
-	if (!buffer)
-		abort(); /* a signature can't be left out */
+	if (size > RAIN_IDENTITY_SIGNED_MAX - prefix)
+		return 0;
 	memcpy(buffer, domain, prefix);
 	if (size)
 		memcpy(buffer + prefix, data, size);
-	*total = prefix + size;
-	return buffer;
+	return prefix + size;
 }
 
 void rain_identity_sign(const struct rain_identity *identity, const char *domain,
 			const void *data, size_t size,
 			unsigned char signature[static RAIN_IDENTITY_SIGNATURE_SIZE])
 {
-	size_t total;
-	unsigned char *buffer = join(domain, data, size, &total);
+	unsigned char buffer[RAIN_IDENTITY_SIGNED_MAX];
+	size_t total = join(buffer, domain, data, size);
 
-	crypto_sign_detached(signature, NULL, buffer, total, identity->secret);
-	free(buffer);
+	memset(signature, 0, RAIN_IDENTITY_SIGNATURE_SIZE);
+	if (total)
+		crypto_sign_detached(signature, NULL, buffer, total, identity->secret);
 }
 
 int rain_identity_verify(const unsigned char key[static RAIN_IDENTITY_KEY_SIZE],
 			 const char *domain, const void *data, size_t size,
 			 const unsigned char signature[static RAIN_IDENTITY_SIGNATURE_SIZE])
 {
-	size_t total;
-	unsigned char *buffer = join(domain, data, size, &total);
-	int result = crypto_sign_verify_detached(signature, buffer, total, key);
+	unsigned char buffer[RAIN_IDENTITY_SIGNED_MAX];
+	size_t total = join(buffer, domain, data, size);
 
-	free(buffer);
-	return result == 0 ? 0 : -1;
+	if (!total)
+		return -1;
+	return crypto_sign_verify_detached(signature, buffer, total, key) == 0 ? 0 : -1;
 }
 
 char *rain_identity_base64(const void *data, size_t size)

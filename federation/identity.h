@@ -15,6 +15,7 @@
 #define RAIN_IDENTITY_SEED_SIZE 32
 #define RAIN_IDENTITY_SIGNATURE_SIZE 64
 #define RAIN_IDENTITY_ID_SIZE 65 /* 64 hex digits and NUL */
+#define RAIN_IDENTITY_SIGNED_MAX 65536 /* domain and data */
 
 /* Domains of signatures. */
 #define RAIN_DOMAIN_JOIN "RAIN join v1\n"
@@ -48,7 +49,8 @@ void rain_identity_release(struct rain_identity *identity);
 void rain_identity_id(const unsigned char key[static RAIN_IDENTITY_KEY_SIZE],
 		      char id[static RAIN_IDENTITY_ID_SIZE]);
 
-/* Signs domain followed by data. */
+/* Signs domain followed by data.  Beyond RAIN_IDENTITY_SIGNED_MAX bytes
+ * together the signature is all zero and verifies as nobody's. */
 void rain_identity_sign(const struct rain_identity *identity, const char *domain,
 			const void *data, size_t size,
 			unsigned char signature[static RAIN_IDENTITY_SIGNATURE_SIZE]);

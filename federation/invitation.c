@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <jansson.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,8 +44,7 @@ char *rain_invitation_format(const struct rain_invitation *invitation, struct ra
 	char *line = encoded ? malloc(size) : NULL;
 
 	if (line) {
-		strcpy(line, RAIN_INVITATION_PREFIX);
-		strcat(line, encoded);
+		snprintf(line, size, "%s%s", RAIN_INVITATION_PREFIX, encoded);
 	} else {
 		rain_error_set(err, "the invitation can't be written: out of memory, or a name "
 				    "that is no UTF-8");

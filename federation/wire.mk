@@ -21,12 +21,14 @@ libwire_la_SOURCES = \
 	federation/blob_move.c \
 	federation/blob_upload.c \
 	federation/gateway.c federation/gateway.h \
-	federation/http_client.c federation/http_client.h \
+	federation/http_access.c \
+	federation/http_client.c federation/http_client.h federation/http_client_internal.h \
 	federation/http_internal.h \
 	federation/http_listen.c \
 	federation/http_request.c \
 	federation/http_server.c federation/http_server.h \
 	federation/http_tls.c \
+	federation/http_transfer.c \
 	federation/identity_file.c \
 	federation/mailbox.c federation/mailbox.h federation/mailbox_internal.h \
 	federation/mailbox_poll.c \

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "federation/http_server.h"
 
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -268,21 +267,6 @@ int rain_http_server_listen_agents(struct rain_http_server *server, const char *
 	int fd = rain_http_listen_tcp(listen_on, err);
 
 	return fd < 0 ? -1 : listener_create(server, RAIN_HTTP_AGENT, fd, NULL, err);
-}
-
-int rain_http_server_port(const struct rain_http_server *server, enum rain_http_face face)
-{
-	struct sockaddr_storage address;
-	socklen_t size = sizeof(address);
-
-	if (!server->listeners[face] ||
-	    getsockname(server->listeners[face]->fd, (struct sockaddr *)&address, &size) < 0)
-		return 0;
-	if (address.ss_family == AF_INET)
-		return ntohs(((struct sockaddr_in *)&address)->sin_port);
-	if (address.ss_family == AF_INET6)
-		return ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
-	return 0;
 }
 
 void rain_http_server_destroy(struct rain_http_server *server)

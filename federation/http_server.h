@@ -124,7 +124,7 @@ struct rain_http_server *rain_http_server_create(struct rain_gateway *gateway,
 						 const struct rain_http_route *const routes[],
 						 size_t count, struct rain_error *err);
 /* Each may be called once; the faces that aren't opened don't exist.
- * `listen` is HOST:PORT (port 0: any; see _port). */
+ * `listen` is HOST:PORT. */
 int rain_http_server_listen_peers(struct rain_http_server *server, const char *listen,
 				  const char *certificate_pem, const char *key_pem,
 				  struct rain_error *err);
@@ -132,8 +132,6 @@ int rain_http_server_listen_jobs(struct rain_http_server *server, const char *pa
 				 struct rain_error *err);
 int rain_http_server_listen_agents(struct rain_http_server *server, const char *listen,
 				   struct rain_error *err);
-/* The TCP port of a face that listens, else 0. */
-int rain_http_server_port(const struct rain_http_server *server, enum rain_http_face face);
 void rain_http_server_destroy(struct rain_http_server *server);
 
 #endif

@@ -61,3 +61,16 @@ federation_test_counting_gatewayd_SOURCES = federation/test/counting_gatewayd.c
 federation_test_counting_gatewayd_CFLAGS = $(wire_cflags)
 federation_test_counting_gatewayd_LDADD = libwire.la
 dist_check_SCRIPTS += federation/test/test_gateways.sh
+
+check_PROGRAMS += federation/test/test_blob federation/test/test_http federation/test/test_identity \
+	federation/test/test_peer_lines
+federation_test_test_blob_SOURCES = federation/test/test_blob.c
+federation_test_test_blob_LDADD = libwire.la $(test_libs)
+federation_test_test_http_SOURCES = federation/test/test_http.c
+federation_test_test_http_CFLAGS = $(wire_cflags)
+federation_test_test_http_LDADD = libwire.la $(test_libs)
+federation_test_test_identity_SOURCES = federation/test/test_identity.c
+federation_test_test_identity_LDADD = libwire.la $(test_libs)
+federation_test_test_peer_lines_SOURCES = federation/test/test_peer_lines.c
+federation_test_test_peer_lines_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(SODIUM_CFLAGS)
+federation_test_test_peer_lines_LDADD = libpeer.la $(test_libs)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-dist_sql_DATA += accounting/sql/0001-ledger.sql accounting/sql/0002-job-runs.sql
+dist_sql_DATA += accounting/sql/0001-ledger.sql accounting/sql/0002-job-runs.sql \
+	accounting/sql/0020-projects.sql
 
 # libaccounting: pure. Who links it links libcommon too.
 noinst_LTLIBRARIES += libaccounting.la libledger.la
@@ -45,7 +46,8 @@ accounting_test_test_migrations_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS)
 accounting_test_test_migrations_LDADD = $(test_libs) $(SODIUM_LIBS)
 
 # Against a throw-away PostgreSQL; skipped where it isn't installed.
-dist_check_SCRIPTS = accounting/test/test_ledger.sh accounting/test/test_ledgerd.sh
+dist_check_SCRIPTS = accounting/test/test_ledger.sh accounting/test/test_ledgerd.sh \
+	accounting/test/test_projects.sh
 TESTS += $(dist_check_SCRIPTS)
 EXTRA_DIST += accounting/test/postgres.sh
 check_LTLIBRARIES = accounting/test/kill_on_unlink.la

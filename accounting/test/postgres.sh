@@ -94,6 +94,16 @@ refused() {
 	echo "ok: $1 ($2: $3)"
 }
 
+uuid() { printf '%08x-0000-4000-8000-000000000000' "$1"; } # a UUID of a number
+
+sound() {
+	expect "$1: the ledger is sound" rain "SELECT * FROM ledger.check_invariants()" ""
+}
+
+balance() { # account balance held
+	expect "balance of $1" rain "SELECT balance, held FROM ledger.balance('$1')" "$2|$3"
+}
+
 # Waits until a command succeeds; gives up after a minute.
 wait_until() {
 	local end=$((SECONDS + 60))

@@ -4,8 +4,6 @@
 . "${srcdir:-.}/accounting/test/postgres.sh"
 pg_create
 
-uuid() { printf '%08x-0000-4000-8000-000000000000' "$1"; } # a UUID of a number
-
 run() { # job restart place price: one element of job_runs_record
 	printf '{"cluster":"alpha","slurm_job_id":%s,"submit_time":1000,"restart":%s,
 		"user_name":"ada","account":"","partition":"p","qos":"","job_name":"n",
@@ -18,14 +16,6 @@ record() { # what answer run...
 	local what=$1 answer=$2 IFS=,
 	shift 2
 	expect "$what" rain "SELECT ledger.job_runs_record('[$*]')" "$answer"
-}
-
-sound() {
-	expect "$1: the ledger is sound" rain "SELECT * FROM ledger.check_invariants()" ""
-}
-
-balance() { # account balance held
-	expect "balance of $1" rain "SELECT balance, held FROM ledger.balance('$1')" "$2|$3"
 }
 
 charged() { # job restart amount|unpaid

@@ -5,3 +5,5 @@ EXTRA_DIST += tests/lint
 noinst_PROGRAMS += tests/rain-rpc
 tests_rain_rpc_SOURCES = tests/rpc.c
 tests_rain_rpc_LDADD = libcommon.la $(JANSSON_LIBS)
+
+include tests/fuzz/fuzz.mk

@@ -124,7 +124,7 @@ static int outputs_send(struct rain_agent *agent, struct rain_local_client *clie
 		if (result == 0 && summary.entries > 0) {
 			json_t *item = rain_local_digest_json(&summary.digest);
 
-			json_object_set_new(item, "path", json_string("."));
+			json_object_set_new(item, "path", json_string("outputs"));
 			json_array_append_new(outputs, item);
 		}
 	}
@@ -138,7 +138,7 @@ static int exit_report(struct rain_agent *agent, struct rain_local_client *clien
 		       const struct rain_agent_signals *signals, struct rain_agent_stream streams[2], const struct rain_agent_end *end,
 		       json_t *outputs, const char *failure)
 {
-	json_t *request = json_pack("{s:i, s:i, s:I, s:I, s:O}", "code", end->code, "signal",
+	json_t *request = json_pack("{s:i, s:i, s:I, s:I, s:O}", "code", end->signal ? 0 : end->code, "signal",
 				    end->signal, "stdout_bytes", (json_int_t)streams[0].offset,
 				    "stderr_bytes", (json_int_t)streams[1].offset, "outputs", outputs);
 	struct rain_error err;

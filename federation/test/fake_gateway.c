@@ -40,7 +40,7 @@ struct fake_gateway {
 
 struct body {
 	char *data;
-	size_t size;
+	size_t size, room;
 	bool cut;
 };
 
@@ -364,7 +364,10 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *connection, cons
 		return MHD_YES;
 	}
 	if (*size > 0) {
-		body->data = realloc(body->data, body->size + *size);
+		if (body->size + *size > body->room) {
+			body->room = 2 * (body->size + *size);
+			body->data = realloc(body->data, body->room);
+		}
 		memcpy(body->data + body->size, data, *size);
 		body->size += *size;
 		*size = 0;

@@ -191,7 +191,7 @@ static json_t *lender_output(struct room *room, int dir, const char *item)
 	assert_int_equal(rain_local_blob_put(room->client, path, fd, &summary.digest, &sent, &room->err), 0);
 	close(fd);
 	json = rain_local_digest_json(&summary.digest);
-	json_object_set_new(json, "path", json_string("."));
+	json_object_set_new(json, "path", json_string("outputs"));
 	return json;
 }
 
@@ -316,7 +316,7 @@ static void test_signals(void **state)
 	assert_int_equal(json_integer_value(json_object_get(json_array_get(json_object_get(json, "signals"), 0),
 							    "signal")), SIGUSR1);
 	json_decref(json);
-	lender_post(room, "exit", exit_json(-1, SIGKILL, 1, 0));
+	lender_post(room, "exit", exit_json(0, SIGKILL, 1, 0));
 	status = relay_wait(room, pid);
 	assert_true(WIFSIGNALED(status));
 	assert_int_equal(WTERMSIG(status), SIGKILL);

@@ -370,6 +370,16 @@ int rain_blob_own(struct rain_blob_store *store, const char *sha256, const char 
 	return 0;
 }
 
+bool rain_blob_is_owned(const struct rain_blob_store *store, const char *sha256, const char *name)
+{
+	char link[RAIN_BLOB_PATH_SIZE];
+
+	if (rain_blob_size(store, sha256) < 0 || strchr(name, '/') || strlen(name) >= RAIN_BLOB_OWNER_SIZE)
+		return false;
+	rain_blob_owner_path(link, name, sha256);
+	return faccessat(store->directory, link, F_OK, 0) == 0;
+}
+
 /* ---- removing ---- */
 
 static void remove_blob(struct rain_blob_store *store, const struct found *blob)

@@ -41,6 +41,8 @@ int rain_blob_open(struct rain_blob_store *store, const char *sha256, int64_t *s
 /* Makes `owner` an owner of a blob that is already there: quota checked. */
 int rain_blob_own(struct rain_blob_store *store, const char *sha256, const char *owner,
 		  struct rain_error *err);
+/* True when `owner` is one of the owners of this whole blob. */
+bool rain_blob_is_owned(const struct rain_blob_store *store, const char *sha256, const char *owner);
 /* Stores bytes of our own; sha256 (RAIN_BLOB_NAME_SIZE) gets the name. */
 int rain_blob_add(struct rain_blob_store *store, const char *owner, const void *data,
 		  size_t size, char *sha256, struct rain_error *err);

@@ -4,6 +4,7 @@
 #include "common/cli.h"
 #include "common/log.h"
 #include "federation/gateway.h"
+#include "federation/mind.h"
 
 static const char help[] =
 	"Usage: rain-gatewayd [--config FILE] [--debug]\n"
@@ -18,6 +19,7 @@ static const char help[] =
 
 /* What the messages mean. */
 static const struct rain_gateway_module *const modules[] = {
+	&rain_mind_module,
 	NULL,
 };
 

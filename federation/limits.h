@@ -72,6 +72,9 @@
 #define RAIN_LIMIT_BLOB_AGE_S (14 * 24 * 3600)		 /* a blob that nobody used is removed */
 #define RAIN_LIMIT_BLOB_RETRIES 8			 /* tries in a row without progress */
 
+/* Streams. */
+#define RAIN_LIMIT_STREAM_BYTES (INT64_C(4) << 30)	 /* stdout or stderr of one job */
+
 /* Store (PostgreSQL). */
 #define RAIN_LIMIT_STORE_CONNECT_S 3
 #define RAIN_LIMIT_STORE_STATEMENT_MS 5000

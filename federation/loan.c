@@ -117,6 +117,10 @@ static int exited(struct rain_loan_record *r, const struct rain_loan_event *e, i
 {
 	if (rain_loan_is_over(r) || r->state == RAIN_LOAN_EXITED)
 		return 0; /* the agent didn't hear our answer */
+	if (r->state == RAIN_LOAN_RELEASED || (r->state == RAIN_LOAN_SUBMITTED && r->staged)) {
+		/* It never began: the agent couldn't, or was stopped before. */
+		return e->failed && !r->recalled && !r->evicting ? finish(r, RAIN_OUTCOME_LOST, 0, now_ms, a) : 0;
+	}
 	if (r->state != RAIN_LOAN_RUNNING)
 		return illegal(r, "the exit of the script", err);
 	r->ended_ms = now_ms;

@@ -88,6 +88,7 @@ struct rain_loan_event {
 	int64_t claim_utok; /* exit, job over: what the run costs if it ends now
 			       (rain_loan_run_ms long); bounded by the ceiling here */
 	int64_t code, signal;		/* exit */
+	bool failed;			/* exit: RAIN failed there, not the script */
 	bool terminated;		/* exit: Slurm itself had sent the agent SIGTERM */
 	enum rain_loan_verdict verdict; /* job over */
 	int64_t seq;			/* inputs, signal, delivered, other: the message's */

@@ -112,9 +112,9 @@ static json_t *parse_output(const json_t *item, struct rain_error *err)
 
 	if (!output)
 		return NULL;
-	if (rain_json_string(item, "path", RAIN_MANIFEST_TEXT_MAX, &path, err))
+	if (rain_json_string_or(item, "path", RAIN_MANIFEST_TEXT_MAX, ".", &path, err))
 		goto fail;
-	if (!rain_path_is_safe(path)) {
+	if (strcmp(path, ".") != 0 && !rain_path_is_safe(path)) {
 		rain_error_set(err, "the path of an output leaves its directory or is malformed");
 		goto fail;
 	}

@@ -178,7 +178,8 @@ typedef int (*rain_blob_visit)(void *arg, const char *sha256, int64_t size);
 int rain_manifest_blobs(const json_t *manifest, rain_blob_visit visit, void *arg);
 int rain_outputs_blobs(const json_t *outputs, rain_blob_visit visit, void *arg);
 
-/* [{sha256,size,path}] under `key` of object (absent: empty). A new array. */
+/* [{sha256,size,path}] under `key` of object (absent: empty): bundles, and the
+ * directory of the job that each belongs into, "." itself by default. A new array. */
 json_t *rain_outputs_parse(const json_t *object, const char *key, struct rain_error *err);
 
 #endif

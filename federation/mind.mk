@@ -9,6 +9,36 @@ libburst_la_SOURCES = \
 	federation/receipt.c federation/receipt.h
 libburst_la_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(SODIUM_CFLAGS)
 
+# libmind: the same in rain-gatewayd, with everything that waits and acts.
+noinst_LTLIBRARIES += libmind.la
+libmind_la_SOURCES = \
+	federation/agent_face.c \
+	federation/ask.c \
+	federation/bursts_ops.c \
+	federation/candidates.c federation/candidates.h \
+	federation/faces.c federation/faces.h \
+	federation/fetch.c \
+	federation/home.c \
+	federation/home_work.c \
+	federation/job_face.c \
+	federation/lender.c \
+	federation/lender_ask.c \
+	federation/lender_work.c \
+	federation/mind.c federation/mind.h \
+	federation/queue.c \
+	federation/row.c federation/row.h \
+	federation/settle.c \
+	federation/stream.c \
+	federation/stream_move.c \
+	federation/waiter.c
+libmind_la_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS) $(JANSSON_CFLAGS) $(PQ_CFLAGS) $(SODIUM_CFLAGS)
+libmind_la_LIBADD = libburst.la libscheduler.la
+
+rain_PROGRAMS += rain-bursts
+rain_bursts_SOURCES = federation/rain_bursts.c
+rain_bursts_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+rain_bursts_LDADD = libcommon.la $(JANSSON_LIBS)
+
 dist_sql_DATA += federation/sql/0011-bursts.sql
 
 check_PROGRAMS += federation/test/test_message federation/test/test_burst federation/test/test_loan \
@@ -19,6 +49,6 @@ federation_test_test_burst_SOURCES = federation/test/test_burst.c
 federation_test_test_burst_LDADD = libburst.la $(test_libs)
 federation_test_test_loan_SOURCES = federation/test/test_loan.c
 federation_test_test_loan_LDADD = libburst.la $(test_libs)
-federation_test_test_receipt_SOURCES = federation/test/test_receipt.c federation/identity.c
+federation_test_test_receipt_SOURCES = federation/test/test_receipt.c
 federation_test_test_receipt_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS)
-federation_test_test_receipt_LDADD = libburst.la $(test_libs) $(SODIUM_LIBS)
+federation_test_test_receipt_LDADD = libburst.la libpeer.la $(test_libs) $(SODIUM_LIBS)

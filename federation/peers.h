@@ -76,6 +76,8 @@ void rain_peers_card_announce(struct rain_gateway *gateway);
 
 /* This cluster's card: what it tells every peer. A new reference. */
 json_t *rain_peers_own_card(struct rain_gateway *gateway);
+/* Sends our card to the peers that don't know it as it is now. */
+void rain_peers_card_announce(struct rain_gateway *gateway);
 
 /* POST /v1/join, and the operations peer-invite, peer-accept, peer-join and
  * peer-list of the control socket. */

@@ -46,7 +46,7 @@ libwire_la_LIBADD = libpeer.la librpc.la libcommon.la $(CURL_LIBS) $(EVENT_LIBS)
 sbin_PROGRAMS += rain-gatewayd
 rain_gatewayd_SOURCES = federation/gatewayd.c
 rain_gatewayd_CFLAGS = $(wire_cflags)
-rain_gatewayd_LDADD = libwire.la
+rain_gatewayd_LDADD = libmind.la libwire.la
 
 rain_PROGRAMS += rain-peer
 rain_peer_SOURCES = federation/rain_peer.c

@@ -65,6 +65,8 @@ enum rain_decide_verdict rain_decide_job(const struct rain_decide_job *job,
 		say(sentence, "waits at home: only batch jobs can go to a peer");
 	else if (job->gres)
 		say(sentence, "waits at home: jobs that need GRES, licenses or a reservation can't go to a peer");
+	else if (job->constrained)
+		say(sentence, "waits at home: --constraint and --nodelist mean nodes of this cluster, so it can't go to a peer");
 	else if (job->no_limit)
 		say(sentence, "waits at home: without a time limit it has no price, so it can't go to a peer; set --time");
 	else
@@ -95,8 +97,8 @@ static void say_silent(char *sentence, const struct rain_decide_peer *peer)
 {
 	if (peer->silent_s < 0)
 		add(sentence, "%s has not been reached yet", peer->name);
-	else if (peer->silent_s < 120)
-		add(sentence, "%s has been unreachable for %lld s", peer->name, (long long)peer->silent_s);
+	else if (peer->silent_s < 60)
+		add(sentence, "%s does not answer", peer->name);
 	else
 		add(sentence, "%s has been unreachable for %lld min", peer->name,
 		    (long long)(peer->silent_s / 60));

@@ -24,6 +24,7 @@ struct rain_decide_job {
 	bool array;	    /* part of a job array */
 	bool het;	    /* part of a heterogeneous job */
 	bool gres;	    /* asks for GRES, licenses or a reservation */
+	bool constrained;   /* --constraint, --nodelist: names of home's own */
 	bool no_limit;	    /* has no time limit, so no price ceiling */
 };
 

@@ -237,12 +237,12 @@ BEGIN
         OLD.mflops, OLD.percent, OLD.ceiling_utok) THEN
         RAISE EXCEPTION 'burst % keeps its job and its terms', OLD.burst_id;
     END IF;
-    IF NEW.state <> OLD.state AND NOT CASE OLD.state
+    IF NEW.state <> OLD.state AND NOT (CASE OLD.state
         WHEN 'bound'   THEN NEW.state IN ('placed', 'void')
         WHEN 'placed'  THEN NEW.state IN ('running', 'ended', 'settled', 'void')
         WHEN 'running' THEN NEW.state IN ('ended', 'settled', 'void')
         WHEN 'ended'   THEN NEW.state = 'settled'
-        ELSE false END THEN
+        ELSE false END) THEN
         RAISE EXCEPTION 'burst % can''t go from % to %', OLD.burst_id, OLD.state, NEW.state;
     END IF;
     IF (OLD.inputs_sent AND NOT NEW.inputs_sent) OR (OLD.recalled AND NOT NEW.recalled)
@@ -267,14 +267,14 @@ BEGIN
        OR (OLD.job_id <> 0 AND NEW.job_id <> OLD.job_id) THEN
         RAISE EXCEPTION 'loan % keeps its job and its terms', OLD.burst_id;
     END IF;
-    IF NEW.state <> OLD.state AND NOT CASE OLD.state
+    IF NEW.state <> OLD.state AND NOT (CASE OLD.state
         WHEN 'accepted'  THEN NEW.state IN ('submitted', 'closed', 'void')
         WHEN 'submitted' THEN NEW.state IN ('released', 'running', 'closed', 'void')
         WHEN 'released'  THEN NEW.state IN ('running', 'closed', 'void')
         WHEN 'running'   THEN NEW.state IN ('exited', 'receipted', 'closed', 'void')
         WHEN 'exited'    THEN NEW.state IN ('receipted', 'closed', 'void')
         WHEN 'receipted' THEN NEW.state = 'closed'
-        ELSE false END THEN
+        ELSE false END) THEN
         RAISE EXCEPTION 'loan % can''t go from % to %', OLD.burst_id, OLD.state, NEW.state;
     END IF;
     IF (OLD.job_over AND NOT NEW.job_over) OR (OLD.staged AND NOT NEW.staged)
@@ -358,27 +358,27 @@ CREATE FUNCTION guest_assign(p_peer bigint, p_user text, p_min bigint, p_max big
 RETURNS bigint
 LANGUAGE plpgsql SET search_path = federation, pg_temp AS $$
 DECLARE
-    found bigint;
+    v_uid bigint;
 BEGIN
     LOCK TABLE guest IN SHARE ROW EXCLUSIVE MODE;
     UPDATE guest g SET used_ms = p_now
      WHERE g.peer_id = p_peer AND g.remote_user = p_user AND g.uid BETWEEN p_min AND p_max
-     RETURNING g.uid INTO found;
+     RETURNING g.uid INTO v_uid;
     IF FOUND THEN
-        RETURN found;
+        RETURN v_uid;
     END IF;
     -- A pool that was moved leaves an old uid behind.
     DELETE FROM guest g WHERE g.peer_id = p_peer AND g.remote_user = p_user;
-    SELECT u INTO found FROM generate_series(p_min, p_max) u
+    SELECT u INTO v_uid FROM generate_series(p_min, p_max) u
      WHERE NOT EXISTS (SELECT FROM guest g WHERE g.uid = u)
        AND NOT EXISTS (SELECT FROM loan l WHERE l.guest_uid = u
                           AND (l.state NOT IN ('closed', 'void') OR NOT (l.job_over OR l.job_id = 0)))
      ORDER BY u LIMIT 1;
     IF FOUND THEN
-        INSERT INTO guest VALUES (found, p_peer, p_user, p_now);
-        RETURN found;
+        INSERT INTO guest VALUES (v_uid, p_peer, p_user, p_now);
+        RETURN v_uid;
     END IF;
-    SELECT g.uid INTO found FROM guest g
+    SELECT g.uid INTO v_uid FROM guest g
      WHERE g.uid BETWEEN p_min AND p_max
        AND NOT EXISTS (SELECT FROM loan l WHERE l.guest_uid = g.uid
                           AND (l.state NOT IN ('closed', 'void') OR NOT (l.job_over OR l.job_id = 0)))
@@ -386,8 +386,8 @@ BEGIN
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;
-    UPDATE guest g SET peer_id = p_peer, remote_user = p_user, used_ms = p_now WHERE g.uid = found;
-    RETURN found;
+    UPDATE guest g SET peer_id = p_peer, remote_user = p_user, used_ms = p_now WHERE g.uid = v_uid;
+    RETURN v_uid;
 END $$;
 
 -- ---------------------------------------------------------------- rights

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef RAIN_FEDERATION_CANDIDATES_H
+#define RAIN_FEDERATION_CANDIDATES_H
+
+#include "federation/mind.h"
+
+/* Inside of candidates.c and ask.c: jobs that wait, and what peers say.  All of
+ * it may be forgotten: after a restart it is asked anew. */
+
+#define RAIN_ASK_PEERS 3	  /* asked at once for one job */
+#define RAIN_ASKS_MAX 16	  /* jobs asked for at a time */
+#define RAIN_ASK_ANSWER_MS 2500	  /* who says nothing by then isn't waited for */
+#define RAIN_ASK_PATIENCE_MS 120  /* for a better offer than the first */
+#define RAIN_ANNOTATE_GAP_MS 20000
+#define RAIN_SAVE_GAP_MS 2000
+#define RAIN_REFUSAL_MS 15000	  /* until a peer that refused a job for good is asked again */
+#define RAIN_ROOM_MIN_MS 1000	  /* until a full peer is asked again, doubling up to … */
+#define RAIN_ROOM_MAX_MS 15000
+
+#define RAIN_LOST_IN_A_ROW 3	  /* such a peer is left alone for a while */
+#define RAIN_LOST_MS 60000
+
+enum rain_answer { RAIN_ANSWER_NONE, RAIN_ANSWER_OFFER, RAIN_ANSWER_REFUSED };
+
+struct rain_ask {
+	struct rain_ask *next;
+	char id[RAIN_UUID_SIZE]; /* of the burst to be */
+	struct rain_queue_job job; /* a copy; job.peers is not to be used */
+	int64_t asked_ms, offer_ms;
+	size_t count;
+	struct {
+		struct rain_peer *peer;
+		enum rain_answer answer;
+		struct rain_terms terms;
+		int64_t until_ms;
+	} peers[RAIN_ASK_PEERS];
+};
+
+/* What a peer said about a job. */
+struct rain_refusal {
+	int64_t peer;
+	int64_t until_ms;
+	char reason[RAIN_REASON_SIZE];
+};
+
+struct rain_note {
+	struct rain_note *next;
+	int64_t job_id, submit_time, uid;
+	char user[RAIN_USER_SIZE], name[RAIN_JOB_NAME_SIZE];
+	bool only;
+	int64_t since_ms; /* realtime */
+	int64_t seen_ms;  /* the pass that still saw it */
+	int64_t unbind_ms, annotated_ms;
+	char sentence[RAIN_DECIDE_SENTENCE], annotated[RAIN_DECIDE_SENTENCE];
+};
+
+/* A peer without room for so many nodes, for now. */
+struct rain_room {
+	struct rain_room *next;
+	int64_t peer, nodes, until_ms, delay_ms;
+	int lost; /* jobs in a row */
+	char reason[RAIN_REASON_SIZE];
+};
+
+struct rain_asks {
+	struct event *pass;
+	int64_t passed_ms, saved_ms;
+	bool notes_changed;
+	struct rain_note *notes;
+	struct rain_ask *list;
+	size_t count;
+	struct rain_room *rooms;
+	struct rain_refusal_of_job {
+		struct rain_refusal_of_job *next;
+		int64_t job_id;
+		struct rain_refusal refusal;
+	} *refusals;
+	struct rain_money {
+		struct rain_money *next;
+		char user[RAIN_USER_SIZE];
+		int64_t available_utok, read_ms;
+	} *money;
+};
+
+struct rain_note *rain_note_of(struct rain_asks *asks, int64_t job_id, int64_t submit_time);
+
+/* ask.c */
+enum rain_decide_verdict rain_candidate_verdict(const struct rain_queue_job *job,
+						char sentence[static RAIN_DECIDE_SENTENCE]);
+struct rain_ask *rain_ask_of(const struct rain_asks *asks, int64_t job_id);
+/* Asks peers when it makes sense; else the sentence says why not. */
+void rain_ask_try(struct rain_gateway *gateway, struct rain_note *note,
+		  const struct rain_queue_job *job, char sentence[static RAIN_DECIDE_SENTENCE]);
+/* Takes the best of the offers, where it is time to. */
+void rain_asks_judge(struct rain_gateway *gateway);
+void rain_asks_release(struct rain_asks *asks);
+
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef RAIN_FEDERATION_FACES_H
+#define RAIN_FEDERATION_FACES_H
+
+#include "federation/mind.h"
+
+/* The HTTP faces of the mind: routes in faces.c, handlers in job_face.c
+ * (rain-relay), agent_face.c (rain-agent) and faces.c (peers). */
+
+/* --- faces.c: what they share --- */
+
+/* ?after=N of a stream whose {name} is in the path. -1: answered. */
+int rain_face_stream_args(struct rain_http_request *request, int64_t *after, char *name, size_t size);
+/* ?wait=S, 0 when absent or wrong. */
+int64_t rain_face_wait(const struct rain_http_request *request);
+/* True when the list names the blob. */
+bool rain_face_names(const json_t *blobs, const char *sha256);
+/* HEAD before an upload: 200 only to an owner of the blob, else where to go on. */
+void rain_face_upload_head(struct rain_gateway *gateway, struct rain_http_request *request,
+			   const char *sha256, const char *owner);
+/* Takes the body as a piece of a stream at ?offset=N; answers.  Returns the
+ * size of the stream now, or -1. */
+int64_t rain_face_stream_put(struct rain_gateway *gateway, struct rain_http_request *request,
+			     bool is_loan, const char *id);
+
+/* --- job_face.c --- */
+void rain_job_get(struct rain_gateway *gateway, struct rain_http_request *request);
+void rain_job_inputs(struct rain_gateway *gateway, struct rain_http_request *request);
+void rain_job_signal(struct rain_gateway *gateway, struct rain_http_request *request);
+void rain_job_delivered(struct rain_gateway *gateway, struct rain_http_request *request);
+void rain_job_stream(struct rain_gateway *gateway, struct rain_http_request *request);
+void rain_job_output(struct rain_gateway *gateway, struct rain_http_request *request);
+void rain_job_blob_get(struct rain_gateway *gateway, struct rain_http_request *request);
+void rain_job_blob_begin(struct rain_gateway *gateway, struct rain_http_request *request);
+
+/* --- agent_face.c --- */
+void rain_agent_get(struct rain_gateway *gateway, struct rain_http_request *request);
+void rain_agent_started(struct rain_gateway *gateway, struct rain_http_request *request);
+void rain_agent_exit(struct rain_gateway *gateway, struct rain_http_request *request);
+void rain_agent_signals_get(struct rain_gateway *gateway, struct rain_http_request *request);
+void rain_agent_stream_take(struct rain_gateway *gateway, struct rain_http_request *request);
+void rain_agent_blob_give(struct rain_gateway *gateway, struct rain_http_request *request);
+void rain_agent_blob_begin(struct rain_gateway *gateway, struct rain_http_request *request);
+
+#endif

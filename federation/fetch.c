@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The blobs of a burst or loan, all of them, there or here. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "federation/mind.h"
+
+#define RETRY_MS 2000
+
+struct rain_fetch {
+	struct rain_fetch *next;
+	struct rain_gateway *gateway;
+	char sha256[RAIN_SHA256_TEXT_SIZE];
+	struct rain_blob_move *move; /* NULL: over */
+	bool done;		     /* it is where it should be */
+	int64_t retry_ms;
+	int failures;
+	bool is_loan;
+	char id[RAIN_UUID_SIZE];
+	char error[RAIN_REASON_SIZE];
+};
+
+/* Failures in a row (each already with its own tries) until it is given up. */
+#define FAILURES_MAX 3
+
+static void on_moved(void *arg, const char *error)
+{
+	struct rain_fetch *fetch = arg;
+
+	fetch->move = NULL;
+	fetch->done = !error;
+	if (error) {
+		fetch->failures++;
+		fetch->retry_ms = rain_clock_monotonic_ms() + RETRY_MS;
+		snprintf(fetch->error, sizeof fetch->error, "%s", error);
+		rain_log_warning("a file of burst=%s blob=%.12s doesn't come over: %s", fetch->id, fetch->sha256, error);
+	}
+	if (fetch->is_loan)
+		rain_loan_touch(fetch->gateway, fetch->id);
+	else
+		rain_burst_touch(fetch->gateway, fetch->id);
+}
+
+static struct rain_fetch *find(struct rain_fetch *list, const char *sha256)
+{
+	while (list && strcmp(list->sha256, sha256) != 0)
+		list = list->next;
+	return list;
+}
+
+struct working {
+	struct rain_gateway *gateway;
+	struct rain_fetch **list;
+	struct rain_peer *peer;
+	bool push, is_loan;
+	const char *owner, *id;
+	size_t open;
+	const char *error;
+};
+
+static int work_one(void *arg, const char *sha256, int64_t size)
+{
+	struct working *w = arg;
+	struct rain_fetch *fetch = find(*w->list, sha256);
+	struct rain_error err;
+
+	if (!w->push && rain_blob_size(w->gateway->blobs, sha256) == size)
+		return 0;
+	if (fetch && fetch->done && w->push)
+		return 0;
+	w->open++;
+	if (!fetch) {
+		fetch = calloc(1, sizeof *fetch);
+		if (!fetch)
+			return 0;
+		fetch->gateway = w->gateway;
+		fetch->is_loan = w->is_loan;
+		snprintf(fetch->id, sizeof fetch->id, "%s", w->id);
+		snprintf(fetch->sha256, sizeof fetch->sha256, "%s", sha256);
+		fetch->next = *w->list;
+		*w->list = fetch;
+	}
+	if (fetch->failures >= FAILURES_MAX && !fetch->move)
+		w->error = fetch->error;
+	if (fetch->move || fetch->retry_ms > rain_clock_monotonic_ms())
+		return 0;
+	fetch->move = w->push ? rain_blob_push(w->gateway, w->peer, sha256, on_moved, fetch, &err)
+			      : rain_blob_pull(w->gateway, w->peer, sha256, w->owner, size, on_moved, fetch, &err);
+	if (!fetch->move) {
+		fetch->failures++;
+		fetch->retry_ms = rain_clock_monotonic_ms() + RETRY_MS;
+		snprintf(fetch->error, sizeof fetch->error, "%.*s", (int)sizeof fetch->error - 1, err.text);
+	}
+	return 0;
+}
+
+size_t rain_fetches_work(struct rain_gateway *gateway, struct rain_fetch **list, struct rain_peer *peer,
+			 const json_t *blobs, bool push, const char *owner, bool is_loan, const char *id,
+			 const char **error)
+{
+	struct working w = { gateway, list, peer, push, is_loan, owner, id, 0, NULL };
+
+	rain_outputs_blobs(blobs, work_one, &w);
+	if (error)
+		*error = w.error;
+	return w.open;
+}
+
+const char *rain_fetches_error(const struct rain_fetch *list, const char *sha256)
+{
+	for (; list; list = list->next)
+		if (!strcmp(list->sha256, sha256) && list->failures >= FAILURES_MAX && !list->move)
+			return list->error;
+	return NULL;
+}
+
+void rain_fetches_stop(struct rain_fetch **list)
+{
+	struct rain_fetch *fetch;
+
+	while ((fetch = *list)) {
+		*list = fetch->next;
+		rain_blob_move_cancel(fetch->move);
+		free(fetch);
+	}
+}
+
+static int is_missing(void *arg, const char *sha256, int64_t size)
+{
+	const struct rain_gateway *gateway = arg;
+	return rain_blob_size(gateway->blobs, sha256) != size;
+}
+
+bool rain_fetches_have(const struct rain_gateway *gateway, const json_t *blobs)
+{
+	return rain_outputs_blobs(blobs, is_missing, (void *)gateway) == 0;
+}
+
+static int append_blob(void *arg, const char *sha256, int64_t size)
+{
+	return json_array_append_new(arg, json_pack("{s:s, s:I}", "sha256", sha256, "size", (json_int_t)size));
+}
+
+json_t *rain_fetches_of_manifest(const json_t *manifest)
+{
+	json_t *list = json_array();
+
+	if (list && rain_manifest_blobs(manifest, append_blob, list)) {
+		json_decref(list);
+		return NULL;
+	}
+	return list;
+}

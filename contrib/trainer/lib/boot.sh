@@ -32,21 +32,17 @@ stamp "slurmd started"
 
 wait_until 30 postgres_answers
 stamp "postgres answers"
-if [[ -x $RAIN_LIBEXEC/rain-migrate ]]; then
-	(cd / && as postgres "$RAIN_LIBEXEC/rain-migrate") >>/var/log/rain/migrate.log 2>&1 ||
-		{ cat /var/log/rain/migrate.log; echo "rain-migrate failed; going on while the rooms are being built"; }
-fi
-for daemon in $(table_daemons "$CLUSTER" | grep -v ^slurmd@); do
-	if daemon_exists "$daemon"; then daemon_start "$daemon"; fi
-done
+(cd / && as postgres /usr/local/libexec/rain/rain-migrate) >>/var/log/rain/migrate.log 2>&1 || {
+	cat /var/log/rain/migrate.log
+	failed "rain-migrate failed"
+}
+for daemon in $(table_daemons "$CLUSTER" | grep -v ^slurmd@); do daemon_start "$daemon"; done
 stamp "RAIN started"
 
 wait_until 60 nodes_ready || { sinfo -N -l; failed "not all nodes are idle"; }
 stamp "all nodes idle"
 for daemon in $(table_daemons "$CLUSTER"); do
-	if daemon_exists "$daemon" && ! wait_until 20 daemon_ready "$daemon"; then
-		failed "$daemon is not ready"
-	fi
+	wait_until 20 daemon_ready "$daemon" || failed "$daemon is not ready; see: trainer logs $CLUSTER $daemon"
 done
 stamp "all daemons ready"
 touch /run/trainer/ready

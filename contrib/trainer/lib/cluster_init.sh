@@ -5,7 +5,7 @@
 # parts of its /etc that are nobody's secret, and all the rest empty. So nothing of the host's
 # data shows, and the host's own Slurm, PostgreSQL and RAIN stay out of sight.
 # Arguments: state directory, cluster, the host's number of the world's process, image, database template.
-set -euo pipefail
+set -Eeuo pipefail
 STATE=$1 CLUSTER=$2 WORLD=$3 IMAGE=$4 TEMPLATE=$5
 LIB=$(cd "${BASH_SOURCE[0]%/*}" && pwd -P)
 HERE=$STATE/clusters/$CLUSTER
@@ -55,7 +55,7 @@ mount -o remount,bind,ro "$ROOT/usr"
 # The host's /usr/local is not ours; RAIN's is, and may be changed by hand inside.
 install -d "$ROOT/host/local"
 cp -a "$IMAGE/usr/local/." "$ROOT/host/local/"
-install -d "$ROOT"/host/local/{bin,sbin,lib/rain/slurm,libexec,share}
+install -d "$ROOT"/host/local/{bin,sbin,lib,libexec,share}
 mount --bind "$ROOT/host/local" "$ROOT/usr/local"
 etc_make "$ROOT" "$IMAGE"
 slurm_conf_make "$ROOT"

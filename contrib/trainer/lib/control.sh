@@ -32,7 +32,6 @@ no_process_of() { ! pgrep -u "$1" >/dev/null; }
 
 control_start() {
 	known "$1"
-	daemon_exists "$1" || { echo "trainer: the program of $1 is not installed" >&2; exit 1; }
 	daemon_start "$1"
 	wait_until 30 daemon_ready "$1" || {
 		echo "trainer: $1 on $CLUSTER did not get ready; see trainer logs $CLUSTER $1" >&2
@@ -43,9 +42,7 @@ control_start() {
 control_status() { # a line for each daemon: name, state, pid, RSS in kB
 	local name pid
 	for name in $(table_daemons "$CLUSTER"); do
-		if ! daemon_exists "$name"; then
-			echo "$name missing - 0"
-		elif pid=$(daemon_pid "$name"); then
+		if pid=$(daemon_pid "$name"); then
 			echo "$name up $pid $(awk '$1 == "VmRSS:" { print $2 }' "/proc/$pid/status")"
 		else
 			echo "$name dead - 0"
@@ -57,7 +54,7 @@ control_status() { # a line for each daemon: name, state, pid, RSS in kB
 control_repair() {
 	local name
 	for name in $(table_daemons "$CLUSTER"); do
-		if daemon_exists "$name" && ! daemon_pid "$name" >/dev/null; then
+		if ! daemon_pid "$name" >/dev/null; then
 			echo "$name"
 			control_start "$name"
 		fi

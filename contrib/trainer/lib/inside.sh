@@ -4,7 +4,6 @@
 # shellcheck source=contrib/trainer/lib/table.sh
 . "$LIB/table.sh"
 
-RAIN_LIBEXEC=/usr/local/libexec/rain
 RAIN_CONF=/etc/rain/rain.conf
 POSTGRES_BIN=/usr/lib/postgresql/15/bin
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -56,10 +55,6 @@ daemon_describe() { # NAME
 	paneld@*) WHERE=${name#*@} WHO=rain-panel WHAT=(/usr/local/sbin/rain-paneld --config "$RAIN_CONF" --node "${name#*@}") ;;
 	*) return 1 ;;
 	esac
-}
-
-daemon_exists() { # NAME: its program is there (while the rooms are being built)
-	daemon_describe "$1" && [[ -x ${WHAT[0]} ]]
 }
 
 process_start() { # PID -> its start time

@@ -70,24 +70,24 @@ slurm_conf_make() { # ROOT
 	rain_conf_make "$1"
 }
 
-# RAIN's part. While the rooms are still being built, what isn't there yet isn't named.
+# RAIN's part. What is named here must be there: slurmctld starts on no half of it.
 slurm_conf_rain() { # ROOT
-	local plugins=$1/host/local/lib/rain/slurm guard=/usr/local/libexec/rain/rain-guest-guard
-	{
-		if [[ -e $plugins/job_submit_rain.so ]]; then echo "JobSubmitPlugins=rain"; fi
-		if [[ -e $plugins/jobcomp_rain.so ]]; then
-			echo "JobCompType=jobcomp/rain"
-			echo "JobCompLoc=/var/spool/rain/jobcomp"
+	local file installed=$1/host/local guard=libexec/rain/rain-guest-guard
+	for file in lib/rain/slurm/{spank_rain,job_submit_rain,jobcomp_rain}.so "$guard"; do
+		if [[ ! -x $installed/$file ]]; then
+			echo "the build of RAIN has no /usr/local/$file"
+			return 1
 		fi
-		if [[ -x $1/host/local${guard#/usr/local} ]]; then
-			echo "Prolog=$guard"
-			echo "Epilog=$guard"
-		fi
-	} >>"$1/etc/slurm/slurm.conf"
-	if [[ -e $plugins/spank_rain.so ]]; then
-		echo "required /usr/local/lib/rain/slurm/spank_rain.so overflow_partition=overflow guest_uids=$UID_GUEST-$((UID_GUEST + 15))" \
-			>"$1/etc/slurm/plugstack.conf"
-	fi
+	done
+	cat >>"$1/etc/slurm/slurm.conf" <<-CONF
+		JobSubmitPlugins=rain
+		JobCompType=jobcomp/rain
+		JobCompLoc=/var/spool/rain/jobcomp
+		Prolog=/usr/local/$guard
+		Epilog=/usr/local/$guard
+	CONF
+	echo "required /usr/local/lib/rain/slurm/spank_rain.so overflow_partition=overflow guest_uids=$UID_GUEST-$((UID_GUEST + 15))" \
+		>"$1/etc/slurm/plugstack.conf"
 }
 
 slurm_conf_range() { if ((NODES > 1)); then echo "[$1-$(($1 + NODES - 1))]"; else echo "$1"; fi; }

@@ -22,6 +22,7 @@ verb_up() {
 	else
 		up_anew
 	fi
+	up_is_current || say "They run an older build of RAIN than this checkout is now: trainer up --fresh starts them with it."
 	say "$(seconds_since "$start") s: up are ${CLUSTERS// /, } ($NODES nodes of $CPUS CPUs each)."
 }
 
@@ -30,6 +31,7 @@ up_anew() {
 	state_choose
 	step "clean slate" down_all
 	state_save
+	cp "$(build_dir)/signature" "$STATE/build"
 	step "clusters" up_all
 	step "peers and tokens" federate_all
 }
@@ -53,6 +55,8 @@ up_as_wished() {
 		cluster_pid "$name" >/dev/null && [[ -e $STATE/clusters/$name/ready ]] || return 1
 	done
 }
+
+up_is_current() { cmp -s "$(build_dir)/signature" "$STATE/build"; }
 
 up_repair() {
 	local name repaired=
@@ -84,7 +88,8 @@ verb_down() {
 
 verb_demo() {
 	declare -F run_demo >/dev/null || die "this checkout has no demo (contrib/trainer/lib/demo.sh)"
-	verb_up --keep
+	# The demo shows what this checkout is.
+	if up_is_current; then verb_up --keep; else verb_up --fresh; fi
 	# Whoever reads along may call the trainer too.
 	exec 9>&-
 	run_demo "$@"

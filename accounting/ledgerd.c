@@ -13,6 +13,7 @@
 #include "accounting/intake.h"
 #include "accounting/spool.h"
 #include "common/cli.h"
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/notify.h"
 
@@ -94,6 +95,29 @@ static void on_intake(evutil_socket_t fd, short events, void *arg)
 	if (result.rejected > 0)
 		count_rejected(ledgerd);
 	schedule(ledgerd, result.more ? 0 : RESCAN_MS);
+}
+
+/* A ledger so large that this takes long is asked less often. */
+static void on_publish(evutil_socket_t fd, short events, void *arg)
+{
+	struct rain_ledgerd *ledgerd = arg;
+	int64_t now = rain_clock_monotonic_ms(), delay;
+	struct timeval wait;
+	struct rain_error err;
+
+	(void)fd;
+	(void)events;
+	if (rain_publish_run(&ledgerd->publish, ledgerd->store, ledgerd->config->ledger.spool, now,
+			     &err) == 0) {
+		ledgerd->publish_failed = 0;
+	} else if (!ledgerd->publish_failed) {
+		ledgerd->publish_failed = 1;
+		rain_log_warning("plugins can't know the balances: %s", err.text);
+	}
+	delay = 20 * (rain_clock_monotonic_ms() - now);
+	delay = delay > RAIN_PUBLISH_MS ? delay : RAIN_PUBLISH_MS;
+	wait = (struct timeval){.tv_sec = delay / 1000, .tv_usec = delay % 1000 * 1000};
+	evtimer_add(ledgerd->publishing, &wait);
 }
 
 static void on_inotify(evutil_socket_t fd, short events, void *arg)
@@ -226,7 +250,9 @@ static int ledgerd_init(struct rain_ledgerd *ledgerd, struct rain_error *err)
 	ledgerd->base = event_base_new();
 	if (ledgerd->base)
 		ledgerd->intake = evtimer_new(ledgerd->base, on_intake, ledgerd);
-	if (!ledgerd->store || !ledgerd->base || !ledgerd->intake)
+	if (ledgerd->base)
+		ledgerd->publishing = evtimer_new(ledgerd->base, on_publish, ledgerd);
+	if (!ledgerd->store || !ledgerd->base || !ledgerd->intake || !ledgerd->publishing)
 		return rain_error_set(err, "no memory for the event loop");
 	ledgerd->on_term = signal_event(ledgerd, SIGTERM, on_stop);
 	ledgerd->on_int = signal_event(ledgerd, SIGINT, on_stop);
@@ -242,7 +268,7 @@ static int ledgerd_init(struct rain_ledgerd *ledgerd, struct rain_error *err)
 
 static void ledgerd_release(struct rain_ledgerd *ledgerd)
 {
-	struct event *events[] = {ledgerd->intake, ledgerd->on_term, ledgerd->on_int,
+	struct event *events[] = {ledgerd->intake, ledgerd->publishing, ledgerd->on_term, ledgerd->on_int,
 				  ledgerd->on_hup};
 
 	rain_rpc_server_destroy(ledgerd->server);
@@ -252,6 +278,7 @@ static void ledgerd_release(struct rain_ledgerd *ledgerd)
 			event_free(events[i]);
 	if (ledgerd->base)
 		event_base_free(ledgerd->base);
+	rain_publish_release(&ledgerd->publish);
 	rain_ledger_destroy(ledgerd->store);
 	rain_config_destroy(ledgerd->config);
 }
@@ -286,6 +313,7 @@ int main(int argc, char *argv[])
 	}
 	readmit(&ledgerd);
 	schedule(&ledgerd, 0);
+	event_active(ledgerd.publishing, EV_TIMEOUT, 0);
 	rain_log_info("ready: cluster=%s spool=%s socket=%s", ledgerd.config->cluster_name,
 		      ledgerd.config->ledger.spool, ledgerd.config->ledger.socket);
 	rain_notify("READY=1");

@@ -4,6 +4,7 @@
 
 #include <event2/event.h>
 
+#include "accounting/publish.h"
 #include "accounting/store.h"
 #include "common/config.h"
 #include "common/rpc_server.h"
@@ -16,8 +17,11 @@ struct rain_ledgerd {
 	struct event_base *base;
 	struct rain_rpc_server *server;
 	struct event *intake;  /* timer: the next look at the spool */
+	struct event *publishing; /* timer: the next balance snapshot */
 	struct event *inotify; /* readable: something arrived in the spool */
 	struct event *on_term, *on_int, *on_hup;
+	struct rain_publish publish;
+	int publish_failed; /* and it is said */
 	int inotify_fd;
 	int watching;	  /* the spool exists and is watched */
 	int failures;	  /* of the intake, in a row: sets the back-off */

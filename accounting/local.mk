@@ -6,13 +6,16 @@ dist_sql_DATA += accounting/sql/0001-ledger.sql accounting/sql/0002-job-runs.sql
 noinst_LTLIBRARIES += libaccounting.la libledger.la
 libaccounting_la_SOURCES = \
 	accounting/period.c accounting/period.h \
-	accounting/record.c accounting/record.h
+	accounting/record.c accounting/record.h \
+	accounting/snapshot.c accounting/snapshot.h
 libaccounting_la_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 
 # libledger: what rain-ledgerd does, without its loop.
 libledger_la_SOURCES = \
 	accounting/intake.c accounting/intake.h \
 	accounting/pricing.c accounting/pricing.h \
+	accounting/publish.c accounting/publish.h \
+	accounting/snapshot_map.c accounting/snapshot_map.h \
 	accounting/spool.c accounting/spool.h \
 	accounting/store.c accounting/store.h
 libledger_la_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(PQ_CFLAGS)
@@ -34,13 +37,15 @@ rain_grant_LDADD = libcommon.la
 rain_report_SOURCES = accounting/rain_report.c accounting/client.c accounting/client.h
 rain_report_LDADD = libaccounting.la libcommon.la
 
-check_PROGRAMS += accounting/test/test_record accounting/test/test_pricing accounting/test/test_period accounting/test/test_migrations
+check_PROGRAMS += accounting/test/test_record accounting/test/test_pricing accounting/test/test_period accounting/test/test_migrations accounting/test/test_snapshot
 accounting_test_test_record_SOURCES = accounting/test/test_record.c
 accounting_test_test_record_LDADD = libaccounting.la $(test_libs)
 accounting_test_test_pricing_SOURCES = accounting/test/test_pricing.c
 accounting_test_test_pricing_LDADD = libledger.la $(test_libs)
 accounting_test_test_period_SOURCES = accounting/test/test_period.c
 accounting_test_test_period_LDADD = libaccounting.la $(test_libs)
+accounting_test_test_snapshot_SOURCES = accounting/test/test_snapshot.c
+accounting_test_test_snapshot_LDADD = libledger.la $(test_libs) -lpthread
 accounting_test_test_migrations_SOURCES = accounting/test/test_migrations.c accounting/migrations.c
 accounting_test_test_migrations_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS)
 accounting_test_test_migrations_LDADD = $(test_libs) $(SODIUM_LIBS)

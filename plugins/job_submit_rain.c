@@ -52,7 +52,7 @@ static int answer_code(enum rain_submit_answer answer)
 
 int job_submit(job_desc_msg_t *desc, uint32_t submit_uid, char **err_msg)
 {
-	const struct rain_submission submission = {
+	struct rain_submission submission = {
 		.submitter = submit_uid,
 		.privileged = validate_slurm_user(submit_uid),
 		.partition = desc->partition,
@@ -67,6 +67,8 @@ int job_submit(job_desc_msg_t *desc, uint32_t submit_uid, char **err_msg)
 	};
 	struct rain_submit_verdict verdict;
 
+	if (submission.spank_environment_count > 0)
+		rain_submit_balance_read(&submission, desc->user_id);
 	rain_submit_decide(&settings, &submission, &verdict);
 	if (verdict.message[0] && err_msg)
 		xstrfmtcat(*err_msg, "%srain: %s", *err_msg ? "\n" : "", verdict.message);

@@ -44,6 +44,12 @@ controller_cppflags = $(AM_CPPFLAGS) -isystem $(SLURM_SOURCE)
 
 plugins_LTLIBRARIES += job_submit_rain.la jobcomp_rain.la
 job_submit_rain_la_SOURCES = $(plugins_common) \
+	accounting/snapshot.c \
+	accounting/snapshot.h \
+	accounting/snapshot_map.c \
+	accounting/snapshot_map.h \
+	common/clock.c \
+	common/clock.h \
 	common/config.c \
 	plugins/compat/controller.h \
 	plugins/job_submit_rain.c \

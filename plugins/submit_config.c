@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "plugins/submit_config.h"
 
+#include "accounting/snapshot_map.h"
+#include "common/clock.h"
 #include "common/config.h"
 
 /* The settings borrow its strings. */
 static struct rain_config *config;
+/* slurmctld calls one hook at a time. */
+static struct rain_snapshot_reader balances;
 
 int rain_submit_config_load(const char *path, struct rain_submit_settings *settings,
 			    struct rain_error *err)
@@ -28,8 +32,19 @@ int rain_submit_config_load(const char *path, struct rain_submit_settings *setti
 	return 0;
 }
 
+void rain_submit_balance_read(struct rain_submission *submission, uid_t owner)
+{
+	struct rain_snapshot_entry entry;
+
+	submission->balance_known =
+		config && rain_snapshot_look_up(&balances, config->ledger.spool, owner,
+						rain_clock_monotonic_ms(), &entry);
+	submission->available_utok = submission->balance_known ? entry.available_utok : 0;
+}
+
 void rain_submit_config_release(void)
 {
+	rain_snapshot_reader_release(&balances);
 	rain_config_destroy(config);
 	config = NULL;
 }

@@ -11,6 +11,11 @@
 int rain_submit_config_load(const char *path, struct rain_submit_settings *settings,
 			    struct rain_error *err);
 
+/* Completes a submission with what `owner` can spend, from the snapshot that
+ * rain-ledgerd publishes: no waiting, and no more than memory is read unless the
+ * snapshot has to be looked for. */
+void rain_submit_balance_read(struct rain_submission *submission, uid_t owner);
+
 void rain_submit_config_release(void);
 
 #endif

@@ -118,12 +118,26 @@ static void limit_write(const struct rain_burst *burst, char *text, size_t size)
 			 rain_tokens_format(burst->max_utok, tokens));
 }
 
+/* What the submitter can spend: unknown is not 0. */
+static void balance_write(const struct rain_submission *submission, char *text, size_t size)
+{
+	char tokens[RAIN_TOKENS_TEXT_SIZE];
+
+	if (!submission->balance_known)
+		snprintf(text, size, "; your balance isn't known just now");
+	else if (submission->available_utok <= 0)
+		snprintf(text, size, "; you have no tokens to spend, and without them no peer runs it");
+	else
+		snprintf(text, size, "; you can spend %s tokens",
+			 rain_tokens_format(submission->available_utok, tokens));
+}
+
 static void burst_decide(const struct rain_submission *submission, const struct rain_burst *burst,
 			 struct rain_submit_verdict *verdict)
 {
 	const char *obstacle = burst_obstacle(submission);
 	bool only = burst->mode == RAIN_BURST_ONLY;
-	char peers[RAIN_BURST_PEERS_MAX * (RAIN_BURST_PEER_SIZE + 1) + 32], limit[64];
+	char peers[RAIN_BURST_PEERS_MAX * (RAIN_BURST_PEER_SIZE + 1) + 32], limit[64], balance[96];
 	struct rain_error err;
 
 	if (obstacle && only) {
@@ -150,12 +164,14 @@ static void burst_decide(const struct rain_submission *submission, const struct 
 	verdict->hold = only;
 	peers_write(burst, peers, sizeof peers);
 	limit_write(burst, limit, sizeof limit);
+	balance_write(submission, balance, sizeof balance);
 	if (only)
-		answer(verdict, RAIN_SUBMIT_ACCEPT, "--burst=only: the job waits, held, until %s can run it%s",
-		       peers, limit);
+		answer(verdict, RAIN_SUBMIT_ACCEPT, "--burst=only: the job waits, held, until %s can run it%s%s",
+		       peers, limit, balance);
 	else
 		answer(verdict, RAIN_SUBMIT_ACCEPT,
-		       "--burst=auto: if the job can't start at home, %s may run it%s", peers, limit);
+		       "--burst=auto: if the job can't start at home, %s may run it%s%s", peers, limit,
+		       balance);
 }
 
 void rain_submit_decide(const struct rain_submit_settings *settings,

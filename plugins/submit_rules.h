@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "common/error.h"
@@ -38,6 +39,8 @@ struct rain_submission {
 	bool has_script; /* sbatch; else srun or salloc */
 	bool is_array, is_het, is_recurring;
 	bool is_held; /* by the submitter */
+	bool balance_known;
+	int64_t available_utok; /* the submitter's tokens, when known */
 };
 
 struct rain_submit_verdict {

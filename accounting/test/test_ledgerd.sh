@@ -106,6 +106,24 @@ test_commands() {
 	echo "ok: the commands"
 }
 
+# uid 0 in the snapshot of balances: its slot is 0, right after a header of 72 bytes;
+# the entry is uid, used, balance, held, available.
+snapshot() {
+	[ "$(od -An -j72 -N32 -td4 "$spool/balances.map" 2>/dev/null | head -n 1 | awk '{ print $1, $2 }')" = '0 1' ] &&
+		od -An -j96 -N8 -td8 "$spool/balances.map" 2>/dev/null | tr -d ' '
+}
+snapshot_tells() { [ "$(snapshot)" = "$1" ]; }
+
+test_snapshot() {
+	[ "$(id -u)" = 0 ] || return 0
+	wait_until snapshot_tells 1000000000
+	./rain-grant -c "$conf" root 1 >/dev/null || fail "rain-grant"
+	wait_until snapshot_tells 1001000000
+	rm "$spool/balances.map"
+	wait_until snapshot_tells 1001000000
+	echo "ok: the balance snapshot follows the ledger"
+}
+
 test_database_crash() {
 	local i
 	for i in $(seq 10 19); do put "$i"; done
@@ -199,6 +217,7 @@ test_culprit() {
 
 test_start_without_database
 test_commands
+test_snapshot
 test_database_crash
 test_kill_between_commit_and_delete
 test_kill_at_any_time

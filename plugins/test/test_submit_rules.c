@@ -86,6 +86,20 @@ static void test_auto_is_tagged(void **state)
 	assert_false(verdict.hold);
 }
 
+static void test_the_balance_is_told(void **state)
+{
+	(void)state;
+	ask("_SLURM_SPANK_OPTION_rain_burst=auto");
+	decide();
+	assert_says("your balance isn't known just now");
+	submission.balance_known = true;
+	decide();
+	assert_says("you have no tokens to spend");
+	submission.available_utok = 2500000;
+	decide();
+	assert_says("you can spend 2.500000 tokens");
+}
+
 static void test_only_is_held(void **state)
 {
 	(void)state;
@@ -94,6 +108,7 @@ static void test_only_is_held(void **state)
 	assert_string_equal(verdict.admin_comment, "rain: burst=only;");
 	assert_true(verdict.hold);
 	assert_says("held");
+	assert_says("balance isn't known");
 	submission.is_held = true;
 	assert_int_equal(decide(), RAIN_SUBMIT_UNSUPPORTED);
 	assert_says("--hold");
@@ -239,6 +254,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_a_plain_job_is_left_alone, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_auto_is_tagged, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_the_balance_is_told, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_only_is_held, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_options_are_checked_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_what_cannot_burst, setup, teardown),

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "accounting/snapshot_map.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+/* The directory is closed to others; both sides of it are different users. */
+#define MODE 0644
+#define SIZE_MAX_OF_FILE (RAIN_SNAPSHOT_SLOTS_MAX * sizeof(struct rain_snapshot_entry) + 4096)
+
+static int read_boot(char boot[static RAIN_SNAPSHOT_BOOT_SIZE])
+{
+	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd >= 0 ? read(fd, boot, RAIN_SNAPSHOT_BOOT_SIZE) : -1;
+
+	if (fd >= 0)
+		close(fd);
+	return n == RAIN_SNAPSHOT_BOOT_SIZE ? 0 : -1;
+}
+
+static int path_of(char path[static PATH_MAX], const char *directory, const char *prefix,
+		   struct rain_error *err)
+{
+	if (snprintf(path, PATH_MAX, "%s/%s" RAIN_SNAPSHOT_NAME, directory, prefix) >= PATH_MAX)
+		return rain_error_set(err, "the path of " RAIN_SNAPSHOT_NAME " in %s is too long",
+				      directory);
+	return 0;
+}
+
+/* ---------------------------------------------------------------- writer */
+
+/* Takes over what an earlier rain-ledgerd left, so that those who map it go on. */
+static void take_over(struct rain_snapshot_writer *writer, const char *path, size_t count,
+		      const char *boot)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	struct stat status;
+	void *block;
+
+	if (fd < 0)
+		return;
+	if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_uid == geteuid() &&
+	    status.st_size >= (off_t)rain_snapshot_size(RAIN_SNAPSHOT_SLOTS_MIN) &&
+	    status.st_size <= (off_t)SIZE_MAX_OF_FILE &&
+	    /* no hole that a full disk couldn't fill */
+	    posix_fallocate(fd, 0, status.st_size) == 0) {
+		block = mmap(NULL, (size_t)status.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		if (block != MAP_FAILED) {
+			writer->block = block;
+			writer->size = (size_t)status.st_size;
+			if (!rain_snapshot_fits(block, writer->size, count, boot)) {
+				rain_snapshot_retire(block);
+				rain_snapshot_writer_release(writer);
+			}
+		}
+	}
+	close(fd);
+}
+
+/* A new file under a temporary name, mapped and empty. */
+static int make(struct rain_snapshot_writer *writer, const char *temporary, size_t count,
+		const char *boot, struct rain_error *err)
+{
+	size_t slots = rain_snapshot_slots(count), size = rain_snapshot_size(slots);
+	void *block = MAP_FAILED;
+	int fd, rc;
+
+	unlink(temporary);
+	fd = open(temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, MODE);
+	if (fd < 0)
+		return rain_error_set(err, "can't make %s: %s", temporary, strerror(errno));
+	rc = fchmod(fd, MODE) < 0 ? errno : posix_fallocate(fd, 0, (off_t)size);
+	if (rc == 0) {
+		block = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		rc = block == MAP_FAILED ? errno : 0;
+	}
+	close(fd);
+	if (rc != 0) {
+		unlink(temporary);
+		return rain_error_set(err, "can't write %s: %s", temporary, strerror(rc));
+	}
+	rain_snapshot_init(block, slots, boot);
+	*writer = (struct rain_snapshot_writer){.block = block, .size = size};
+	return 0;
+}
+
+/* The old block, if any, is retired only when the new one is in its place. */
+static int replace(struct rain_snapshot_writer *writer, const char *directory, size_t count,
+		   const char *boot, struct rain_error *err)
+{
+	struct rain_snapshot_writer fresh = {0};
+	char path[PATH_MAX], temporary[PATH_MAX];
+
+	if (path_of(path, directory, "", err) < 0 || path_of(temporary, directory, ".", err) < 0)
+		return -1;
+	if (!writer->block)
+		take_over(writer, path, count, boot);
+	if (writer->block && rain_snapshot_fits(writer->block, writer->size, count, boot))
+		return 0;
+	if (make(&fresh, temporary, count, boot, err) < 0)
+		return -1;
+	if (rename(temporary, path) < 0) {
+		rain_error_set(err, "can't put %s in its place: %s", path, strerror(errno));
+		rain_snapshot_writer_release(&fresh);
+		return -1;
+	}
+	if (writer->block)
+		rain_snapshot_retire(writer->block);
+	rain_snapshot_writer_release(writer);
+	*writer = fresh;
+	return 0;
+}
+
+/* Somebody may have deleted or cut the file under us: then it's made anew. */
+static bool is_in_place(const struct rain_snapshot_writer *writer, const char *directory)
+{
+	char path[PATH_MAX];
+	struct stat status;
+
+	return path_of(path, directory, "", NULL) == 0 && lstat(path, &status) == 0 &&
+	       S_ISREG(status.st_mode) && status.st_size == (off_t)writer->size;
+}
+
+int rain_snapshot_publish(struct rain_snapshot_writer *writer, const char *directory,
+			  const struct rain_snapshot_entry *entries, size_t count,
+			  int64_t now_ms, struct rain_error *err)
+{
+	char boot[RAIN_SNAPSHOT_BOOT_SIZE];
+
+	if (read_boot(boot) < 0)
+		return rain_error_set(err, "can't read the boot id: %s", strerror(errno));
+	if (writer->block && !is_in_place(writer, directory))
+		rain_snapshot_writer_release(writer);
+	if (replace(writer, directory, count, boot, err) < 0)
+		return -1;
+	if (rain_snapshot_write(writer->block, entries, count, now_ms) < 0)
+		return rain_error_set(err, "%zu users are too many for " RAIN_SNAPSHOT_NAME, count);
+	return 0;
+}
+
+void rain_snapshot_writer_release(struct rain_snapshot_writer *writer)
+{
+	if (writer->block)
+		munmap(writer->block, writer->size);
+	*writer = (struct rain_snapshot_writer){0};
+}
+
+/* ---------------------------------------------------------------- reader */
+
+/* Where a plain load would raise SIGBUS (the file was cut short), and end
+ * slurmctld, the kernel's own copy fails. */
+static int copy_safely(void *to, const void *from, size_t size)
+{
+	struct iovec local = {.iov_base = to, .iov_len = size};
+	struct iovec remote = {.iov_base = (void *)(uintptr_t)from, .iov_len = size};
+
+	return process_vm_readv(getpid(), &local, 1, &remote, 1, 0) == (ssize_t)size ? 0 : -1;
+}
+
+static void reader_open(struct rain_snapshot_reader *reader, const char *directory)
+{
+	struct rain_snapshot *snapshot = &reader->snapshot;
+	char path[PATH_MAX];
+	struct stat status;
+	int fd;
+
+	if (path_of(path, directory, "", NULL) < 0 || read_boot(snapshot->boot) < 0)
+		return;
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return;
+	if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_size > 0 &&
+	    status.st_size <= (off_t)SIZE_MAX_OF_FILE) {
+		void *block = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_SHARED, fd, 0);
+
+		if (block != MAP_FAILED) {
+			snapshot->block = block;
+			snapshot->size = (size_t)status.st_size;
+			snapshot->copy = copy_safely;
+		}
+	}
+	close(fd);
+}
+
+bool rain_snapshot_look_up(struct rain_snapshot_reader *reader, const char *directory, uid_t uid,
+			   int64_t now_ms, struct rain_snapshot_entry *entry)
+{
+	for (;;) {
+		if (reader->snapshot.block) {
+			switch (rain_snapshot_find(&reader->snapshot, uid, now_ms, entry)) {
+			case RAIN_SNAPSHOT_KNOWN:
+				return true;
+			case RAIN_SNAPSHOT_UNKNOWN:
+				return false;
+			case RAIN_SNAPSHOT_GONE:
+				break;
+			}
+		}
+		if (now_ms < reader->next_open_ms)
+			return false;
+		rain_snapshot_reader_release(reader);
+		reader->next_open_ms = now_ms + RAIN_SNAPSHOT_REOPEN_MS;
+		reader_open(reader, directory);
+		if (!reader->snapshot.block)
+			return false;
+	}
+}
+
+void rain_snapshot_reader_release(struct rain_snapshot_reader *reader)
+{
+	if (reader->snapshot.block)
+		munmap((void *)(uintptr_t)reader->snapshot.block, reader->snapshot.size);
+	*reader = (struct rain_snapshot_reader){0};
+}

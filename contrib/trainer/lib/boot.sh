@@ -34,7 +34,7 @@ wait_until 30 postgres_answers
 stamp "postgres answers"
 (cd / && as postgres /usr/local/libexec/rain/rain-migrate) >>/var/log/rain/migrate.log 2>&1 || {
 	cat /var/log/rain/migrate.log
-	echo "rain-migrate failed; going on, for a short while"
+	failed "rain-migrate failed"
 }
 for daemon in $(table_daemons "$CLUSTER" | grep -v ^slurmd@); do daemon_start "$daemon"; done
 stamp "RAIN started"

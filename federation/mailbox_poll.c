@@ -215,8 +215,8 @@ void rain_mailbox_on_get(struct rain_gateway *gateway, struct rain_http_request 
 
 		waiter_expired(old, link);
 	}
-	if (wait_s)
-		link->polled_ms = rain_clock_monotonic_ms();
+	/* Without a wait it is a sign of life: what comes later goes by POST. */
+	link->polled_ms = wait_s ? rain_clock_monotonic_ms() : 0;
 	if (count || !wait_s) {
 		rain_http_reply_text(request, 200, text);
 	} else {

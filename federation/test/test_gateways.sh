@@ -5,7 +5,7 @@
 # blobs that resume, a dead database.
 . "${srcdir:-.}/accounting/test/postgres.sh"
 
-declare -A pid port conf
+declare -A pid port agent_port conf
 rpc=./tests/rain-rpc
 daemon=./federation/test/counting_gatewayd
 peer_command=./rain-peer
@@ -58,6 +58,7 @@ refuses() { # WORDS COMMAND...: it fails, and its sentence has the words
 make_cluster() { # CLUSTER PORT ADDRESSES
 	local cluster=$1
 	port[$cluster]=$2
+	agent_port[$cluster]=$(free_port)
 	conf[$cluster]=$work/$cluster/rain.conf
 	mkdir "$work/$cluster"
 	./rain-migrate --database "dbname=$cluster user=postgres" --sql-dir "$work/sql" >/dev/null ||
@@ -70,7 +71,7 @@ make_cluster() { # CLUSTER PORT ADDRESSES
 			database = "dbname=$cluster host=$work/pg user=rain-gw"
 			listen = "127.0.0.1:$2"
 			addresses = {$3}
-			agent-listen = "127.0.0.1:$(free_port)"
+			agent-listen = "127.0.0.1:${agent_port[$cluster]}"
 			state = "$work/$cluster/state"
 			socket = "$work/$cluster/gateway.sock"
 			control = "$work/$cluster/control.sock"
@@ -214,6 +215,28 @@ ask alpha '{"op":"post","peer":"bravo","from":0,"to":0}' >/dev/null
 post alpha bravo 1002 1002
 wait_until received_is bravo alpha "1002|1002|1|1002|t"
 echo "ok: wrong messages hold nothing up"
+
+# ---- callers of one's own cluster ----
+
+who() { curl -sS --unix-socket "$work/alpha/gateway.sock" http://x/v1/who/me; }
+[ "$(who)" = "{\"uid\":$(id -u),\"param\":\"me\"}" ] || fail "the Unix socket knows somebody else: $(who)"
+if [ "$(id -u)" = 0 ]; then
+	nobody=$(runuser -u nobody -- curl -sS --unix-socket "$work/alpha/gateway.sock" http://x/v1/who/me) ||
+		fail "nobody may ask, too"
+	[[ $nobody == *":$(id -u nobody),"* ]] || fail "nobody is somebody else: $nobody"
+fi
+agent() { # PATH [HEADER]
+	curl -sS -o "$work/answer" -w '%{http_code}' ${2:+-H "$2"} "http://127.0.0.1:${agent_port[alpha]}$1"
+}
+[ "$(agent /v1/who/me)" = 401 ] || fail "an agent without a credential"
+if credential=$(printf 'GET /v1/who/me?x=1' | munge 2>/dev/null); then
+	[ "$(agent /v1/who/you "Authorization: Munge $credential")" = 401 ] || fail "a credential for another path"
+	credential=$(printf 'GET /v1/who/me?x=1' | munge)
+	[ "$(agent '/v1/who/me?x=1' "Authorization: Munge $credential")" = 200 ] || fail "$(cat "$work/answer")"
+	grep -q "\"uid\":$(id -u)," "$work/answer" || fail "munge knows somebody else"
+	[ "$(agent '/v1/who/me?x=1' "Authorization: Munge $credential")" = 401 ] || fail "a credential used twice"
+	echo "ok: agents show a munge credential for this very request, once"
+fi
 
 # ---- a cluster that can't be dialled ----
 

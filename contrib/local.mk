@@ -4,6 +4,7 @@ dist_example_DATA = contrib/examples/heat.c contrib/examples/heat.in contrib/exa
 
 configexampledir = $(docdir)/config
 dist_configexample_DATA = \
+	contrib/config/mpi.conf \
 	contrib/config/plugstack.conf \
 	contrib/config/rain.conf \
 	contrib/config/slurm.conf.add

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/config_panel.h"
 #include "common/tokens.h"
 
 /* libconfuse reports through a callback that has no argument of ours. */
@@ -70,6 +71,7 @@ static cfg_opt_t panel_options[] = {CFG_STR("driver", "sim", CFGF_NONE),
 				    CFG_STR("head", "", CFGF_NONE),
 				    CFG_STR("socket", RAIN_RUNDIR "/panel/panel.sock", CFGF_NONE),
 				    CFG_STR("mode", "status", CFGF_NONE),
+				    RAIN_CONFIG_PANEL_HARDWARE,
 				    CFG_END()};
 
 static cfg_opt_t options[] = {CFG_SEC("cluster", cluster_options, CFGF_NONE),
@@ -263,6 +265,8 @@ static void read_lend(struct reader *reader)
 static void read_panel(struct reader *reader)
 {
 	struct rain_config *config = reader->config;
+	struct rain_error why;
+	const char *key;
 
 	config->panel.driver = read_string(reader, "driver");
 	config->panel.listen = read_address(reader, "listen", 1);
@@ -274,6 +278,8 @@ static void read_panel(struct reader *reader)
 	if (config->panel.mode && strcmp(config->panel.mode, "status") != 0 &&
 	    strcmp(config->panel.mode, "load") != 0)
 		reader_fail(reader, "mode", "allowed is \"status\" or \"load\"");
+	if (rain_config_panel_hardware(reader->section, config, &key, &why) < 0)
+		reader_fail(reader, key, why.text);
 }
 
 static int read_all(struct rain_config *config, cfg_t *root, struct rain_error *err)
@@ -390,6 +396,8 @@ void rain_config_destroy(struct rain_config *config)
 	};
 	for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++)
 		free(strings[i]);
+	for (size_t i = 0; i < RAIN_CONFIG_PANEL_LEDS; i++)
+		free(config->panel.led_names[i]);
 	free(config);
 }
 

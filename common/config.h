@@ -15,6 +15,10 @@
  */
 #define RAIN_CONFIG_PATH RAIN_SYSCONFDIR "/rain/rain.conf"
 
+/* The lights of a panel: boot, network, temp, user1, user2. */
+#define RAIN_CONFIG_PANEL_LEDS 5
+#define RAIN_CONFIG_NO_PIN (-1)
+
 /* Nodes of one kind and their calibrated speed. */
 struct rain_node_type {
 	char *name;
@@ -64,13 +68,24 @@ struct rain_config {
 	} broker;
 
 	struct {
-		char *driver; /* "sim" */
+		char *driver; /* "mcp23017", "leds" or "sim" */
 		char *listen; /* HOST:PORT; empty: none */
 		int64_t port; /* under which `rain panel` asks the nodes */
 		char *nodes;  /* host list shown by `rain panel` */
 		char *head;   /* HOST:PORT whose reachability the network LED shows */
 		char *socket;
 		char *mode;   /* "status" or "load", where there is no switch */
+		/* Driver mcp23017. A pin is 0…7 for A0…A7, 8…15 for B0…B7, or
+		 * RAIN_CONFIG_NO_PIN. */
+		int64_t i2c_bus;
+		int64_t i2c_address;
+		int led_pins[RAIN_CONFIG_PANEL_LEDS];
+		int switch_pin;
+		bool leds_active_low;	/* lit when the pin is low */
+		bool switch_active_low; /* low stands for "load" */
+		bool switch_pull_up;
+		/* Driver leds: names below /sys/class/leds; "" for none. */
+		char *led_names[RAIN_CONFIG_PANEL_LEDS];
 	} panel;
 };
 

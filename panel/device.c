@@ -6,18 +6,28 @@
 #include "common/clock.h"
 #include "common/log.h"
 
-#define RETRY_MS 10000
+static int64_t retry_after_ms(unsigned int failures)
+{
+	int64_t wait_ms = RAIN_PANEL_RETRY_FIRST_MS;
 
+	while (--failures > 0 && wait_ms < RAIN_PANEL_RETRY_MAX_MS)
+		wait_ms *= 2;
+	return wait_ms < RAIN_PANEL_RETRY_MAX_MS ? wait_ms : RAIN_PANEL_RETRY_MAX_MS;
+}
+
+/* A single failure is a glitch and not worth a line. */
 static void fail(struct rain_panel_device *device, const struct rain_error *err, int64_t now_ms)
 {
-	if (!device->complained)
-		rain_log_warning("panel is dark, trying again every %d s: %s driver=%s",
-				 RETRY_MS / 1000, err->text, device->driver->name);
-	device->complained = true;
+	device->failures++;
+	if (device->failures > 1 && !device->complained) {
+		rain_log_warning("panel is dark, trying again at least every %d s: %s driver=%s",
+				 RAIN_PANEL_RETRY_MAX_MS / 1000, err->text, device->driver->name);
+		device->complained = true;
+	}
 	device->driver->close(device->handle);
 	device->handle = NULL;
 	device->shown = false;
-	device->retry_ms = now_ms + RETRY_MS;
+	device->retry_ms = now_ms + retry_after_ms(device->failures);
 }
 
 static void open_device(struct rain_panel_device *device, int64_t now_ms)
@@ -29,9 +39,10 @@ static void open_device(struct rain_panel_device *device, int64_t now_ms)
 		fail(device, &err, now_ms);
 		return;
 	}
-	if (device->complained)
-		rain_log_info("panel is back driver=%s", device->driver->name);
-	device->complained = false;
+	device->has_switch = true;
+	device->turned = false;
+	device->look_ms = now_ms;
+	device->check_ms = device->driver->check ? now_ms + RAIN_PANEL_CHECK_MS : INT64_MAX;
 }
 
 int rain_panel_device_init(struct rain_panel_device *device, const struct rain_config *config,
@@ -69,49 +80,68 @@ bool rain_panel_device_show(struct rain_panel_device *device,
 bool rain_panel_device_read_switch(struct rain_panel_device *device, enum rain_panel_mode *mode,
 				   int64_t now_ms)
 {
+	int poll_ms = device->driver->switch_poll_ms;
 	struct rain_error err = {0};
 	enum rain_panel_mode raw;
 	int rc;
 
-	if (!device->handle)
+	if (!device->handle || !device->has_switch || (poll_ms > 0 && now_ms < device->look_ms))
 		return false;
 	rc = device->driver->read_switch(device->handle, &raw, &err);
+	device->look_ms = now_ms + poll_ms;
 	if (rc < 0)
 		fail(device, &err, now_ms);
+	else if (rc == 0)
+		device->has_switch = false;
 	if (rc <= 0)
 		return false;
 	if (raw == *mode) {
-		device->candidate_pending = false;
+		device->turned = false;
 		return false;
 	}
-	/* Contacts bounce for some milliseconds: the next look must agree. */
-	if (device->driver->switch_poll_ms > 0 &&
-	    !(device->candidate_pending && device->candidate == raw &&
-	      now_ms - device->candidate_ms >= device->driver->switch_poll_ms)) {
-		if (!device->candidate_pending || device->candidate != raw)
-			device->candidate_ms = now_ms;
-		device->candidate = raw;
-		device->candidate_pending = true;
+	if (poll_ms > 0 && !device->turned) {
+		device->turned = true;
+		device->turned_ms = now_ms;
+	}
+	if (poll_ms > 0 && now_ms < device->turned_ms + RAIN_PANEL_SETTLE_MS) {
+		device->look_ms = device->turned_ms + RAIN_PANEL_SETTLE_MS;
 		return false;
 	}
-	device->candidate_pending = false;
+	device->turned = false;
 	*mode = raw;
 	return true;
 }
 
-int64_t rain_panel_device_deadline(const struct rain_panel_device *device, int64_t now_ms)
+int64_t rain_panel_device_deadline(const struct rain_panel_device *device)
 {
+	bool polled = device->driver->switch_poll_ms > 0 && device->has_switch;
+
 	if (!device->handle)
 		return device->retry_ms;
-	if (device->driver->switch_poll_ms > 0)
-		return now_ms + device->driver->switch_poll_ms;
-	return INT64_MAX;
+	return polled && device->look_ms < device->check_ms ? device->look_ms : device->check_ms;
+}
+
+static void check(struct rain_panel_device *device, int64_t now_ms)
+{
+	struct rain_error err = {0};
+
+	device->check_ms = now_ms + RAIN_PANEL_CHECK_MS;
+	if (device->driver->check(device->handle, &err) < 0) {
+		fail(device, &err, now_ms);
+		return;
+	}
+	if (device->complained)
+		rain_log_info("panel is back driver=%s", device->driver->name);
+	device->complained = false;
+	device->failures = 0;
 }
 
 void rain_panel_device_tick(struct rain_panel_device *device, int64_t now_ms)
 {
 	if (!device->handle && now_ms >= device->retry_ms)
 		open_device(device, now_ms);
+	else if (device->handle && now_ms >= device->check_ms)
+		check(device, now_ms);
 }
 
 void rain_panel_device_release(struct rain_panel_device *device)

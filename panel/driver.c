@@ -5,6 +5,8 @@
 #include <string.h>
 
 static const struct rain_panel_driver *const drivers[] = {
+	&rain_panel_driver_mcp23017,
+	&rain_panel_driver_leds,
 	&rain_panel_driver_sim,
 };
 

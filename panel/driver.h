@@ -16,8 +16,7 @@
  */
 struct rain_panel_driver {
 	const char *name; /* the word for panel.driver in rain.conf */
-	/* Milliseconds between two looks at the switch; 0: it is never asked
-	 * unless somebody turned it by turn_switch. */
+	/* Milliseconds between two looks at the switch; 0: looking costs nothing. */
 	int switch_poll_ms;
 
 	/* Returns the device, or NULL with err. */
@@ -27,6 +26,9 @@ struct rain_panel_driver {
 	int (*set)(void *device, const uint8_t level[RAIN_LED_COUNT], struct rain_error *err);
 	/* 1 with *mode, 0 when there is no switch, -1 with err. Not debounced. */
 	int (*read_switch)(void *device, enum rain_panel_mode *mode, struct rain_error *err);
+	/* Whether the device still is as open left it: -1 with err when it lost its
+	 * settings or does not answer.  NULL where it can't lose them. */
+	int (*check)(void *device, struct rain_error *err);
 	/* Turns a virtual switch; NULL where only fingers can. */
 	void (*turn_switch)(void *device, enum rain_panel_mode mode);
 	/* Leaves the LEDs as they are. NULL device is fine. */
@@ -36,6 +38,15 @@ struct rain_panel_driver {
 /* No hardware: keeps the levels, and has a virtual switch that stands on
  * panel.mode at first.  What it shows is seen through rain-paneld's sockets. */
 extern const struct rain_panel_driver rain_panel_driver_sim;
+
+/* The MCP23017 expander of a Mark II board, over /dev/i2c-BUS; also with the
+ * switch.  Bits of the expander that the config does not name are left as they
+ * are. */
+extern const struct rain_panel_driver rain_panel_driver_mcp23017;
+
+/* Lights of Linux' LED class, by name.  One that a kernel trigger drives is left
+ * to the kernel. */
+extern const struct rain_panel_driver rain_panel_driver_leds;
 
 /* NULL with err, which lists the known names. */
 const struct rain_panel_driver *rain_panel_driver_find(const char *name, struct rain_error *err);

@@ -21,7 +21,8 @@ rain_paneld_SOURCES = \
 	panel/address.c panel/address.h \
 	panel/child.c panel/child.h \
 	panel/device.c panel/device.h \
-	panel/driver.c panel/driver.h panel/driver_sim.c \
+	panel/driver.c panel/driver.h panel/driver_leds.c \
+	panel/driver_mcp23017.c panel/driver_sim.c \
 	panel/head.c panel/head.h \
 	panel/heal.c panel/heal.h \
 	panel/listen.c panel/listen.h \
@@ -64,3 +65,20 @@ panel_test_test_view_LDADD = libpanel.la $(test_libs)
 panel_test_test_paneld_SOURCES = panel/test/test_paneld.c \
 	panel/test/paneld_fixture.c panel/test/paneld_fixture.h
 panel_test_test_paneld_LDADD = libpanel.la $(test_libs)
+
+# The expander on a real I2C bus, in a small machine of its own.
+if HAVE_CMOCKA
+noinst_PROGRAMS += panel/test/i2c_scenario
+endif
+panel_test_i2c_scenario_SOURCES = panel/test/i2c_scenario.c panel/test/bus_tap.c \
+	panel/test/bus_tap.h panel/test/paneld_fixture.c panel/test/paneld_fixture.h
+panel_test_i2c_scenario_LDADD = libpanel.la $(test_libs)
+dist_check_SCRIPTS += panel/test/test_i2c.sh
+
+check_PROGRAMS += panel/test/test_device panel/test/test_leds
+panel_test_test_device_SOURCES = panel/test/test_device.c panel/device.c panel/device.h
+panel_test_test_device_CFLAGS = $(AM_CFLAGS)
+panel_test_test_device_LDADD = $(test_libs)
+panel_test_test_leds_SOURCES = panel/test/test_leds.c panel/driver_leds.c panel/driver.h
+panel_test_test_leds_CFLAGS = $(AM_CFLAGS) -DRAIN_PANEL_LEDS_ROOT='"leds-of-the-test"'
+panel_test_test_leds_LDADD = libpanel.la $(test_libs)

@@ -232,7 +232,7 @@ enum slot { SLOT_SIGNAL, SLOT_NOTICE, SLOT_NETWORK, SLOT_HEAD, SLOT_HEAL, SLOT_S
 /* Fills in what to wait for (poll ignores -1). Returns how many; lowers
  * *deadline_ms. */
 static size_t prepare(struct rain_paneld *daemon, struct pollfd fds[static FDS_MAX],
-		      int64_t *deadline_ms, int64_t now_ms)
+		      int64_t *deadline_ms)
 {
 	int64_t until[4];
 	short events = 0;
@@ -246,7 +246,7 @@ static size_t prepare(struct rain_paneld *daemon, struct pollfd fds[static FDS_M
 	fds[SLOT_HEAL].fd = rain_panel_heal_fd(&daemon->heal, &until[1]);
 	fds[SLOT_HEAL].events = POLLIN;
 	fds[SLOT_HEAL].revents = 0;
-	until[2] = rain_panel_device_deadline(&daemon->device, now_ms);
+	until[2] = rain_panel_device_deadline(&daemon->device);
 	until[3] = daemon->tick_ms;
 	for (size_t i = 0; i < sizeof(until) / sizeof(until[0]); i++) {
 		if (until[i] < *deadline_ms)
@@ -322,7 +322,7 @@ int rain_paneld_run(struct rain_paneld *daemon, struct rain_error *err)
 		int timeout;
 
 		publish(daemon);
-		count = prepare(daemon, fds, &deadline_ms, now_ms);
+		count = prepare(daemon, fds, &deadline_ms);
 		if (deadline_ms <= now_ms)
 			timeout = 0;
 		else if (deadline_ms - now_ms > INT_MAX)

@@ -220,6 +220,8 @@ void launch(struct fixture *fixture)
 		int log = open(path_of(fixture, "log"), O_WRONLY | O_CREAT | O_APPEND, 0644);
 
 		dup2(log, STDERR_FILENO);
+		if (fixture->in_child)
+			fixture->in_child();
 		execl(program, program, "--config", config, "--node", fixture->node, "--helper",
 		      helper, (char *)NULL);
 		_exit(127);

@@ -20,6 +20,7 @@ struct fixture {
 	char node[32];
 	int port;
 	pid_t pid; /* 0: stopped */
+	void (*in_child)(void); /* called before the daemon starts; NULL: nothing */
 };
 
 /* A connection with the lines that came over it. */

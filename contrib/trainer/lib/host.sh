@@ -27,11 +27,16 @@ PACKAGES_RUN=(slurmctld slurmd slurm-client slurm-wlm-basic-plugins munge openmp
 	postgresql-15 postgresql-client-15 bubblewrap nftables iproute2 tini procps)
 PACKAGES_TEST=(bats curl jq mandoc shellcheck)
 
+# What only `trainer test` needs: a small machine with an I2C bus, a browser, a terminal.
+# shellcheck disable=SC2034 # test.sh reads it
+PACKAGES_PROOF=(qemu-system-x86 busybox-static cpio chromium chromium-driver tmux python3)
+PACKAGES_EXTRA=()
+
 package_installed() { [[ $(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null) == installed ]]; }
 
 packages_missing() {
 	local package
-	for package in "${PACKAGES_BUILD[@]}" "${PACKAGES_RUN[@]}" "${PACKAGES_TEST[@]}"; do
+	for package in "${PACKAGES_BUILD[@]}" "${PACKAGES_RUN[@]}" "${PACKAGES_TEST[@]}" "${PACKAGES_EXTRA[@]+"${PACKAGES_EXTRA[@]}"}"; do
 		package_installed "$package" || echo "$package"
 	done
 	# Any flavour of libcurl will do; two of them can't live together.
@@ -93,4 +98,30 @@ packages_install() {
 	done
 	services_release
 	note "installed ${#missing[@]}"
+}
+
+# A kernel for the test's small machine, unpacked in the cache: none is installed on the host.
+kernel_fetch() {
+	local package directory
+	package=$(apt-cache depends linux-image-amd64 2>/dev/null | awk '$1 == "Depends:" { print $2; exit }')
+	[[ -n $package ]] || { note "apt knows none"; return 0; }
+	directory=$CACHE/kernel-$package
+	exec 8>>"$CACHE/kernel.lock"
+	flock 8
+	if [[ -d $directory ]]; then
+		note "in the cache"
+		return 0
+	fi
+	rm -rf "$directory.new"
+	install -d "$directory.new"
+	if ! (cd "$directory.new" && apt-get -q download "$package" && dpkg-deb -x "$package"_*.deb .); then
+		rm -rf "$directory.new"
+		note "can't be had at present"
+		return 0
+	fi
+	# What the machine needs of it, and no more.
+	find "$directory.new" -mindepth 1 ! -type d ! -name 'vmlinuz-*' ! -name 'i2c-*.ko*' -delete
+	find "$directory.new" -type d -empty -delete
+	mv "$directory.new" "$directory"
+	note "$package"
 }

@@ -11,8 +11,11 @@ verb_test() { # [PATTERN]
 	start=$(now_ms)
 	require_system
 	rm -f "$STATE/log/skips" "$STATE/log/failures"
+	# shellcheck disable=SC2034 # host.sh reads it
+	PACKAGES_EXTRA=("${PACKAGES_PROOF[@]}")
 	prepare
 	if [[ -z $pattern ]]; then
+		step "a kernel to boot" kernel_fetch
 		test_unit
 		test_lint
 	fi

@@ -23,7 +23,8 @@ enum rain_decide_verdict rain_candidate_verdict(const struct rain_queue_job *job
 {
 	struct rain_decide_job d = { .state = job->state, .reason = job->reason, .only = job->only, .held = job->held,
 				     .batch = job->batch, .array = job->array, .het = job->het, .gres = job->gres,
-				     .constrained = job->constrained, .no_limit = job->no_limit };
+				     
+				     .eligible_s = job->eligible_s, .constrained = job->constrained, .no_limit = job->no_limit };
 	enum rain_decide_verdict verdict = rain_decide_job(&d, sentence);
 	struct rain_error err;
 

@@ -283,6 +283,7 @@ int rain_lender_on_message(struct rain_gateway *gateway, PGconn *tx, const struc
 {
 	struct rain_lender_extra extra = { .peer = peer, .message = m, .reason = m->reason };
 	struct rain_loan_event event = { .seq = m->seq };
+	struct rain_loan_row row;
 
 	switch (m->type) {
 	case RAIN_MESSAGE_ORDER:
@@ -298,6 +299,13 @@ int rain_lender_on_message(struct rain_gateway *gateway, PGconn *tx, const struc
 		event.type = m->kind == RAIN_EVENT_INPUTS   ? RAIN_LOAN_EVENT_INPUTS
 			     : m->kind == RAIN_EVENT_SIGNAL ? RAIN_LOAN_EVENT_SIGNAL
 							    : RAIN_LOAN_EVENT_DELIVERED;
+	}
+	if (m->type == RAIN_MESSAGE_WITHDRAWN) {
+		/* It may have crossed with our `rejected`. */
+		int known = rain_loan_row_load(tx, m->burst, false, &row, err);
+		if (known <= 0)
+			return known;
+		rain_loan_row_release(&row);
 	}
 	return rain_lender_apply(gateway, tx, m->burst, &event, &extra, err);
 }

@@ -128,6 +128,15 @@ bool rain_leases_fits(const struct rain_gateway *gateway, const struct rain_peer
 	       !memcmp(&lease->terms, &order->terms, sizeof lease->terms);
 }
 
+/* Already missing among the idle nodes of the picture. */
+static bool shows_as_taken(const struct rain_gateway *gateway, const struct rain_live_loan *loan)
+{
+	const struct rain_queue *queue = &rain_mind_of(gateway)->queue;
+	const struct rain_queue_job *job = rain_queue_find(queue, loan->row.job_id);
+
+	return job && !strcmp(job->state, "RUNNING") && queue->asked_ms <= leases_of(gateway)->read_ms;
+}
+
 /* Nodes that are promised but don't show as taken yet. */
 static int64_t nodes_promised(const struct rain_gateway *gateway)
 {
@@ -137,8 +146,8 @@ static int64_t nodes_promised(const struct rain_gateway *gateway)
 		if (!rain_loan_live(gateway, l->id))
 			nodes += l->shape.nodes;
 	for (const struct rain_live_loan *l = rain_mind_of(gateway)->loans; l; l = l->next)
-		if (l->row.record.state == RAIN_LOAN_ACCEPTED || l->row.record.state == RAIN_LOAN_SUBMITTED ||
-		    l->row.record.state == RAIN_LOAN_RELEASED)
+		if ((l->row.record.state == RAIN_LOAN_ACCEPTED || l->row.record.state == RAIN_LOAN_SUBMITTED ||
+		     l->row.record.state == RAIN_LOAN_RELEASED) && !shows_as_taken(gateway, l))
 			nodes += l->row.shape.nodes;
 	return nodes;
 }

@@ -283,7 +283,7 @@ void rain_lender_on_queue(struct rain_gateway *gateway, struct rain_live_loan *l
 			job_over(gateway, loan, (enum rain_loan_verdict)verdict,
 				 r->state == RAIN_LOAN_EXITED || r->recalled ? NULL : reason);
 		}
-	} else if (r->state == RAIN_LOAN_SUBMITTED && r->staged && !job->held) {
+	} else if (r->state == RAIN_LOAN_SUBMITTED && !job->held) {
 		event(gateway, loan, (struct rain_loan_event){ .type = RAIN_LOAN_EVENT_RELEASED }, NULL);
 	}
 }

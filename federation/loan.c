@@ -66,10 +66,10 @@ static int illegal(const struct rain_loan_record *r, const char *what, struct ra
 	return rain_error_set(err, "%s can't come while the loan is %s", what, state_names[r->state]);
 }
 
-/* Waiting in Slurm, or not even there. */
+/* The script hasn't begun, and can't without our leave. */
 static bool is_waiting(const struct rain_loan_record *r)
 {
-	return r->state == RAIN_LOAN_ACCEPTED || r->state == RAIN_LOAN_SUBMITTED;
+	return r->state == RAIN_LOAN_ACCEPTED || r->state == RAIN_LOAN_SUBMITTED || r->state == RAIN_LOAN_RELEASED;
 }
 
 /* The end: home is told, and charged when the run counts. */
@@ -98,13 +98,13 @@ static int finish(struct rain_loan_record *r, enum rain_outcome outcome, int64_t
 static int started(struct rain_loan_record *r, int64_t now_ms, struct rain_loan_actions *a,
 		   struct rain_error *err)
 {
-	/* The agent may be faster than the broker's answer to the release. */
-	bool released = r->state == RAIN_LOAN_RELEASED || (r->state == RAIN_LOAN_SUBMITTED && r->staged);
-
 	if (r->state == RAIN_LOAN_RUNNING)
 		return 0;
-	if (!released)
+	/* The agent may be faster than the broker's answer to the release. */
+	if (!is_waiting(r) || !r->job_known)
 		return illegal(r, "the start of the script", err);
+	if (!r->staged)
+		return rain_error_set(err, "the script can't start before its inputs are here");
 	r->state = RAIN_LOAN_RUNNING;
 	r->started_ms = now_ms;
 	r->seq_out++;
@@ -117,10 +117,9 @@ static int exited(struct rain_loan_record *r, const struct rain_loan_event *e, i
 {
 	if (rain_loan_is_over(r) || r->state == RAIN_LOAN_EXITED)
 		return 0; /* the agent didn't hear our answer */
-	if (r->state == RAIN_LOAN_RELEASED || (r->state == RAIN_LOAN_SUBMITTED && r->staged)) {
-		/* It never began: the agent couldn't, or was stopped before. */
-		return e->failed && !r->recalled && !r->evicting ? finish(r, RAIN_OUTCOME_LOST, 0, now_ms, a) : 0;
-	}
+	/* It never began: the agent couldn't, or was stopped before. */
+	if (is_waiting(r) && r->job_known)
+		return e->failed ? finish(r, RAIN_OUTCOME_LOST, 0, now_ms, a) : 0;
 	if (r->state != RAIN_LOAN_RUNNING)
 		return illegal(r, "the exit of the script", err);
 	r->ended_ms = now_ms;
@@ -218,7 +217,7 @@ static int own_event(struct rain_loan_record *r, const struct rain_loan_event *e
 	case RAIN_LOAN_EVENT_SUBMIT_REFUSED:
 		return r->state == RAIN_LOAN_ACCEPTED ? finish(r, RAIN_OUTCOME_LOST, 0, now_ms, a) : 0;
 	case RAIN_LOAN_EVENT_RELEASED:
-		if (r->state != RAIN_LOAN_SUBMITTED || !r->staged)
+		if (r->state != RAIN_LOAN_SUBMITTED)
 			return 0;
 		r->state = RAIN_LOAN_RELEASED;
 		return 1;
@@ -260,7 +259,7 @@ static int recall(struct rain_loan_record *r, int64_t now_ms, struct rain_loan_a
  * what ran is paid for. */
 static int withdrawn(struct rain_loan_record *r, int64_t now_ms, struct rain_loan_actions *a)
 {
-	if (!is_waiting(r))
+	if (!is_waiting(r) || r->inputs)
 		return recall(r, now_ms, a);
 	r->state = RAIN_LOAN_VOID;
 	r->ended_ms = now_ms;
@@ -347,7 +346,8 @@ unsigned rain_loan_todo(const struct rain_loan_record *r, int64_t now_ms)
 		todo |= RAIN_LOAN_TODO_SUBMIT;
 	if (is_waiting(r) && r->inputs && !r->staged)
 		todo |= RAIN_LOAN_TODO_FETCH;
-	if (r->state == RAIN_LOAN_SUBMITTED && r->staged)
+	/* Slurm takes up to a second to start it: that goes on beside the staging. */
+	if (r->state == RAIN_LOAN_SUBMITTED)
 		todo |= RAIN_LOAN_TODO_RELEASE;
 	if (r->job_known && !r->job_over) {
 		/* One that reported its own end is left to end in peace. */

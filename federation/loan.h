@@ -12,9 +12,10 @@
  * A loan: a burst as the lender sees it, one guest job of a peer.  Pure, in
  * the same manner as federation/burst.h; drawn in doc/protocol.txt, "Lender".
  *
- * The guest job is submitted held and released only when its id is stored and
- * its inputs are here; it is never submitted twice (the broker is asked for it
- * first) and never retried: home decides what to do after a loss.
+ * The guest job is submitted held and released when its id is stored; its agent
+ * then waits until the inputs are here and asks before it begins the script.  It
+ * is never submitted twice (the broker looks for it first) and never retried:
+ * home decides what to do after a loss.
  */
 enum rain_loan_state {
 	RAIN_LOAN_ACCEPTED,  /* credit held, nothing in Slurm yet */
@@ -106,7 +107,7 @@ struct rain_loan_actions {
 };
 
 /* An accepted order whose inputs don't come. */
-#define RAIN_LOAN_INPUTS_MS (10 * 60 * 1000)
+#define RAIN_LOAN_INPUTS_MS (4 * 60 * 1000)
 /* A guest job that goes on after its end was reported is cancelled. */
 #define RAIN_LOAN_LINGER_MS 20000
 

@@ -106,6 +106,7 @@ static void post_now(struct rain_mailbox_link *link)
 		call.body = text;
 		call.body_size = (int64_t)strlen(text);
 		link->posting = rain_peers_request(link->gateway, link->peer, &call, &err);
+		link->posted_ms = rain_clock_monotonic_ms();
 		if (!link->posting)
 			post_later(link);
 	}
@@ -165,6 +166,13 @@ void rain_mailbox_contact(struct rain_mailbox *mailbox, struct rain_peer *peer)
 	if (rain_clock_monotonic_ms() < link->hint_ms)
 		return;
 	link->hint_ms = rain_clock_monotonic_ms() + HINT_MS;
+	/* A request that was under way when the line was cut hangs on a dead
+	 * connection long after the line is back. */
+	if (link->posting && rain_clock_monotonic_ms() - link->posted_ms > HINT_MS) {
+		rain_http_transfer_cancel(link->posting);
+		link->posting = NULL;
+		link->post_waits = true;
+	}
 	if (link->post_waits)
 		evtimer_add(link->post_timer, &now);
 	if (link->poll_waits)

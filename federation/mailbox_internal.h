@@ -18,6 +18,7 @@ struct rain_mailbox_link {
 
 	/* Sending by POST. */
 	struct rain_http_transfer *posting;
+	int64_t posted_ms; /* monotonic: when that began */
 	struct event *post_timer; /* the next try */
 	int64_t post_backoff_ms;
 	bool post_waits; /* for post_timer, after a failure */

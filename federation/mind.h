@@ -108,6 +108,7 @@ struct rain_live_loan {
 
 struct rain_queue_job {
 	int64_t job_id, uid, submit_time, restart;
+	int64_t eligible_s; /* for how long it could have started; < 0: not yet */
 	int64_t mem_mb_per_node, mem_mb_per_cpu;
 	char user[RAIN_USER_SIZE];
 	char name[RAIN_JOB_NAME_SIZE];

@@ -9,7 +9,7 @@
 #include "common/log.h"
 #include "federation/mind.h"
 
-#define INTERVAL_MS 400	 /* Slurm tells nobody of itself */
+#define INTERVAL_MS 250	 /* Slurm tells nobody of itself */
 #define MIN_GAP_MS 40	 /* however often it is nudged */
 #define ANSWER_MS 20000
 #define JOBS_MAX 100000
@@ -103,7 +103,7 @@ static void read_shape(const json_t *o, struct rain_queue_job *job)
 	job->mem_mb_per_cpu = number(o, "mem_mb_per_cpu");
 }
 
-static void read_job(const json_t *o, struct rain_queue_job *job)
+static void read_job(const json_t *o, int64_t now_s, struct rain_queue_job *job)
 {
 	const json_t *burst = json_object_get(o, "burst"), *max = json_object_get(burst, "max_utok");
 	const char *mode = json_string_value(json_object_get(burst, "mode"));
@@ -120,6 +120,7 @@ static void read_job(const json_t *o, struct rain_queue_job *job)
 	text(o, "reason", job->reason, sizeof job->reason);
 	text(o, "nodelist", job->nodelist, sizeof job->nodelist);
 	text(o, "loan", job->loan, sizeof job->loan);
+	job->eligible_s = number(o, "eligible_time") > 0 ? now_s - number(o, "eligible_time") : -1;
 	job->completing = flag(o, "completing");
 	job->held = flag(o, "held");
 	job->batch = flag(o, "batch");
@@ -149,7 +150,7 @@ static int add_page(struct rain_queue *queue, const json_t *result, struct rain_
 		return rain_error_set(err, "out of memory for the queue");
 	queue->jobs = all;
 	json_array_foreach(jobs, i, item)
-		read_job(item, &queue->jobs[queue->count++]);
+		read_job(item, number(result, "now"), &queue->jobs[queue->count++]);
 	return 0;
 }
 

@@ -7,6 +7,8 @@
 
 #include "common/tokens.h"
 
+#define OVERLOOKED_S 2
+
 __attribute__((format(printf, 2, 3)))
 static void say(char *sentence, const char *fmt, ...)
 {
@@ -49,13 +51,21 @@ static bool is_room_reason(const char *reason)
 	return strstr(reason, "Nodes required for job are DOWN") != NULL;
 }
 
+/* Slurm looks at a job that was put back, or that is far down a long queue,
+ * only now and then, and until then says what was true before. */
+static bool is_overlooked(const struct rain_decide_job *job)
+{
+	return (!strcmp(job->reason, "None") || !strcmp(job->reason, "BeginTime")) && !job->held &&
+	       job->eligible_s >= OVERLOOKED_S;
+}
+
 enum rain_decide_verdict rain_decide_job(const struct rain_decide_job *job,
 					 char sentence[static RAIN_DECIDE_SENTENCE])
 {
 	sentence[0] = '\0';
 	if (strcmp(job->state, "PENDING") != 0)
 		return RAIN_DECIDE_IGNORE;
-	if (job->only ? !job->held && !is_room_reason(job->reason) : !is_room_reason(job->reason))
+	if (!is_room_reason(job->reason) && !is_overlooked(job) && !(job->only && job->held))
 		return RAIN_DECIDE_IGNORE;
 	if (job->array)
 		say(sentence, "waits at home: tasks of a job array can't go to a peer");

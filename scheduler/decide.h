@@ -18,6 +18,7 @@
 struct rain_decide_job {
 	const char *state;  /* Slurm's: "PENDING", … */
 	const char *reason; /* Slurm's: "Resources", "Priority", … */
+	int64_t eligible_s; /* for how long it could have started; < 0: not yet */
 	bool only;	    /* --burst=only */
 	bool held;	    /* priority 0 */
 	bool batch;

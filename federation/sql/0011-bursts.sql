@@ -148,7 +148,7 @@ CREATE TABLE loan (
     CONSTRAINT free_only_without_price CHECK ((hold_id IS NOT NULL) = (ceiling_utok > 0)),
     CONSTRAINT staged_has_a_manifest CHECK (NOT staged OR manifest IS NOT NULL),
     CONSTRAINT submitted_has_a_job CHECK (state NOT IN ('submitted', 'released', 'running', 'exited') OR job_id > 0),
-    CONSTRAINT released_is_staged CHECK (state NOT IN ('released', 'running', 'exited') OR staged),
+    CONSTRAINT runs_when_staged CHECK (state NOT IN ('running', 'exited', 'receipted') OR staged),
     CONSTRAINT runs_from_a_start CHECK (state NOT IN ('running', 'exited', 'receipted') OR started_ms > 0),
     CONSTRAINT over_has_an_outcome CHECK (CASE
         WHEN state IN ('receipted', 'closed') THEN outcome IN ('exited', 'cancelled', 'timeout')

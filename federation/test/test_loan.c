@@ -33,13 +33,16 @@ static struct rain_loan_record running(void)
 	struct rain_loan_record r = fresh();
 	struct rain_loan_actions a;
 
+	assert_int_equal(rain_loan_todo(&r, 0), RAIN_LOAN_TODO_SUBMIT);
 	assert_int_equal(step(&r, RAIN_LOAN_EVENT_SUBMITTED, &a), 1);
-	assert_int_equal(step(&r, RAIN_LOAN_EVENT_INPUTS, &a), 1);
-	assert_int_equal(rain_loan_todo(&r, 0), RAIN_LOAN_TODO_FETCH);
-	assert_int_equal(step(&r, RAIN_LOAN_EVENT_STAGED, &a), 1);
-	assert_true(a.send_staged);
 	assert_int_equal(rain_loan_todo(&r, 0), RAIN_LOAN_TODO_RELEASE);
 	assert_int_equal(step(&r, RAIN_LOAN_EVENT_RELEASED, &a), 1);
+	assert_int_equal(step(&r, RAIN_LOAN_EVENT_STARTED, &a), -1);
+	assert_int_equal(step(&r, RAIN_LOAN_EVENT_INPUTS, &a), 1);
+	assert_int_equal(rain_loan_todo(&r, 0), RAIN_LOAN_TODO_FETCH);
+	assert_int_equal(step(&r, RAIN_LOAN_EVENT_STARTED, &a), -1);
+	assert_int_equal(step(&r, RAIN_LOAN_EVENT_STAGED, &a), 1);
+	assert_true(a.send_staged);
 	assert_int_equal(step_at(&r, (struct rain_loan_event){ .type = RAIN_LOAN_EVENT_STARTED }, 1000, &a), 1);
 	assert_true(a.send_started);
 	assert_int_equal(r.state, RAIN_LOAN_RUNNING);
@@ -143,6 +146,27 @@ static void test_withdrawing_what_runs_is_a_recall(void **state)
 	assert_true(r.recalled);
 }
 
+static void test_before_the_script_begins_nothing_is_owed(void **state)
+{
+	struct rain_loan_record r = fresh();
+	struct rain_loan_actions a;
+
+	(void)state;
+	step(&r, RAIN_LOAN_EVENT_SUBMITTED, &a);
+	step(&r, RAIN_LOAN_EVENT_RELEASED, &a);
+	assert_int_equal(step(&r, RAIN_LOAN_EVENT_WITHDRAWN, &a), 1);
+	assert_true(a.hold_void && !a.send_finished);
+	assert_int_equal(rain_loan_todo(&r, 0), RAIN_LOAN_TODO_CANCEL);
+	assert_int_equal(step(&r, RAIN_LOAN_EVENT_STARTED, &a), -1);
+
+	r = fresh();
+	step(&r, RAIN_LOAN_EVENT_SUBMITTED, &a);
+	step(&r, RAIN_LOAN_EVENT_INPUTS, &a);
+	assert_int_equal(step(&r, RAIN_LOAN_EVENT_WITHDRAWN, &a), 1);
+	assert_true(a.hold_void && a.send_finished);
+	assert_int_equal(r.outcome, RAIN_OUTCOME_CANCELLED);
+}
+
 static void test_orphan(void **state)
 {
 	struct rain_loan_record r = fresh();
@@ -198,7 +222,9 @@ static void check(const struct node *n, const struct rain_loan_actions *a)
 	if (r->state == RAIN_LOAN_RECEIPTED || r->state == RAIN_LOAN_CLOSED)
 		assert_true(rain_outcome_is_final(r->outcome));
 	if (r->state == RAIN_LOAN_RELEASED || r->state == RAIN_LOAN_RUNNING || r->state == RAIN_LOAN_EXITED)
-		assert_true(r->job_known && r->staged);
+		assert_true(r->job_known);
+	if (r->state == RAIN_LOAN_RUNNING || r->state == RAIN_LOAN_EXITED || r->started_ms > 0)
+		assert_true(r->staged);
 	if (r->staged)
 		assert_true(r->inputs);
 	/* A job that nobody wants any more is cancelled, sooner or later. */
@@ -266,6 +292,7 @@ int main(void)
 		cmocka_unit_test(test_how_it_ended),
 		cmocka_unit_test(test_recall),
 		cmocka_unit_test(test_withdrawing_what_runs_is_a_recall),
+		cmocka_unit_test(test_before_the_script_begins_nothing_is_owed),
 		cmocka_unit_test(test_orphan),
 		cmocka_unit_test(test_all_of_it),
 	};

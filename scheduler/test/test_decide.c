@@ -24,6 +24,11 @@ static void test_which_jobs(void **state)
 	assert_int_equal(rain_decide_job(&job, sentence), RAIN_DECIDE_ASK);
 	job.reason = "Priority";
 	assert_int_equal(rain_decide_job(&job, sentence), RAIN_DECIDE_ASK);
+	job.reason = "BeginTime";
+	job.eligible_s = -5;
+	assert_int_equal(rain_decide_job(&job, sentence), RAIN_DECIDE_IGNORE);
+	job.eligible_s = 5;
+	assert_int_equal(rain_decide_job(&job, sentence), RAIN_DECIDE_ASK);
 	job.reason = "Dependency";
 	assert_int_equal(rain_decide_job(&job, sentence), RAIN_DECIDE_IGNORE);
 	job.reason = "JobHeldUser";

@@ -23,8 +23,11 @@ attempt() {
 ARGS=()
 
 @test "a guest reads nothing of bravo's users" {
-	attempt 'cat /home/eve/secret; ls /home /root'
-	[[ $output != *eves-secret* && $output != *eve* ]]
+	attempt 'ls -A /home /root; cat /home/eve/secret'
+	[[ $output == *"/home:"*"/root:"* ]]
+	[[ $output != *eves-secret* ]]
+	# nothing stands in either directory
+	[ "$(sed '/^cat:/d' <<<"$output" | grep -cv -e '^/' -e '^$')" = 0 ]
 	[ "$status" -ne 0 ]
 }
 
@@ -40,6 +43,11 @@ ARGS=()
 	attempt 'srun sh -c "hostname; ls /home/eve /run/rain 2>&1; cat /home/eve/secret 2>&1; true"'
 	[ "$(grep -cE '^node[0-9]$' <<<"$output")" = 2 ]
 	[[ $output != *eves-secret* && $output != *broker* ]]
+}
+
+@test "what slurmstepd itself would open or run for a guest reads nothing of bravo's users" {
+	attempt 'srun --input=/home/eve/secret cat; printf "#!/bin/sh\ncat /home/eve/secret\n" > epilog.sh; chmod +x epilog.sh; srun --task-epilog=$PWD/epilog.sh true; srun --task-prolog=$PWD/epilog.sh true; echo done'
+	[[ $output == *done* && $output != *eves-secret* ]]
 }
 
 @test "LD_PRELOAD of a guest stays in the sandbox" {

@@ -64,7 +64,7 @@ user:ben|own"
 }
 
 test_limits() {
-	local ada use
+	local ada
 	ada=$(sql rain "SELECT ledger.account_id('user:ada')")
 	sql rain-gw "SELECT ledger.account_ensure_peer('bravo', 100)" >/dev/null
 	expect "a user gets credit" rain "SELECT ledger.account_limit_set('user:ada', 500, 'thesis', 'root')" ""

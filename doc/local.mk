@@ -14,6 +14,7 @@ dist_man_MANS += \
 	doc/rain-relay.8 \
 	doc/rain-report.1 \
 	doc/rain-sandbox.8 \
+	doc/rain-simulate.1 \
 	doc/rain.1 \
 	doc/rain.conf.5
 dist_doc_DATA = README.md NEWS doc/protocol.txt

@@ -1,9 +1,30 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # libscheduler: pure policy. Who links it links libcommon too.
-noinst_LTLIBRARIES += libscheduler.la
+noinst_LTLIBRARIES += libscheduler.la libsimulator.la
 libscheduler_la_SOURCES = \
 	scheduler/cost.c scheduler/cost.h \
-	scheduler/decide.c scheduler/decide.h
+	scheduler/decide.c scheduler/decide.h \
+	scheduler/easy.c scheduler/easy.h \
+	scheduler/overflow.c scheduler/overflow.h \
+	scheduler/predict.c scheduler/predict.h
+
+# libsimulator: the same policy on made-up clusters; pure as well.
+libsimulator_la_SOURCES = \
+	scheduler/heap.c scheduler/heap.h \
+	scheduler/metrics.c scheduler/metrics.h \
+	scheduler/sim.c scheduler/sim.h scheduler/sim_internal.h \
+	scheduler/sim_credit.c scheduler/sim_late.c \
+	scheduler/sim_setup.c scheduler/sim_world.c \
+	scheduler/workload.c scheduler/workload.h
+libsimulator_la_LIBADD = libscheduler.la -lm
+
+rain_PROGRAMS += rain-simulate
+rain_simulate_SOURCES = scheduler/rain_simulate.c \
+	scheduler/cluster_spec.c scheduler/cluster_spec.h \
+	scheduler/report.c scheduler/report.h \
+	scheduler/trace.c scheduler/trace.h
+rain_simulate_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(ARCHIVE_CFLAGS)
+rain_simulate_LDADD = libsimulator.la libcommon.la $(ARCHIVE_LIBS) $(JANSSON_LIBS) -lm
 
 check_PROGRAMS += scheduler/test/test_cost
 scheduler_test_test_cost_SOURCES = scheduler/test/test_cost.c
@@ -12,3 +33,7 @@ scheduler_test_test_cost_LDADD = libscheduler.la $(test_libs)
 check_PROGRAMS += scheduler/test/test_decide
 scheduler_test_test_decide_SOURCES = scheduler/test/test_decide.c
 scheduler_test_test_decide_LDADD = libscheduler.la $(test_libs)
+
+check_PROGRAMS += scheduler/test/test_easy
+scheduler_test_test_easy_SOURCES = scheduler/test/test_easy.c
+scheduler_test_test_easy_LDADD = libscheduler.la $(test_libs)

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef RAIN_SCHEDULER_EASY_H
+#define RAIN_SCHEDULER_EASY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * EASY backfilling on one machine.  Pure.
+ *
+ * The oldest waiting job (the head) has a reservation: the earliest time at
+ * which, by the planned ends of what runs, enough processors are free.  Another
+ * job may start before it only when it fits now and either ends by then or
+ * leaves the head's processors alone.  Backfilling goes oldest first or
+ * shortest first.  Who uses it calls, whenever something has changed,
+ *
+ *	while (rain_easy_take(easy, now, &waiting))
+ *		rain_easy_start(easy, now, …);
+ *
+ * Jobs are known by a number of the caller's and by `seq`, their place in the
+ * order of arrival, which is unique.  Times are seconds.
+ */
+enum rain_easy_order {
+	RAIN_EASY_FCFS,	    /* first come, first served */
+	RAIN_EASY_SHORTEST, /* backfill the shortest planned job first */
+};
+
+struct rain_waiting {
+	int64_t seq;
+	int32_t plan;  /* planned seconds, > 0 */
+	int32_t procs;
+	uint32_t job;
+};
+
+struct rain_running {
+	int64_t end;   /* planned */
+	int64_t bound; /* by then it has surely ended: start + limit */
+	int64_t start;
+	int32_t procs;
+	uint32_t job;
+};
+
+struct rain_easy {
+	int32_t procs, free;
+	enum rain_easy_order order;
+	struct rain_waiting *queue; /* in the order of backfilling */
+	size_t waiting, queue_size;
+	struct rain_running *running; /* by planned end */
+	size_t active, running_size;
+
+	/* Private: the head's reservation, and what part of the queue has yet
+	 * to be looked at. */
+	bool reserved;
+	size_t head;
+	int64_t shadow;
+	int32_t extra;
+	size_t scan, scan_end;
+};
+
+void rain_easy_init(struct rain_easy *easy, int32_t procs, enum rain_easy_order order);
+void rain_easy_release(struct rain_easy *easy);
+
+/* A job arrives. procs must be 1..easy->procs. -1: no memory. */
+int rain_easy_add(struct rain_easy *easy, const struct rain_waiting *waiting);
+
+/* A waiting job leaves without having started here. False: it wasn't there. */
+bool rain_easy_remove(struct rain_easy *easy, const struct rain_waiting *waiting);
+
+/* Takes from the queue a job that must start now; false when there is none. */
+bool rain_easy_take(struct rain_easy *easy, int64_t now, struct rain_waiting *taken);
+
+/* True when a job from elsewhere could start now without delaying the head.
+ * Call it only after rain_easy_take has said that nothing is left to start. */
+bool rain_easy_fits(struct rain_easy *easy, int64_t now, int32_t procs, int32_t plan);
+
+/* Gives processors to a job. plan: seconds that it is expected to need; limit:
+ * seconds after which it ends for sure. -1: no memory. */
+int rain_easy_start(struct rain_easy *easy, int64_t now, uint32_t job, int32_t procs,
+		    int32_t plan, int32_t limit);
+
+/* The job has ended; false when it wasn't running here. */
+bool rain_easy_finish(struct rain_easy *easy, uint32_t job);
+
+/* When the head can start by plan; `now` when nothing waits. Call it only after
+ * rain_easy_take has returned false. */
+int64_t rain_easy_reservation(struct rain_easy *easy, int64_t now);
+
+/* The waiting job that has the reservation, or NULL. */
+const struct rain_waiting *rain_easy_head(const struct rain_easy *easy);
+
+#endif

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef RAIN_SCHEDULER_OVERFLOW_H
+#define RAIN_SCHEDULER_OVERFLOW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/error.h"
+
+/*
+ * The overflow policy: which waiting job goes to which peer, which of the jobs
+ * that peers ask for is taken first, and how far a peer may run into debt.
+ * Pure; the gateway and the simulator call the same functions.
+ *
+ * Work is counted in any one unit (micro-tokens, processor-seconds), the same
+ * in all arguments of a call.  Times are seconds.
+ */
+#define RAIN_OVERFLOW_SENTENCE 400
+
+enum rain_credit_rule {
+	RAIN_CREDIT_NONE,	  /* everybody may have everything */
+	RAIN_CREDIT_PROPORTIONAL, /* allowance + k x what the peer has given us */
+	RAIN_CREDIT_TOKENS,	  /* a purse: what all have paid for, less what was spent */
+};
+
+enum rain_ask_order {
+	RAIN_ASK_OLDEST,   /* first come, first served */
+	RAIN_ASK_SHORTEST, /* the shortest planned job first */
+	RAIN_ASK_FAVOURS,  /* of whoever we owe the most, then the shortest */
+};
+
+enum rain_peer_choice {
+	RAIN_CHOOSE_FIRST, /* the first in the list: fixed order */
+	RAIN_CHOOSE_CHEAP, /* the cheapest, then the nearest */
+	RAIN_CHOOSE_FIT,   /* where it ends first; then whoever owes us most; then the tightest fit */
+};
+
+/* A policy has a name; rain_overflow_policy_find knows all of them. */
+struct rain_overflow_policy {
+	const char *name;
+	const char *what; /* one line for people */
+	enum rain_credit_rule credit;
+	enum rain_ask_order asks;
+	enum rain_peer_choice choice;
+	int32_t k_percent;	   /* PROPORTIONAL: k, in percent */
+	int64_t allowance;	   /* per processor of the lender (PROPORTIONAL), of the site (TOKENS) */
+};
+
+/* The policies by name: "simple", "clever", "flocking", "favours", "tokens";
+ * index beyond the last: NULL. */
+const struct rain_overflow_policy *rain_overflow_policy_at(size_t index);
+const struct rain_overflow_policy *rain_overflow_policy_find(const char *name,
+							     struct rain_error *err);
+
+/* What lies between us and one peer, as we (the lender) see it. */
+struct rain_standing {
+	int64_t lent;	  /* the peer has had from us, settled */
+	int64_t held;	  /* its jobs that run here now, at their full limit */
+	int64_t borrowed; /* we have had from the peer, settled */
+};
+
+/* How much more the peer may have from us. `processors`: the lender's own. */
+int64_t rain_overflow_credit(const struct rain_overflow_policy *policy,
+			     const struct rain_standing *standing, int64_t processors);
+
+/* A job as a candidate. */
+struct rain_candidate {
+	int64_t submitted;
+	int64_t work;	/* the most that it may cost */
+	int32_t plan;	/* seconds it is expected to run */
+	int32_t procs;
+	int32_t waits;	/* seconds it is expected to wait on at home; -1: not known */
+	int64_t owed;	/* we owe to its home: borrowed - lent */
+};
+
+/* True when a lender should take ask `a` before ask `b`. */
+bool rain_overflow_ask_before(const struct rain_overflow_policy *policy,
+			      const struct rain_candidate *a, const struct rain_candidate *b);
+
+/* What a peer could start at this moment. */
+struct rain_capacity {
+	int32_t free;	/* processors; 0: nothing */
+	int32_t extra;	/* of these, how many aren't promised to its own next job */
+	int32_t window; /* seconds until that job needs the others */
+	int32_t overhead; /* seconds that a job costs more there */
+	int32_t speed_permille; /* against home */
+	int64_t credit; /* what we may still have from it */
+	int64_t price;	/* what this job could cost there, for RAIN_CHOOSE_CHEAP */
+	int64_t owes;	/* it owes us: what it had from us less what we had from it */
+};
+
+enum rain_overflow_verdict {
+	RAIN_OVERFLOW_GO,
+	RAIN_OVERFLOW_SOON,  /* home starts it before a peer could */
+	RAIN_OVERFLOW_FULL,  /* not enough free there */
+	RAIN_OVERFLOW_OWNER, /* it would delay the peer's own next job */
+	RAIN_OVERFLOW_DEBT,  /* beyond what we may have from it */
+};
+
+/* Whether this job may go to this peer now. */
+enum rain_overflow_verdict rain_overflow_judge(const struct rain_candidate *job,
+					       const struct rain_capacity *peer);
+
+/* The best peer of those that may have it, or -1. */
+int rain_overflow_choose(const struct rain_overflow_policy *policy,
+			 const struct rain_candidate *job, const struct rain_capacity *peers,
+			 size_t count);
+
+/* What was decided for one job. */
+struct rain_placement {
+	int peer; /* index, or -1: waits at home */
+	enum rain_overflow_verdict verdict; /* with -1: the best that any peer said */
+};
+
+/* Decides for all waiting jobs at once: in the policy's order, each to its best
+ * peer, whose capacity and credit then shrink (peers is changed). -1: no memory. */
+int rain_overflow_plan(const struct rain_overflow_policy *policy,
+		       const struct rain_candidate *jobs, size_t count,
+		       struct rain_capacity *peers, size_t peer_count,
+		       struct rain_placement *placements, struct rain_error *err);
+
+/* The decision in words: "goes to bravo, which can start it now; home would take
+ * about 2 h". peer: the chosen one's name, or of the one that the verdict is about. */
+void rain_overflow_explain(const struct rain_candidate *job, enum rain_overflow_verdict verdict,
+			   const char *peer, char sentence[static RAIN_OVERFLOW_SENTENCE]);
+
+#endif

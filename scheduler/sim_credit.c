@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The books of a simulation: what a guest costs, and who may still have how much. */
+#include "scheduler/sim_internal.h"
+
+/* Work of `seconds` on the host, as the host bills it. */
+static int64_t bill(const struct rain_sim *sim, const struct sim_job *job, uint32_t host,
+		    int64_t seconds)
+{
+	const struct rain_site_spec *spec = &sim->sites[host].spec;
+
+	return seconds * job->procs * spec->speed_permille / 1000 * spec->overclaim_percent / 100;
+}
+
+/* The most that a job may cost there: its whole limit. */
+int64_t sim_cost(const struct rain_sim *sim, const struct sim_job *job, uint32_t host)
+{
+	const struct rain_site_spec *home = &sim->sites[job->home].spec;
+	int64_t seconds = (int64_t)job->limit * home->speed_permille /
+			  sim->sites[host].spec.speed_permille;
+
+	return bill(sim, job, host, seconds + sim->config.overhead);
+}
+
+/* What a peer may still have from a lender. */
+int64_t sim_credit(const struct rain_sim *sim, uint32_t lender, uint32_t peer)
+{
+	const struct sim_site *site = &sim->sites[lender];
+	const struct sim_site *borrower = &sim->sites[site->peers[peer].site];
+
+	if (sim->config.policy.credit == RAIN_CREDIT_TOKENS)
+		return rain_overflow_credit(&sim->config.policy, &borrower->purse, borrower->spec.procs);
+	return rain_overflow_credit(&sim->config.policy, &site->peers[peer].standing,
+				    site->spec.procs);
+}
+
+static struct sim_peer *record_of(struct rain_sim *sim, uint32_t site, uint32_t other)
+{
+	for (uint32_t i = 0; i < sim->sites[site].peer_count; i++)
+		if (sim->sites[site].peers[i].site == other)
+			return &sim->sites[site].peers[i];
+	return NULL;
+}
+
+void sim_credit_hold(struct rain_sim *sim, struct sim_job *job)
+{
+	struct sim_peer *peer = record_of(sim, job->host, job->home);
+
+	job->held = sim_cost(sim, job, job->host);
+	sim->sites[job->home].purse.held += job->held;
+	if (peer)
+		peer->standing.held += job->held;
+}
+
+/* The guest has gone; `used` seconds of it are paid, at most what was held. What
+ * was evicted earns nothing. */
+void sim_credit_settle(struct rain_sim *sim, struct sim_job *job, int32_t used)
+{
+	struct sim_peer *lender = record_of(sim, job->host, job->home);
+	struct sim_peer *borrower = record_of(sim, job->home, job->host);
+	int64_t paid = bill(sim, job, job->host, used);
+
+	if (paid > job->held)
+		paid = job->held;
+	sim->sites[job->home].purse.held -= job->held;
+	sim->sites[job->home].purse.lent += paid;
+	sim->sites[job->host].purse.borrowed += paid;
+	if (lender && borrower) {
+		lender->standing.held -= job->held;
+		lender->standing.lent += paid;
+		borrower->standing.borrowed += paid;
+	}
+	sim->totals.sites[job->home].received += paid;
+	sim->totals.sites[job->host].given += paid;
+	sim->totals.messages += 5; /* finished, receipt, countersigned; inputs, started */
+	job->held = 0;
+}
+
+bool sim_link_up(const struct rain_sim *sim, uint32_t a, uint32_t b)
+{
+	const struct sim_site *x = &sim->sites[a], *y = &sim->sites[b];
+
+	return !x->gone && !y->gone && sim->now >= x->cut_until && sim->now >= y->cut_until;
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "scheduler/easy.h"
+
+static void arrive(struct rain_easy *easy, int64_t seq, int32_t procs, int32_t plan)
+{
+	struct rain_waiting waiting = {.seq = seq, .plan = plan, .procs = procs, .job = (uint32_t)seq};
+
+	assert_int_equal(rain_easy_add(easy, &waiting), 0);
+}
+
+/* The job that starts now, or -1. */
+static int64_t starts(struct rain_easy *easy, int64_t now)
+{
+	struct rain_waiting waiting;
+
+	if (!rain_easy_take(easy, now, &waiting))
+		return -1;
+	assert_int_equal(rain_easy_start(easy, now, waiting.job, waiting.procs, waiting.plan,
+					 waiting.plan), 0);
+	return waiting.seq;
+}
+
+static void test_backfills_only_what_leaves_the_head_alone(void **state)
+{
+	struct rain_easy easy;
+
+	(void)state;
+	rain_easy_init(&easy, 10, RAIN_EASY_FCFS);
+	arrive(&easy, 1, 6, 100);
+	assert_int_equal(starts(&easy, 0), 1);
+	arrive(&easy, 2, 8, 100); /* the head: at 100, leaves 2 */
+	assert_int_equal(starts(&easy, 0), -1);
+	assert_int_equal(rain_easy_reservation(&easy, 0), 100);
+	arrive(&easy, 3, 3, 101); /* would end after 100 and needs more than 2 */
+	assert_int_equal(starts(&easy, 0), -1);
+	arrive(&easy, 4, 3, 100); /* ends in time */
+	assert_int_equal(starts(&easy, 0), 4);
+	arrive(&easy, 5, 2, 1000); /* only 1 is free */
+	assert_int_equal(starts(&easy, 0), -1);
+	arrive(&easy, 6, 1, 1000); /* leaves the head's 8 alone */
+	assert_int_equal(starts(&easy, 0), 6);
+	assert_int_equal(easy.free, 0);
+	assert_true(rain_easy_finish(&easy, 1));
+	assert_false(rain_easy_finish(&easy, 1));
+	assert_int_equal(starts(&easy, 100), -1); /* 4 still runs */
+	assert_true(rain_easy_finish(&easy, 4));
+	assert_int_equal(starts(&easy, 100), 2);
+	assert_int_equal(starts(&easy, 100), -1);
+	rain_easy_release(&easy);
+}
+
+static void test_shortest_first_keeps_the_oldest_as_head(void **state)
+{
+	struct rain_easy easy;
+
+	(void)state;
+	rain_easy_init(&easy, 4, RAIN_EASY_SHORTEST);
+	arrive(&easy, 1, 3, 50);
+	assert_int_equal(starts(&easy, 0), 1);
+	arrive(&easy, 2, 4, 500);
+	arrive(&easy, 3, 1, 40);
+	arrive(&easy, 4, 1, 30);
+	assert_int_equal(rain_easy_head(&easy)->seq, 2);
+	assert_int_equal(starts(&easy, 0), 4);
+	assert_int_equal(starts(&easy, 0), -1);
+	assert_true(rain_easy_finish(&easy, 4));
+	assert_int_equal(starts(&easy, 5), 3);
+	assert_int_equal(rain_easy_head(&easy)->seq, 2);
+	assert_true(rain_easy_finish(&easy, 3));
+	assert_true(rain_easy_finish(&easy, 1));
+	assert_int_equal(starts(&easy, 45), 2);
+	rain_easy_release(&easy);
+}
+
+/* A guest must not delay the head; when the head goes, the next has its turn. */
+static void test_guests_and_leavers(void **state)
+{
+	struct rain_waiting head = {.seq = 2, .plan = 100, .procs = 10, .job = 2};
+	struct rain_easy easy;
+
+	(void)state;
+	rain_easy_init(&easy, 10, RAIN_EASY_FCFS);
+	assert_true(rain_easy_fits(&easy, 0, 10, 1000000));
+	arrive(&easy, 1, 5, 100);
+	assert_int_equal(starts(&easy, 0), 1);
+	arrive(&easy, 2, 10, 100);
+	arrive(&easy, 3, 5, 200);
+	assert_int_equal(starts(&easy, 0), -1);
+	assert_false(rain_easy_fits(&easy, 0, 5, 101));
+	assert_true(rain_easy_fits(&easy, 0, 5, 100));
+	assert_false(rain_easy_fits(&easy, 0, 6, 1));
+	assert_true(rain_easy_remove(&easy, &head));
+	assert_false(rain_easy_remove(&easy, &head));
+	assert_int_equal(starts(&easy, 0), 3);
+	rain_easy_release(&easy);
+}
+
+/* What runs longer than planned gets a new planned end, at most its limit. */
+static void test_corrects_what_is_late(void **state)
+{
+	struct rain_waiting waiting;
+	struct rain_easy easy;
+
+	(void)state;
+	rain_easy_init(&easy, 2, RAIN_EASY_FCFS);
+	assert_int_equal(rain_easy_start(&easy, 0, 1, 2, 100, 1000), 0);
+	arrive(&easy, 2, 1, 10);
+	assert_false(rain_easy_take(&easy, 50, &waiting));
+	assert_int_equal(rain_easy_reservation(&easy, 50), 100);
+	assert_false(rain_easy_take(&easy, 100, &waiting));
+	assert_int_equal(rain_easy_reservation(&easy, 100), 200);
+	assert_false(rain_easy_take(&easy, 900, &waiting));
+	assert_int_equal(rain_easy_reservation(&easy, 900), 1000);
+	rain_easy_release(&easy);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_backfills_only_what_leaves_the_head_alone),
+		cmocka_unit_test(test_shortest_first_keeps_the_oldest_as_head),
+		cmocka_unit_test(test_guests_and_leavers),
+		cmocka_unit_test(test_corrects_what_is_late),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

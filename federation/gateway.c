@@ -43,6 +43,35 @@ static void on_stop(evutil_socket_t number, short what, void *arg)
 	event_base_loopbreak(gateway->base);
 }
 
+/* SIGHUP: what others are told and allowed may change; who we are and where
+ * we listen is the restart's. */
+static void on_reload(evutil_socket_t number, short what, void *arg)
+{
+	struct rain_gateway *gateway = arg;
+	struct rain_error err = {{0}};
+	struct rain_config *config = rain_config_load(gateway->config_path, &err);
+
+	(void)number;
+	(void)what;
+	if (config && strcmp(config->cluster_name, gateway->config->cluster_name) != 0) {
+		rain_error_set(&err, "the cluster's name can't change while the gateway runs");
+		rain_config_destroy(config);
+		config = NULL;
+	}
+	if (!config) {
+		rain_log_error("the configuration stays as it was: %s", err.text);
+		return;
+	}
+	/* The first one stays: paths of sockets and the like are kept by others. */
+	if (gateway->config != gateway->config_first)
+		rain_config_destroy(gateway->config);
+	gateway->config = config;
+	rain_log_info("took the changed configuration over (addresses to listen on, sockets and the "
+		      "database only with a restart)");
+	if (rain_peers_are_loaded(gateway->peers))
+		rain_peers_card_announce(gateway);
+}
+
 static void on_clean(evutil_socket_t fd, short what, void *arg)
 {
 	struct rain_gateway *gateway = arg;
@@ -78,12 +107,16 @@ static void raise_descriptors(void)
 
 static int watch_signals(struct rain_gateway *gateway, struct rain_error *err)
 {
-	static const int stop[] = {SIGTERM, SIGINT};
+	static const struct {
+		int number;
+		event_callback_fn call;
+	} signals[] = {{SIGTERM, on_stop}, {SIGINT, on_stop}, {SIGHUP, on_reload}};
 	struct timeval hourly = {CLEAN_S, 0};
 
 	signal(SIGPIPE, SIG_IGN);
-	for (size_t i = 0; i < sizeof(stop) / sizeof(*stop); i++) {
-		gateway->signals[i] = evsignal_new(gateway->base, stop[i], on_stop, gateway);
+	for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++) {
+		gateway->signals[i] = evsignal_new(gateway->base, signals[i].number, signals[i].call,
+						   gateway);
 		if (!gateway->signals[i] || event_add(gateway->signals[i], NULL) < 0)
 			return rain_error_set(err, "signals can't be watched");
 	}
@@ -199,7 +232,9 @@ static void take_down(struct rain_gateway *gateway)
 		event_free(gateway->clean);
 	if (gateway->base)
 		event_base_free(gateway->base);
-	rain_config_destroy(gateway->config);
+	if (gateway->config != gateway->config_first)
+		rain_config_destroy(gateway->config);
+	rain_config_destroy(gateway->config_first);
 	free(gateway->ops);
 }
 
@@ -211,7 +246,8 @@ int rain_gateway_run(const char *config_path, const struct rain_gateway_module *
 
 	raise_descriptors();
 	umask(0077);
-	gateway.config = rain_config_load(config_path, &err);
+	gateway.config_path = config_path;
+	gateway.config = gateway.config_first = rain_config_load(config_path, &err);
 	if (!gateway.config || build(&gateway, &err) < 0 || open_doors(&gateway, &err) < 0) {
 		rain_log_error("%s", err.text);
 		goto cleanup;

@@ -55,7 +55,9 @@ struct rain_gateway_module {
 };
 
 struct rain_gateway {
-	struct rain_config *config;
+	struct rain_config *config; /* replaced on SIGHUP: ask it anew each time */
+	struct rain_config *config_first; /* that of the start; what can't change is taken from it */
+	const char *config_path;
 	const struct rain_gateway_module *const *modules; /* NULL-terminated */
 	struct event_base *base;
 	struct rain_identity identity;
@@ -68,7 +70,7 @@ struct rain_gateway {
 	struct rain_rpc_client *broker;
 	struct rain_rpc_op *ops; /* of all modules together */
 	struct rain_rpc_server *control;
-	struct event *signals[2];
+	struct event *signals[3];
 	struct event *clean; /* old blobs, now and then */
 	void *mind; /* the mind module's own state */
 };

@@ -2,11 +2,14 @@
 /* One request of the HTTP client as libcurl wants it. */
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "federation/http_client_internal.h"
@@ -228,6 +231,19 @@ static int set_url(struct rain_http_transfer *transfer, const struct rain_http_c
 	return 0;
 }
 
+/* A link that was cut is noticed in seconds, also where only an answer is
+ * awaited. */
+static int on_socket(void *arg, curl_socket_t fd, curlsocktype purpose)
+{
+	int timeout_ms = RAIN_LIMIT_HTTP_LINK_DEAD_MS;
+
+	(void)arg;
+	(void)purpose;
+	/* Without it the connection only ends later. */
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms));
+	return CURL_SOCKOPT_OK;
+}
+
 int rain_http_transfer_set_up(struct rain_http_transfer *transfer,
 			      const struct rain_http_call *call, struct rain_error *err)
 {
@@ -247,6 +263,9 @@ int rain_http_transfer_set_up(struct rain_http_transfer *transfer,
 	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)RAIN_LIMIT_HTTP_CONNECT_MS);
 	curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)RAIN_LIMIT_HTTP_KEEP_ALIVE_S);
 	curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+	curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, (long)RAIN_LIMIT_HTTP_LINK_DEAD_MS / 3000);
+	curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, (long)RAIN_LIMIT_HTTP_LINK_DEAD_MS / 3000);
+	curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, on_socket);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_reply);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
 	if (call->timeout_ms > 0) {

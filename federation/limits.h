@@ -43,6 +43,7 @@
 #define RAIN_LIMIT_HTTP_AGENT_CONNECTIONS 1024
 #define RAIN_LIMIT_HTTP_AGENT_CONNECTIONS_EACH 512 /* per address */
 #define RAIN_LIMIT_HTTP_CONNECT_MS 5000
+#define RAIN_LIMIT_HTTP_LINK_DEAD_MS 15000 /* no sign of life from the other end's system */
 #define RAIN_LIMIT_HTTP_CONTROL_CONNECTIONS_EACH 4 /* ours to one peer: messages, joins */
 #define RAIN_LIMIT_HTTP_BULK_CONNECTIONS_EACH 24   /* ours to one peer: blobs, streams */
 #define RAIN_LIMIT_HTTP_STALL_S 30	  /* a transfer slower than 1 KiB/s this long is cut */
@@ -61,7 +62,7 @@
 #define RAIN_LIMIT_POLL_WAIT_S 50	  /* the wait that we ask for */
 #define RAIN_LIMIT_HEARTBEAT_S 30	  /* between two signs of life to a peer that we can dial */
 #define RAIN_LIMIT_RETRY_MIN_MS 250
-#define RAIN_LIMIT_RETRY_MAX_MS 30000
+#define RAIN_LIMIT_RETRY_MAX_MS 10000
 
 /* Blobs. */
 #define RAIN_LIMIT_BLOB (INT64_C(1) << 40)	       /* one blob: 1 TiB */

@@ -36,6 +36,7 @@ void rain_peers_take_card(struct rain_peer *peer, const struct rain_card *card, 
 	peer->addresses = addresses;
 	peer->address_count = addresses ? count : 0;
 	peer->address_next = 0;
+	peer->protocol = card->protocol;
 	json_decref(peer->card);
 	peer->card = json_deep_copy(object);
 }

@@ -26,6 +26,7 @@ struct rain_peer {
 	char id[RAIN_IDENTITY_ID_SIZE]; /* hex of sha256(key) */
 	char **addresses; /* "host:port" under which we may dial it; none: it dials us */
 	size_t address_count;
+	int64_t protocol; /* the version that both speak; 0: none, so it can't be used */
 	json_t *card;	  /* its last card */
 	json_t *card_new; /* one that is being stored, or NULL */
 

@@ -17,6 +17,8 @@ static const char *state_of(const struct rain_gateway *gateway, const struct rai
 
 	if (peer->lost_count)
 		return "diverged";
+	if (!peer->protocol)
+		return "incompatible"; /* no protocol version in common */
 	if (peer->last_contact_ms && age < 3 * RAIN_LIMIT_HEARTBEAT_S * 1000)
 		return "up";
 	if (!peer->address_count && (!own || !own[0]))

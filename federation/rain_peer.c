@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* rain peer: makes clusters peers, and shows them. */
+#include <errno.h>
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "common/cli.h"
 #include "common/clock.h"
@@ -107,6 +111,44 @@ static int read_options(int argc, char *argv[], struct options *options)
 	return 0;
 }
 
+/* rain_rpc_call() has one error for all; this tells whether anybody listens. */
+static bool listens(const char *path, struct rain_error *err)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	bool connected;
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	/* EAGAIN: somebody does, and is busy. */
+	connected = fd >= 0 && (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 ||
+				errno == EAGAIN);
+	if (!connected)
+		rain_error_set(err, "rain-gatewayd isn't running here: %s: %s", path,
+			       strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return connected;
+}
+
+/* Asks the gateway (steals request); NULL when it has complained and set *code. */
+static json_t *ask(const char *socket_path, json_t *request, int *code)
+{
+	struct rain_error err = {{0}};
+	json_t *result = NULL;
+
+	*code = RAIN_EXIT_FAILURE;
+	if (!listens(socket_path, &err))
+		*code = RAIN_EXIT_UNAVAILABLE;
+	else if (!request)
+		rain_error_set(&err, "what you typed is no UTF-8 text");
+	else
+		result = rain_rpc_call(socket_path, request, CALL_MS, &err);
+	json_decref(request);
+	if (!result)
+		rain_cli_fail(*code, &err);
+	return result;
+}
+
 /* ---- invite ---- */
 
 static int invite(const char *socket_path, const struct options *options)
@@ -115,15 +157,15 @@ static int invite(const char *socket_path, const struct options *options)
 	struct rain_error err = {{0}};
 	const char *line;
 	int64_t valid_s;
+	int code;
 
 	if (options->name)
 		json_object_set_new(request, "name", json_string(options->name));
 	if (options->valid_s)
 		json_object_set_new(request, "valid_s", json_integer(options->valid_s));
-	result = rain_rpc_call(socket_path, request, CALL_MS, &err);
-	json_decref(request);
+	result = ask(socket_path, request, &code);
 	if (!result)
-		return rain_cli_fail(RAIN_EXIT_FAILURE, &err);
+		return code;
 	if (rain_json_string(result, "line", 4096, &line, &err) < 0 ||
 	    rain_json_int(result, "valid_s", 1, INT64_MAX, &valid_s, &err) < 0) {
 		json_decref(result);
@@ -189,14 +231,11 @@ static int accept_line(const char *socket_path, const struct options *options)
 		return rain_cli_usage("accept needs the line that 'rain peer invite' printed on the "
 				      "other cluster");
 	request = json_pack("{s:s,s:s}", "op", "peer-accept", "line", options->line);
-	if (!request)
-		return rain_cli_usage("the line is no text");
-	if (options->name)
+	if (request && options->name)
 		json_object_set_new(request, "name", json_string(options->name));
-	result = rain_rpc_call(socket_path, request, CALL_MS, &err);
-	json_decref(request);
+	result = ask(socket_path, request, &status);
 	if (!result)
-		return rain_cli_fail(RAIN_EXIT_FAILURE, &err);
+		return status;
 	status = rain_json_int(result, "join", 1, INT64_MAX, &number, &err);
 	json_decref(result);
 	if (status < 0)
@@ -244,7 +283,7 @@ static void add_row(struct rain_table *table, const json_t *peer, int64_t now_ms
 	const char *address = json_string_value(json_array_get(addresses, 0));
 	char id[13], age[32], latency[24], balance[RAIN_TOKENS_TEXT_SIZE];
 	char limit[RAIN_TOKENS_TEXT_SIZE], outbox[24];
-	const char *cells[9];
+	const char *cells[10];
 
 	snprintf(id, sizeof(id), "%s", text_of(peer, "id"));
 	snprintf(latency, sizeof(latency), "%lld ms", (long long)number_of(peer, "latency_ms"));
@@ -258,22 +297,24 @@ static void add_row(struct rain_table *table, const json_t *peer, int64_t now_ms
 	cells[6] = rain_tokens_format(number_of(peer, "balance_utok"), balance);
 	cells[7] = rain_tokens_format(number_of(peer, "credit_limit_utok"), limit);
 	cells[8] = outbox;
+	cells[9] = text_of(json_object_get(peer, "card"), "software");
 	rain_table_add(table, cells);
 }
 
 static int list(const char *socket_path, const struct options *options)
 {
 	static const char *const headers[] = {"PEER", "ID", "ADDRESS", "STATE", "LAST CONTACT",
-					      ">LATENCY", ">BALANCE", ">CREDIT LIMIT", ">OUTBOX", NULL};
-	json_t *request = json_pack("{s:s}", "op", "peer-list"), *result, *peers, *peer;
+					      ">LATENCY", ">BALANCE", ">CREDIT LIMIT", ">OUTBOX",
+					      "SOFTWARE", NULL};
 	struct rain_error err = {{0}};
+	json_t *result, *peers, *peer;
 	struct rain_table *table;
 	size_t i;
+	int code;
 
-	result = rain_rpc_call(socket_path, request, CALL_MS, &err);
-	json_decref(request);
+	result = ask(socket_path, json_pack("{s:s}", "op", "peer-list"), &code);
 	if (!result)
-		return rain_cli_fail(RAIN_EXIT_FAILURE, &err);
+		return code;
 	if (options->json) {
 		rain_cli_print_json(result);
 		json_decref(result);

@@ -251,6 +251,20 @@ start charlie
 wait_until received_is charlie alpha "300|300|1|300|t"
 echo "ok: a cluster without an address sends and collects"
 
+# ---- SIGHUP: a new address is told ----
+
+sed -i "s/addresses = {\"127.0.0.1:$bravo_port\"}/addresses = {\"localhost:$bravo_port\", \"127.0.0.1:$bravo_port\"}/" "${conf[bravo]}"
+kill -HUP "${pid[bravo]}"
+knows_address() { peer "$1" list --json | grep -q "\"$2\""; }
+wait_until knows_address alpha "localhost:$bravo_port"
+echo "cluster {" >"${conf[charlie]}.wrong"
+cp "${conf[charlie]}" "${conf[charlie]}.right"
+cp "${conf[charlie]}.wrong" "${conf[charlie]}"
+kill -HUP "${pid[charlie]}"
+wait_until grep -q "stays as it was" "$work/charlie/log"
+cp "${conf[charlie]}.right" "${conf[charlie]}"
+echo "ok: SIGHUP changes what peers are told"
+
 # ---- blobs ----
 
 head -c 20000000 /dev/urandom >"$work/blob"

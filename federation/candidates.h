@@ -54,7 +54,7 @@ struct rain_note {
 	char sentence[RAIN_DECIDE_SENTENCE], annotated[RAIN_DECIDE_SENTENCE];
 };
 
-/* A peer without room for so many nodes, for now. */
+/* A peer that has no room for so many nodes at this moment. */
 struct rain_room {
 	struct rain_room *next;
 	int64_t peer, nodes, until_ms, delay_ms;

@@ -33,9 +33,7 @@ static void add(char *sentence, const char *fmt, ...)
 	va_end(args);
 	if (size <= 0 || used + (size_t)size + 3 > RAIN_DECIDE_SENTENCE)
 		return;
-	if (used)
-		strcat(sentence, "; ");
-	strcat(sentence, clause);
+	snprintf(sentence + used, RAIN_DECIDE_SENTENCE - used, "%s%s", used ? "; " : "", clause);
 }
 
 /* Slurm's reasons for "the machine has no room for it now". */

@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 #include <libpq-fe.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/error.h"
@@ -49,6 +50,9 @@ extern const struct rain_message_handler rain_mailbox_messages[];
 /* A peer has been added, or something has been put into its outbox: what
  * waits for it goes out now. */
 void rain_mailbox_wake(struct rain_mailbox *mailbox, struct rain_peer *peer);
+
+/* True while a request of the peer waits here for messages. */
+bool rain_mailbox_is_polled(const struct rain_peer *peer);
 
 /* The peer has just been in contact with us: no waiting after failures. */
 void rain_mailbox_contact(struct rain_mailbox *mailbox, struct rain_peer *peer);

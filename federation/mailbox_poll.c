@@ -165,6 +165,11 @@ static void waiter_gone(struct rain_http_request *request, void *arg)
 	link->waiter = NULL;
 }
 
+bool rain_mailbox_is_polled(const struct rain_peer *peer)
+{
+	return peer->link && peer->link->waiter;
+}
+
 void rain_mailbox_waiter_answer(struct rain_mailbox_link *link)
 {
 	struct rain_http_request *request = link->waiter;

@@ -343,9 +343,11 @@ static void observe(void *observer, const struct rain_http_result *result)
 	struct rain_peer *peer = observer;
 
 	peer->reachable = result->connected;
-	if (result->connected)
+	if (result->status)
 		rain_peers_seen(peer);
-	else if (peer->address_count)
+	else
+		peer->failed_ms = rain_clock_realtime_ms();
+	if (!result->connected && peer->address_count)
 		peer->address_next = (peer->address_next + 1) % peer->address_count;
 }
 

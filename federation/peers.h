@@ -33,6 +33,7 @@ struct rain_peer {
 	bool reachable;		 /* our last try to dial it succeeded */
 	bool dials_us;		 /* it said that it can reach us (or needn't) */
 	int64_t last_contact_ms; /* realtime of the last sign of life, 0: never */
+	int64_t failed_ms;	 /* realtime of our last request that got no answer, 0: none */
 	int64_t latency_ms;	 /* of the last short request, -1: unknown */
 
 	size_t address_next; /* which address is tried first */

@@ -19,7 +19,10 @@ static const char *state_of(const struct rain_gateway *gateway, const struct rai
 		return "diverged";
 	if (!peer->protocol)
 		return "incompatible"; /* no protocol version in common */
-	if (peer->last_contact_ms && age < 3 * RAIN_LIMIT_HEARTBEAT_S * 1000)
+	if (rain_mailbox_is_polled(peer))
+		return "up";
+	if (peer->last_contact_ms && age < 3 * RAIN_LIMIT_HEARTBEAT_S * 1000 &&
+	    peer->last_contact_ms >= peer->failed_ms)
 		return "up";
 	if (!peer->address_count && (!own || !own[0]))
 		return "unreachable"; /* neither can dial the other */

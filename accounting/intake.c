@@ -6,8 +6,15 @@
 #include "accounting/pricing.h"
 #include "accounting/record.h"
 #include "accounting/spool.h"
+#include "common/clock.h"
 #include "common/log.h"
 
+struct rain_intake {
+	struct rain_spool_walk *walk; /* where we are in the spool; NULL: nowhere */
+	bool progress;		      /* made by this walk, so another one is worth it */
+};
+
+/* One batch. */
 struct intake {
 	const struct rain_config *config;
 	struct rain_ledger *store;
@@ -17,15 +24,20 @@ struct intake {
 	const char *names[RAIN_INTAKE_BATCH];
 };
 
-static int reject(struct intake *intake, const char *name, const char *reason,
-		  struct rain_error *err)
+/* A disk too full to put a record aside must not hold up the others. */
+static void reject(struct intake *intake, const char *name, const char *reason)
 {
-	if (rain_spool_reject(intake->config->ledger.spool, name, reason, err) < 0)
-		return -1;
+	struct rain_error err;
+
+	if (rain_spool_reject(intake->config->ledger.spool, name, reason, &err) < 0) {
+		rain_log_error("a job record can't be booked: %s; nor put aside: %s file=%s", reason,
+			       err.text, name);
+		intake->result->stuck++;
+		return;
+	}
 	rain_log_error("a job record is put aside in %s/rejected: %s file=%s",
 		       intake->config->ledger.spool, reason, name);
 	intake->result->rejected++;
-	return 0;
 }
 
 /* The run of one record, priced; NULL with the reason. */
@@ -66,8 +78,10 @@ static int take(struct intake *intake, const char *name, struct rain_error *err)
 	}
 	run = text ? price_record(intake->config, text, size, &reason) : NULL;
 	free(text);
-	if (!run)
-		return reject(intake, name, reason.text, err);
+	if (!run) {
+		reject(intake, name, reason.text);
+		return 0;
+	}
 	intake->names[json_array_size(intake->runs)] = name;
 	if (json_array_append_new(intake->runs, run) < 0)
 		return rain_error_set(err, "no memory for a batch of job runs");
@@ -93,7 +107,6 @@ static int book_singly(struct intake *intake, struct rain_error *err)
 		json_t *one = json_pack("[O]", run);
 		struct rain_error reason;
 		enum rain_ledger_result outcome;
-		int rc;
 
 		if (!one)
 			return rain_error_set(err, "no memory for a job run");
@@ -103,10 +116,9 @@ static int book_singly(struct intake *intake, struct rain_error *err)
 			*err = reason;
 			return -1;
 		}
-		rc = outcome == RAIN_LEDGER_OK
-			     ? booked(intake, intake->names[i], err)
-			     : reject(intake, intake->names[i], reason.text, err);
-		if (rc < 0)
+		if (outcome != RAIN_LEDGER_OK)
+			reject(intake, intake->names[i], reason.text);
+		else if (booked(intake, intake->names[i], err) < 0)
 			return -1;
 	}
 	return 0;
@@ -114,7 +126,12 @@ static int book_singly(struct intake *intake, struct rain_error *err)
 
 static int book(struct intake *intake, struct rain_error *err)
 {
-	switch (rain_ledger_runs_record(intake->store, intake->runs, err)) {
+	int64_t begin = rain_clock_monotonic_us();
+	enum rain_ledger_result outcome = rain_ledger_runs_record(intake->store, intake->runs, err);
+
+	intake->result->committed = outcome == RAIN_LEDGER_OK;
+	intake->result->commit_us = rain_clock_monotonic_us() - begin;
+	switch (outcome) {
 	case RAIN_LEDGER_OK:
 		break;
 	case RAIN_LEDGER_REFUSED:
@@ -128,26 +145,68 @@ static int book(struct intake *intake, struct rain_error *err)
 	return 0;
 }
 
-int rain_intake_run(const struct rain_config *config, struct rain_ledger *store,
-		    struct rain_intake_result *result, struct rain_error *err)
+struct rain_intake *rain_intake_create(void)
 {
-	struct intake intake = {.config = config, .store = store, .result = result};
+	return calloc(1, sizeof(struct rain_intake));
+}
+
+static void walk_end(struct rain_intake *intake)
+{
+	rain_spool_walk_destroy(intake->walk);
+	intake->walk = NULL;
+	intake->progress = false;
+}
+
+void rain_intake_restart(struct rain_intake *intake)
+{
+	walk_end(intake);
+}
+
+void rain_intake_destroy(struct rain_intake *intake)
+{
+	if (!intake)
+		return;
+	walk_end(intake);
+	free(intake);
+}
+
+/* The next names, walking on or from the start. Returns how many or -1. */
+static int next_names(struct rain_intake *intake, const char *spool, char ***names,
+		      struct rain_error *err)
+{
+	if (!intake->walk)
+		intake->walk = rain_spool_walk_create(spool, err);
+	return intake->walk ? rain_spool_walk_next(intake->walk, RAIN_INTAKE_BATCH, names, err) : -1;
+}
+
+int rain_intake_run(struct rain_intake *intake, const struct rain_config *config,
+		    struct rain_ledger *store, struct rain_intake_result *result,
+		    struct rain_error *err)
+{
+	struct intake batch = {.config = config, .store = store, .result = result};
 	char **names;
 	int count, rc = 0;
 
 	*result = (struct rain_intake_result){0};
-	count = rain_spool_list(config->ledger.spool, RAIN_INTAKE_BATCH, &names, err);
-	if (count <= 0)
+	count = next_names(intake, config->ledger.spool, &names, err);
+	if (count <= 0) {
+		result->more = count == 0 && intake->progress;
+		walk_end(intake);
 		return count;
-	intake.runs = json_array();
-	if (!intake.runs)
+	}
+	batch.runs = json_array();
+	if (!batch.runs)
 		rc = rain_error_set(err, "no memory for a batch of job runs");
 	for (int i = 0; rc == 0 && i < count; i++)
-		rc = take(&intake, names[i], err);
-	if (rc == 0 && json_array_size(intake.runs) > 0)
-		rc = book(&intake, err);
-	result->more = count == RAIN_INTAKE_BATCH;
-	json_decref(intake.runs);
+		rc = take(&batch, names[i], err);
+	if (rc == 0 && json_array_size(batch.runs) > 0)
+		rc = book(&batch, err);
+	intake->progress = intake->progress || result->recorded + result->rejected > 0;
+	result->more = count == RAIN_INTAKE_BATCH || intake->progress;
+	/* What stayed is met again from the start. */
+	if (rc < 0 || count < RAIN_INTAKE_BATCH)
+		walk_end(intake);
+	json_decref(batch.runs);
 	rain_spool_free(names, (size_t)count);
 	return rc;
 }

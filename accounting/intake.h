@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "accounting/store.h"
 #include "common/config.h"
@@ -12,19 +13,30 @@
 /* From the spool to the ledger: reads what waits, prices it, books it in one
  * transaction, and deletes the files only after that.  A crash at any point
  * leaves a file that is booked again to no effect. */
+struct rain_intake;
 
 /* Records in one transaction. */
-#define RAIN_INTAKE_BATCH 500
+#define RAIN_INTAKE_BATCH 1000
 
 struct rain_intake_result {
 	size_t recorded; /* files booked and deleted */
 	size_t rejected; /* files put aside, each told to the log */
+	size_t stuck;	 /* files that could be neither; they stay */
 	bool more;	 /* more files may wait: call again */
+	bool committed;	 /* a transaction was made, which took … */
+	int64_t commit_us;
 };
+
+struct rain_intake *rain_intake_create(void);
+void rain_intake_destroy(struct rain_intake *intake);
+
+/* Looks at the spool from its beginning at the next run. */
+void rain_intake_restart(struct rain_intake *intake);
 
 /* Handles one batch.  -1 with err when the spool or the database can't be used
  * now: nothing is lost, try again later. */
-int rain_intake_run(const struct rain_config *config, struct rain_ledger *store,
-		    struct rain_intake_result *result, struct rain_error *err);
+int rain_intake_run(struct rain_intake *intake, const struct rain_config *config,
+		    struct rain_ledger *store, struct rain_intake_result *result,
+		    struct rain_error *err);
 
 #endif

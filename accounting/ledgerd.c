@@ -14,11 +14,14 @@
 #include "accounting/spool.h"
 #include "common/cli.h"
 #include "common/clock.h"
+#include "common/file.h"
 #include "common/log.h"
 #include "common/notify.h"
 
 /* inotify tells of new records at once; the timer catches what it missed. */
 #define RESCAN_MS 30000
+#define GATHER_MS 2
+#define METRICS_FILE_S 15
 #define BACKOFF_FIRST_MS 500
 #define BACKOFF_MAX_MS 10000
 
@@ -60,7 +63,7 @@ static void watch(struct rain_ledgerd *ledgerd)
 					      IN_MOVED_TO | IN_CLOSE_WRITE | IN_ONLYDIR) >= 0;
 }
 
-static void count_rejected(struct rain_ledgerd *ledgerd)
+void rain_ledgerd_count_rejected(struct rain_ledgerd *ledgerd)
 {
 	struct rain_error err;
 	int count = rain_spool_rejected(ledgerd->config->ledger.spool, &err);
@@ -71,6 +74,16 @@ static void count_rejected(struct rain_ledgerd *ledgerd)
 		ledgerd->rejected = count;
 }
 
+/* While the database is away its own timer decides.  Else a moment's patience
+ * puts what ends together into one transaction; the first sets the time. */
+void rain_ledgerd_wake(struct rain_ledgerd *ledgerd)
+{
+	if (ledgerd->failures > 0 || ledgerd->gathering)
+		return;
+	ledgerd->gathering = 1;
+	schedule(ledgerd, GATHER_MS);
+}
+
 static void on_intake(evutil_socket_t fd, short events, void *arg)
 {
 	struct rain_ledgerd *ledgerd = arg;
@@ -79,8 +92,10 @@ static void on_intake(evutil_socket_t fd, short events, void *arg)
 
 	(void)fd;
 	(void)events;
+	ledgerd->gathering = 0;
 	watch(ledgerd);
-	if (rain_intake_run(ledgerd->config, ledgerd->store, &result, &err) < 0) {
+	if (rain_intake_run(ledgerd->spool, ledgerd->config, ledgerd->store, &result, &err) < 0) {
+		ledgerd->metrics.failures++;
 		ledgerd->failures++;
 		rain_log_warning("job records wait in the spool: %s", err.text);
 		schedule(ledgerd, backoff_ms(ledgerd->failures));
@@ -90,10 +105,14 @@ static void on_intake(evutil_socket_t fd, short events, void *arg)
 		rain_log_info("the spool and the database are back after %d attempts",
 			      ledgerd->failures);
 	ledgerd->failures = 0;
+	rain_metrics_batch(&ledgerd->metrics, &result);
 	if (result.recorded > 0)
 		rain_log_debug("job runs are booked: count=%zu", result.recorded);
 	if (result.rejected > 0)
-		count_rejected(ledgerd);
+		rain_ledgerd_count_rejected(ledgerd);
+	if (result.stuck > 0)
+		rain_log_warning("records that can't be booked can't be put aside either and stay where "
+				 "they are: count=%zu", result.stuck);
 	schedule(ledgerd, result.more ? 0 : RESCAN_MS);
 }
 
@@ -139,9 +158,7 @@ static void on_inotify(evutil_socket_t fd, short events, void *arg)
 			next += sizeof(*event) + event->len;
 		}
 	}
-	/* While the database is away its own timer decides. */
-	if (ledgerd->failures == 0)
-		schedule(ledgerd, 0);
+	rain_ledgerd_wake(ledgerd);
 }
 
 static void on_stop(evutil_socket_t signal_number, short events, void *arg)
@@ -157,13 +174,13 @@ static void on_stop(evutil_socket_t signal_number, short events, void *arg)
 static void readmit(struct rain_ledgerd *ledgerd)
 {
 	struct rain_error err;
-	int count = rain_spool_readmit(ledgerd->config->ledger.spool, &err);
+	int count = rain_spool_readmit(ledgerd->config->ledger.spool, NULL, &err);
 
 	if (count < 0)
 		rain_log_warning("the rejected records can't be retried: %s", err.text);
 	else if (count > 0)
 		rain_log_info("records that were put aside are tried again: count=%d", count);
-	count_rejected(ledgerd);
+	rain_ledgerd_count_rejected(ledgerd);
 }
 
 static int inotify_open(struct rain_ledgerd *ledgerd, struct rain_error *err)
@@ -208,6 +225,7 @@ static int reload(struct rain_ledgerd *ledgerd, struct rain_error *err)
 	rain_config_destroy(ledgerd->config);
 	ledgerd->store = store;
 	ledgerd->config = config;
+	rain_intake_restart(ledgerd->spool); /* the spool may be another */
 	inotify_close(ledgerd);
 	return inotify_open(ledgerd, err);
 }
@@ -229,6 +247,48 @@ static void on_reload(evutil_socket_t signal_number, short events, void *arg)
 	rain_notify("READY=1");
 }
 
+/* The text for a node exporter, replaced as a whole. */
+static void on_metrics_file(evutil_socket_t fd, short events, void *arg)
+{
+	static const struct timeval delay = {.tv_sec = METRICS_FILE_S};
+	struct rain_ledgerd *ledgerd = arg;
+	const char *path = ledgerd->config->ledger.metrics_file;
+	struct rain_error err;
+	char *text;
+
+	(void)fd;
+	(void)events;
+	evtimer_add(ledgerd->metrics_file, &delay);
+	if (!path[0])
+		return;
+	text = rain_ledgerd_metrics_text(ledgerd);
+	if (!text)
+		rain_log_warning("no memory for the metrics");
+	else if (rain_file_write(path, text, strlen(text), 0640, &err) < 0)
+		rain_log_warning("the metrics aren't written: %s", err.text);
+	free(text);
+}
+
+static char *metrics_text(void *arg)
+{
+	return rain_ledgerd_metrics_text(arg);
+}
+
+static int metrics_init(struct rain_ledgerd *ledgerd, struct rain_error *err)
+{
+	const char *listen = ledgerd->config->ledger.metrics;
+
+	ledgerd->metrics_file = evtimer_new(ledgerd->base, on_metrics_file, ledgerd);
+	if (!ledgerd->metrics_file)
+		return rain_error_set(err, "no memory for the event loop");
+	event_active(ledgerd->metrics_file, EV_TIMEOUT, 0);
+	if (!listen[0])
+		return 0;
+	ledgerd->metrics_server = rain_metrics_server_create(ledgerd->base, listen, metrics_text,
+							     ledgerd, err);
+	return ledgerd->metrics_server ? 0 : -1;
+}
+
 static struct event *signal_event(struct rain_ledgerd *ledgerd, int number, event_callback_fn handler)
 {
 	struct event *event = evsignal_new(ledgerd->base, number, handler, ledgerd);
@@ -247,19 +307,20 @@ static int ledgerd_init(struct rain_ledgerd *ledgerd, struct rain_error *err)
 	if (!ledgerd->config)
 		return -1;
 	ledgerd->store = rain_ledger_create(ledgerd->config->ledger.database);
+	ledgerd->spool = rain_intake_create();
 	ledgerd->base = event_base_new();
 	if (ledgerd->base)
 		ledgerd->intake = evtimer_new(ledgerd->base, on_intake, ledgerd);
 	if (ledgerd->base)
 		ledgerd->publishing = evtimer_new(ledgerd->base, on_publish, ledgerd);
-	if (!ledgerd->store || !ledgerd->base || !ledgerd->intake || !ledgerd->publishing)
+	if (!ledgerd->store || !ledgerd->spool || !ledgerd->base || !ledgerd->intake || !ledgerd->publishing)
 		return rain_error_set(err, "no memory for the event loop");
 	ledgerd->on_term = signal_event(ledgerd, SIGTERM, on_stop);
 	ledgerd->on_int = signal_event(ledgerd, SIGINT, on_stop);
 	ledgerd->on_hup = signal_event(ledgerd, SIGHUP, on_reload);
 	if (!ledgerd->on_term || !ledgerd->on_int || !ledgerd->on_hup)
 		return rain_error_set(err, "signals can't be handled");
-	if (inotify_open(ledgerd, err) < 0)
+	if (inotify_open(ledgerd, err) < 0 || metrics_init(ledgerd, err) < 0)
 		return -1;
 	ledgerd->server = rain_rpc_server_create(ledgerd->base, ledgerd->config->ledger.socket,
 						 0666, rain_ledgerd_ops, ledgerd, err);
@@ -268,10 +329,11 @@ static int ledgerd_init(struct rain_ledgerd *ledgerd, struct rain_error *err)
 
 static void ledgerd_release(struct rain_ledgerd *ledgerd)
 {
-	struct event *events[] = {ledgerd->intake, ledgerd->publishing, ledgerd->on_term, ledgerd->on_int,
+	struct event *events[] = {ledgerd->intake, ledgerd->publishing, ledgerd->metrics_file, ledgerd->on_term, ledgerd->on_int,
 				  ledgerd->on_hup};
 
 	rain_rpc_server_destroy(ledgerd->server);
+	rain_metrics_server_destroy(ledgerd->metrics_server);
 	inotify_close(ledgerd);
 	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
 		if (events[i])
@@ -279,6 +341,7 @@ static void ledgerd_release(struct rain_ledgerd *ledgerd)
 	if (ledgerd->base)
 		event_base_free(ledgerd->base);
 	rain_publish_release(&ledgerd->publish);
+	rain_intake_destroy(ledgerd->spool);
 	rain_ledger_destroy(ledgerd->store);
 	rain_config_destroy(ledgerd->config);
 }

@@ -15,15 +15,8 @@
 #define TIME_MAX (INT64_C(1) << 40)
 #define JOBS_PAGE 200
 
-/* Who asks, and what they may. */
-struct asker {
-	char user[65];
-	char account[ACCOUNT_MAX];
-	bool administrator;
-};
-
-static int asker_identify(const struct rain_ledgerd *ledgerd, const struct rain_rpc_caller *caller,
-			  struct asker *asker, struct rain_error *err)
+int rain_asker_identify(const struct rain_ledgerd *ledgerd, const struct rain_rpc_caller *caller,
+			struct rain_asker *asker, struct rain_error *err)
 {
 	const struct passwd *entry;
 
@@ -38,6 +31,17 @@ static int asker_identify(const struct rain_ledgerd *ledgerd, const struct rain_
 	asker->administrator = caller->uid == 0;
 	for (char **name = ledgerd->config->ledger.administrators; name && *name; name++)
 		asker->administrator = asker->administrator || strcmp(*name, asker->user) == 0;
+	return 0;
+}
+
+int rain_asker_administrator(const struct rain_ledgerd *ledgerd,
+			     const struct rain_rpc_caller *caller, const char *what,
+			     struct rain_asker *asker, struct rain_error *err)
+{
+	if (rain_asker_identify(ledgerd, caller, asker, err) < 0)
+		return -1;
+	if (!asker->administrator)
+		return rain_error_set(err, "only an administrator may %s", what);
 	return 0;
 }
 
@@ -56,8 +60,7 @@ static json_t *notes(const struct rain_ledgerd *ledgerd)
 	return list;
 }
 
-/* {"<key>": rows, "notes": […]}; steals rows. */
-static json_t *answer_rows(const struct rain_ledgerd *ledgerd, const char *key, json_t *rows)
+json_t *rain_ledgerd_answer(const struct rain_ledgerd *ledgerd, const char *key, json_t *rows)
 {
 	return json_pack("{s:o s:o}", key, rows, "notes", notes(ledgerd));
 }
@@ -90,13 +93,13 @@ static json_t *op_balance(void *arg, const struct rain_rpc_caller *caller, const
 			  struct rain_error *err)
 {
 	struct rain_ledgerd *ledgerd = arg;
-	struct asker asker;
+	struct rain_asker asker;
 	const char *wanted;
 	char name[ACCOUNT_MAX];
 	bool all;
 	json_t *rows = NULL;
 
-	if (asker_identify(ledgerd, caller, &asker, err) < 0 ||
+	if (rain_asker_identify(ledgerd, caller, &asker, err) < 0 ||
 	    rain_json_string_or(request, "account", ACCOUNT_MAX - 1, asker.account, &wanted, err) < 0)
 		return NULL;
 	all = strcmp(wanted, "all") == 0;
@@ -116,7 +119,7 @@ static json_t *op_balance(void *arg, const struct rain_rpc_caller *caller, const
 		}
 		json_array_append_new(rows, empty_balance(name));
 	}
-	return answer_rows(ledgerd, "accounts", rows);
+	return rain_ledgerd_answer(ledgerd, "accounts", rows);
 }
 
 /* {kind:"usage", by, since, until, user?, until_run?}; by "job" answers pages of
@@ -125,14 +128,14 @@ static json_t *op_report(void *arg, const struct rain_rpc_caller *caller, const 
 			 struct rain_error *err)
 {
 	struct rain_ledgerd *ledgerd = arg;
-	struct asker asker;
+	struct rain_asker asker;
 	const char *kind, *by, *user;
 	int64_t since, until, until_run;
 	json_t *rows = NULL, *answer;
 	enum rain_ledger_result outcome;
 	bool jobs;
 
-	if (asker_identify(ledgerd, caller, &asker, err) < 0 ||
+	if (rain_asker_identify(ledgerd, caller, &asker, err) < 0 ||
 	    rain_json_string_or(request, "kind", 16, "usage", &kind, err) < 0 ||
 	    rain_json_string_or(request, "by", 16, "user", &by, err) < 0 ||
 	    rain_json_string_or(request, "user", 64, NULL, &user, err) < 0 ||
@@ -157,7 +160,7 @@ static json_t *op_report(void *arg, const struct rain_rpc_caller *caller, const 
 		       : rain_ledger_usage(ledgerd->store, since, until, by, user, &rows, err);
 	if (outcome != RAIN_LEDGER_OK)
 		return NULL;
-	answer = answer_rows(ledgerd, "rows", rows);
+	answer = rain_ledgerd_answer(ledgerd, "rows", rows);
 	if (answer && jobs)
 		json_object_set_new(answer, "more", json_boolean(json_array_size(rows) == JOBS_PAGE));
 	return answer;
@@ -168,14 +171,14 @@ static json_t *op_grant(void *arg, const struct rain_rpc_caller *caller, const j
 			struct rain_error *err)
 {
 	struct rain_ledgerd *ledgerd = arg;
-	struct asker asker;
+	struct rain_asker asker;
 	const char *wanted, *reason, *idem;
 	char name[ACCOUNT_MAX], text[RAIN_TOKENS_TEXT_SIZE];
 	int64_t amount;
 	bool again;
 	json_t *rows = NULL;
 
-	if (asker_identify(ledgerd, caller, &asker, err) < 0 ||
+	if (rain_asker_identify(ledgerd, caller, &asker, err) < 0 ||
 	    rain_json_string(request, "account", ACCOUNT_MAX - 1, &wanted, err) < 0 ||
 	    rain_json_int(request, "amount_utok", 1, RAIN_TOKENS_MAX, &amount, err) < 0 ||
 	    rain_json_string_or(request, "reason", 200, "", &reason, err) < 0 ||
@@ -207,19 +210,15 @@ static json_t *op_check(void *arg, const struct rain_rpc_caller *caller, const j
 			struct rain_error *err)
 {
 	struct rain_ledgerd *ledgerd = arg;
-	struct asker asker;
+	struct rain_asker asker;
 	json_t *rows = NULL;
 
 	(void)request;
-	if (asker_identify(ledgerd, caller, &asker, err) < 0)
+	if (rain_asker_administrator(ledgerd, caller, "check the ledger", &asker, err) < 0)
 		return NULL;
-	if (!asker.administrator) {
-		rain_error_set(err, "only an administrator may check the ledger");
-		return NULL;
-	}
 	if (rain_ledger_check(ledgerd->store, &rows, err) != RAIN_LEDGER_OK)
 		return NULL;
-	return answer_rows(ledgerd, "violations", rows);
+	return rain_ledgerd_answer(ledgerd, "violations", rows);
 }
 
 const struct rain_rpc_op rain_ledgerd_ops[] = {
@@ -227,5 +226,9 @@ const struct rain_rpc_op rain_ledgerd_ops[] = {
 	{"report", op_report},
 	{"grant", op_grant},
 	{"check", op_check},
+	{"status", rain_ledgerd_op_status},
+	{"rejected", rain_ledgerd_op_rejected},
+	{"replay", rain_ledgerd_op_replay},
+	{"metrics", rain_ledgerd_op_metrics},
 	{NULL, NULL},
 };

@@ -14,6 +14,7 @@ libaccounting_la_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 # libledger: what rain-ledgerd does, without its loop.
 libledger_la_SOURCES = \
 	accounting/intake.c accounting/intake.h \
+	accounting/metrics.c accounting/metrics.h \
 	accounting/pricing.c accounting/pricing.h \
 	accounting/publish.c accounting/publish.h \
 	accounting/snapshot_map.c accounting/snapshot_map.h \
@@ -23,11 +24,12 @@ libledger_la_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(PQ_CFLAGS)
 libledger_la_LIBADD = libaccounting.la libscheduler.la libhostlist.la $(PQ_LIBS)
 
 sbin_PROGRAMS += rain-ledgerd
-rain_ledgerd_SOURCES = accounting/ledgerd.c accounting/ledgerd.h accounting/ledgerd_ops.c
+rain_ledgerd_SOURCES = accounting/ledgerd.c accounting/ledgerd.h accounting/ledgerd_ops.c \
+	accounting/ledgerd_status.c accounting/metrics_http.c
 rain_ledgerd_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(EVENT_CFLAGS)
 rain_ledgerd_LDADD = libledger.la librpc.la $(EVENT_LIBS)
 
-rain_PROGRAMS += rain-migrate rain-balance rain-report rain-grant
+rain_PROGRAMS += rain-migrate rain-balance rain-report rain-grant rain-ledger
 rain_migrate_SOURCES = accounting/migrate.c accounting/migrations.c accounting/migrations.h
 rain_migrate_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(PQ_CFLAGS) $(SODIUM_CFLAGS)
 rain_migrate_LDADD = libcommon.la $(PQ_LIBS) $(SODIUM_LIBS)
@@ -35,6 +37,8 @@ rain_balance_SOURCES = accounting/rain_balance.c accounting/client.c accounting/
 rain_balance_LDADD = libcommon.la
 rain_grant_SOURCES = accounting/rain_grant.c accounting/client.c accounting/client.h
 rain_grant_LDADD = libcommon.la
+rain_ledger_SOURCES = accounting/rain_ledger.c accounting/client.c accounting/client.h
+rain_ledger_LDADD = libcommon.la
 rain_report_SOURCES = accounting/rain_report.c accounting/client.c accounting/client.h
 rain_report_LDADD = libaccounting.la libcommon.la
 
@@ -60,3 +64,9 @@ EXTRA_DIST += accounting/test/postgres.sh
 check_LTLIBRARIES = accounting/test/kill_on_unlink.la
 accounting_test_kill_on_unlink_la_SOURCES = accounting/test/kill_on_unlink.c
 accounting_test_kill_on_unlink_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -rpath /nowhere
+
+# How fast a backlog is booked: accounting/test/bench_drain.sh
+noinst_PROGRAMS += accounting/test/spool_fill
+accounting_test_spool_fill_SOURCES = accounting/test/spool_fill.c
+accounting_test_spool_fill_LDADD = libcommon.la
+EXTRA_DIST += accounting/test/bench_drain.sh

@@ -35,43 +35,125 @@ static int path_of(char path[static PATH_MAX], const char *spool, const char *di
 	return 0;
 }
 
-static int list_directory(const char *path, size_t max, char ***names, struct rain_error *err)
+struct rain_spool_walk {
+	DIR *directory;
+	char path[PATH_MAX];
+};
+
+static struct rain_spool_walk *walk_create(const char *path, struct rain_error *err)
 {
-	DIR *directory = opendir(path);
+	struct rain_spool_walk *walk = calloc(1, sizeof(*walk));
+
+	if (!walk) {
+		rain_error_set(err, "no memory to read the directory %s", path);
+		return NULL;
+	}
+	snprintf(walk->path, sizeof(walk->path), "%s", path);
+	walk->directory = opendir(path);
+	if (!walk->directory) {
+		rain_error_set(err, "can't read the directory %s: %s", path, strerror(errno));
+		rain_spool_walk_destroy(walk);
+		return NULL;
+	}
+	return walk;
+}
+
+struct rain_spool_walk *rain_spool_walk_create(const char *spool, struct rain_error *err)
+{
+	return walk_create(spool, err);
+}
+
+void rain_spool_walk_destroy(struct rain_spool_walk *walk)
+{
+	if (!walk)
+		return;
+	if (walk->directory)
+		closedir(walk->directory);
+	free(walk);
+}
+
+/* 1 with the next name, 0 at the end, -1 with err. */
+static int walk_step(struct rain_spool_walk *walk, const char **name, struct rain_error *err)
+{
 	struct dirent *entry;
-	size_t count = 0;
 
-	*names = NULL;
-	if (!directory)
-		return rain_error_set(err, "can't read the directory %s: %s", path, strerror(errno));
-	while (count < max && (errno = 0, entry = readdir(directory))) {
-		char **longer;
-
+	while ((errno = 0, entry = readdir(walk->directory))) {
 		if (!is_record_name(entry->d_name))
 			continue;
-		longer = realloc(*names, (count + 1) * sizeof(*longer));
-		if (longer)
+		*name = entry->d_name;
+		return 1;
+	}
+	if (errno != 0)
+		return rain_error_set(err, "can't read the directory %s: %s", walk->path,
+				      strerror(errno));
+	return 0;
+}
+
+int rain_spool_walk_next(struct rain_spool_walk *walk, size_t max, char ***names,
+			 struct rain_error *err)
+{
+	size_t count = 0, room = 0;
+	const char *name;
+	int rc = 0;
+
+	*names = NULL;
+	while (count < max && (rc = walk_step(walk, &name, err)) > 0) {
+		if (count == room) {
+			size_t wider = room ? room * 2 : 16;
+			char **longer = realloc(*names, wider * sizeof(*longer));
+
+			if (!longer) {
+				rc = rain_error_set(err, "no memory for the names in %s", walk->path);
+				break;
+			}
 			*names = longer;
-		if (!longer || !(longer[count] = strdup(entry->d_name))) {
-			errno = ENOMEM;
+			room = wider;
+		}
+		(*names)[count] = strdup(name);
+		if (!(*names)[count]) {
+			rc = rain_error_set(err, "no memory for the names in %s", walk->path);
 			break;
 		}
 		count++;
 	}
-	if (count < max && errno != 0) {
-		rain_error_set(err, "can't read the directory %s: %s", path, strerror(errno));
-		rain_spool_free(*names, count);
-		*names = NULL;
-		closedir(directory);
-		return -1;
-	}
-	closedir(directory);
-	return (int)count;
+	if (rc >= 0)
+		return (int)count;
+	rain_spool_free(*names, count);
+	*names = NULL;
+	return -1;
 }
 
-int rain_spool_list(const char *spool, size_t max, char ***names, struct rain_error *err)
+/* All names of a directory at once; of those put aside, which are few. */
+static int list_directory(const char *path, char ***names, struct rain_error *err)
 {
-	return list_directory(spool, max, names, err);
+	struct rain_spool_walk *walk = walk_create(path, err);
+	int count = walk ? rain_spool_walk_next(walk, INT_MAX, names, err) : -1;
+
+	rain_spool_walk_destroy(walk);
+	return count;
+}
+
+int rain_spool_depth(const char *spool, int64_t *count, int64_t *oldest_ms,
+		     struct rain_error *err)
+{
+	struct rain_spool_walk *walk = rain_spool_walk_create(spool, err);
+	const char *name;
+	int rc = -1;
+
+	*count = *oldest_ms = 0;
+	while (walk && (rc = walk_step(walk, &name, err)) > 0) {
+		struct stat status;
+		int64_t since;
+
+		if ((*count)++ >= RAIN_SPOOL_LOOK_MAX ||
+		    fstatat(dirfd(walk->directory), name, &status, AT_SYMLINK_NOFOLLOW) < 0)
+			continue;
+		since = (int64_t)status.st_mtim.tv_sec * 1000 + status.st_mtim.tv_nsec / 1000000;
+		if (*oldest_ms == 0 || since < *oldest_ms)
+			*oldest_ms = since;
+	}
+	rain_spool_walk_destroy(walk);
+	return rc;
 }
 
 void rain_spool_free(char **names, size_t count)
@@ -156,31 +238,84 @@ int rain_spool_rejected(const char *spool, struct rain_error *err)
 		return -1;
 	if (access(path, F_OK) < 0 && errno == ENOENT)
 		return 0;
-	count = list_directory(path, INT_MAX, &names, err);
+	count = list_directory(path, &names, err);
 	if (count > 0)
 		rain_spool_free(names, (size_t)count);
 	return count;
 }
 
-int rain_spool_readmit(const char *spool, struct rain_error *err)
+/* The reason, without its newline; "" when it can't be read. */
+static void read_reason(const char *path, char *text, size_t size)
 {
-	char path[PATH_MAX], from[PATH_MAX], to[PATH_MAX], note[PATH_MAX], **names;
+	size_t read_size;
+	char *reason = rain_file_read(path, 4096, &read_size, NULL);
+
+	snprintf(text, size, "%.*s", reason ? (int)strcspn(reason, "\n") : 0, reason ? reason : "");
+	free(reason);
+}
+
+json_t *rain_spool_rejected_list(const char *spool, size_t max, struct rain_error *err)
+{
+	char path[PATH_MAX], note[PATH_MAX], reason[600], **names = NULL;
+	json_t *list = json_array();
+	int count = 0;
+
+	if (path_of(path, spool, "", REJECTED, "", err) < 0 ||
+	    (access(path, F_OK) == 0 && (count = list_directory(path, &names, err)) < 0)) {
+		json_decref(list);
+		return NULL;
+	}
+	for (int i = 0; list && i < count && (size_t)i < max; i++) {
+		struct stat status = {0};
+
+		if (path_of(path, spool, "/" REJECTED, names[i], "", err) < 0 ||
+		    path_of(note, spool, "/" REJECTED, names[i], ".reason", err) < 0)
+			continue;
+		lstat(path, &status);
+		read_reason(note, reason, sizeof(reason));
+		/* A name that isn't UTF-8 makes no row, and json_pack none. */
+		json_array_append_new(list, json_pack("{s:s s:s s:I}", "file", names[i], "reason",
+						      reason, "since",
+						      (json_int_t)status.st_ctim.tv_sec));
+	}
+	rain_spool_free(names, (size_t)count);
+	if (!list)
+		rain_error_set(err, "no memory for the rejected records");
+	return list;
+}
+
+static int readmit_one(const char *spool, const char *name, struct rain_error *err)
+{
+	char from[PATH_MAX], to[PATH_MAX], note[PATH_MAX];
+
+	if (path_of(from, spool, "/" REJECTED, name, "", err) < 0 ||
+	    path_of(note, spool, "/" REJECTED, name, ".reason", err) < 0 ||
+	    path_of(to, spool, "", name, "", err) < 0)
+		return -1;
+	if (rename(from, to) < 0)
+		return rain_error_set(err, "can't put %s back: %s", from, strerror(errno));
+	if (unlink(note) < 0 && errno != ENOENT)
+		return rain_error_set(err, "can't delete %s: %s", note, strerror(errno));
+	return 0;
+}
+
+int rain_spool_readmit(const char *spool, const char *name, struct rain_error *err)
+{
+	char path[PATH_MAX], **names;
 	int count, rc = 0;
 
+	if (name) {
+		if (!is_record_name(name) || strchr(name, '/'))
+			return rain_error_set(err, "\"%.80s\" is no name of a rejected record", name);
+		return readmit_one(spool, name, err) < 0 ? -1 : 1;
+	}
 	if (path_of(path, spool, "", REJECTED, "", err) < 0)
 		return -1;
 	if (access(path, F_OK) < 0 && errno == ENOENT)
 		return 0;
-	count = list_directory(path, INT_MAX, &names, err);
-	for (int i = 0; rc == 0 && i < count; i++) {
-		rc = path_of(from, spool, "/" REJECTED, names[i], "", err) < 0 ||
-		     path_of(note, spool, "/" REJECTED, names[i], ".reason", err) < 0 ||
-		     path_of(to, spool, "", names[i], "", err) < 0;
-		if (rc == 0 && rename(from, to) < 0)
-			rc = rain_error_set(err, "can't put %s back: %s", from, strerror(errno));
-		if (rc == 0 && unlink(note) < 0 && errno != ENOENT)
-			rc = rain_error_set(err, "can't delete %s: %s", note, strerror(errno));
-	}
+	count = list_directory(path, &names, err);
+	for (int i = 0; rc == 0 && i < count; i++)
+		rc = readmit_one(spool, names[i], err);
 	if (count > 0)
 		rain_spool_free(names, (size_t)count);
 	return rc == 0 ? count : -1;

@@ -10,4 +10,7 @@ int64_t rain_clock_realtime_ms(void);
 /* Milliseconds of a clock that never steps; for durations and time-outs. */
 int64_t rain_clock_monotonic_ms(void);
 
+/* The same in microseconds. */
+int64_t rain_clock_monotonic_us(void);
+
 #endif

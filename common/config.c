@@ -33,6 +33,8 @@ static cfg_opt_t ledger_options[] = {
 	CFG_STR("socket", RAIN_RUNDIR "/ledger/ledger.sock", CFGF_NONE),
 	CFG_STR("home-rate", "0", CFGF_NONE),
 	CFG_STR_LIST("administrators", "{}", CFGF_NONE),
+	CFG_STR("metrics", "", CFGF_NONE),
+	CFG_STR("metrics-file", "", CFGF_NONE),
 	CFG_END()};
 
 static cfg_opt_t node_type_options[] = {CFG_STR("nodes", NULL, CFGF_NODEFAULT),
@@ -184,6 +186,11 @@ static void read_ledger(struct reader *reader)
 	config->ledger.spool = read_path(reader, "spool");
 	config->ledger.socket = read_path(reader, "socket");
 	config->ledger.administrators = read_list(reader, "administrators");
+	config->ledger.metrics = read_address(reader, "metrics", 1);
+	config->ledger.metrics_file = read_string(reader, "metrics-file");
+	if (config->ledger.metrics_file && config->ledger.metrics_file[0] != '\0' &&
+	    config->ledger.metrics_file[0] != '/')
+		reader_fail(reader, "metrics-file", "must be an absolute path");
 	if (rain_ratio_parse(cfg_getstr(reader->section, "home-rate"), &config->ledger.home_num,
 			     &config->ledger.home_den, &why) < 0)
 		reader_fail(reader, "home-rate", why.text);
@@ -377,6 +384,8 @@ void rain_config_destroy(struct rain_config *config)
 		config->ledger.database,
 		config->ledger.spool,
 		config->ledger.socket,
+		config->ledger.metrics,
+		config->ledger.metrics_file,
 		config->gateway.database,
 		config->gateway.listen,
 		config->gateway.agent_listen,

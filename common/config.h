@@ -36,6 +36,8 @@ struct rain_config {
 		char *socket;
 		int64_t home_num, home_den; /* share of the calibrated price that home use costs */
 		char **administrators;	    /* user names, NULL-terminated; root always is one */
+		char *metrics;		    /* HOST:PORT for OpenMetrics over HTTP; empty: none */
+		char *metrics_file;	    /* the same as a file, kept up to date; empty: none */
 	} ledger;
 
 	struct rain_node_type *node_types;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Sourced by tests: a throw-away PostgreSQL that listens on a Unix socket only,
-# in a directory that is gone afterwards. Exports PGHOST; sets $work.
+# in a directory that is gone afterwards. Exports PGHOST; sets $work. Benches that
+# need what is durable set pg_options before.
 # shellcheck shell=bash
 
 skip() {
@@ -32,7 +33,7 @@ pg_as() {
 
 pg_start() {
 	pg_as "$pg_bin/pg_ctl" -s -w -D "$work/pg/data" -l "$work/pg/log" \
-		-o "-c listen_addresses='' -c unix_socket_directories='$work/pg' -c fsync=off" start ||
+		-o "-c listen_addresses='' -c unix_socket_directories='$work/pg' ${pg_options:--c fsync=off}" start ||
 		fail "PostgreSQL doesn't start: $(tail -n 3 "$work/pg/log")"
 }
 
@@ -43,6 +44,7 @@ pg_stop() { # MODE: fast, or immediate for a crash
 cleanup() {
 	[ -z "${ledgerd:-}" ] || kill "$ledgerd" 2>/dev/null
 	[ ! -f "$work/pg/data/postmaster.pid" ] || pg_stop immediate
+	if mountpoint -q "$work/spool" 2>/dev/null; then umount "$work/spool"; fi
 	rm -rf "$work"
 }
 

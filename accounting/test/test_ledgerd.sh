@@ -8,6 +8,7 @@ pg_create
 spool=$work/spool
 conf=$work/rain.conf
 mkdir "$spool"
+port=$((20000 + $$ % 20000)) # below those that the system gives out
 cat >"$conf" <<CONF
 cluster { name = "alpha" }
 ledger {
@@ -15,6 +16,8 @@ ledger {
 	spool = "$spool"
 	socket = "$work/ledger.sock"
 	home-rate = "1/4"
+	metrics = "127.0.0.1:$port"
+	metrics-file = "$work/rain.prom"
 }
 node-type "mark2" { nodes = "node[1-8]" mflops-per-core = 1000 }
 node-type "fresh" { nodes = "fresh[1-8]" }
@@ -202,6 +205,73 @@ test_rejects() {
 	answers || fail "a broken configuration stopped it"
 }
 
+test_replay() {
+	./rain-ledger -c "$conf" status | grep -q '^0 are put aside' || fail "rain ledger status: $(./rain-ledger -c "$conf")"
+	put 510 'raw[1-4]'
+	wait_until rejected_are 1
+	wait_until eval './rain-ledger -c "$conf" rejected | grep -q "510.json .*no node-type"'
+	./rain-ledger -c "$conf" replay 999.json 2>/dev/null && fail "a record that isn't there was replayed"
+	./rain-ledger -c "$conf" replay ../510.json 2>/dev/null && fail "a path was replayed"
+	./rain-ledger -c "$conf" replay 510.json | grep -q '^1 records' || fail "rain ledger replay FILE"
+	wait_until rejected_are 1
+	echo 'node-type "raw" { nodes = "raw[1-8]" mflops-per-core = 1000 }' >>"$conf"
+	kill -HUP "$ledgerd"
+	wait_until rejected_are 0
+	expect "replayed, it is booked" rain "SELECT charged FROM ledger.usage_jobs(0, 9999, NULL, 999)
+		WHERE slurm_job_id = 510" $price
+	if [ "$(id -u)" = 0 ]; then
+		runuser -u postgres -- ./rain-ledger -c "$conf" replay 2>/dev/null && fail "a stranger replays"
+		runuser -u postgres -- ./rain-ledger -c "$conf" >/dev/null || fail "a stranger sees no status"
+	fi
+	./rain-ledger -c "$conf" check | grep -q 'is sound' || fail "rain ledger check"
+	echo "ok: a poison record is counted, shown and replayed"
+}
+
+http() { # REQUEST-LINE
+	exec 3<>"/dev/tcp/127.0.0.1/$port" || return 1
+	printf '%s\r\nHost: x\r\n\r\n' "$1" >&3
+	cat <&3
+	exec 3>&-
+}
+
+test_metrics() {
+	local text
+	text=$(http 'GET /metrics HTTP/1.1') || fail "nobody listens for metrics"
+	for line in 'HTTP/1.1 200 OK' 'Content-Type: application/openmetrics-text' 'rain_ledger_database_up 1' \
+		'rain_ledger_spool_records 0' 'rain_ledger_rejected_records 0' \
+		'rain_account_balance_tokens{account="user:root"} ' 'rain_ledger_commit_seconds_bucket{le="+Inf"} ' '# EOF'; do
+		grep -qF -- "$line" <<<"$text" || fail "the metrics lack '$line': $text"
+	done
+	grep -q 'rain_ledger_runs_recorded_total [1-9]' <<<"$text" || fail "no run is counted: $text"
+	grep -qE 'job.?id' <<<"$text" && fail "a label for each job"
+	http 'GET /secret HTTP/1.1' | grep -q '404 Not Found' || fail "no 404"
+	wait_until grep -q '^# EOF' "$work/rain.prom"
+	./rain-ledger -c "$conf" metrics | tail -n 1 | grep -qx '# EOF' || fail "rain ledger metrics"
+	echo "ok: metrics"
+}
+
+# A full disk holds up nothing that can be booked, and loses nothing.
+test_full_disk() {
+	[ "$(id -u)" = 0 ] && mount -t tmpfs -o size=256k none "$spool" 2>/dev/null || { echo "ok: no full disk without mounts"; return; }
+	stop TERM
+	put 700
+	put 701 'unknown[1-4]'
+	put 702
+	dd if=/dev/zero of="$spool/fill" bs=4k 2>/dev/null
+	start
+	wait_until eval '[ ! -e "$spool/700.json" ] && [ ! -e "$spool/702.json" ]'
+	rm "$spool/fill"
+	kill -HUP "$ledgerd"
+	wait_until rejected_are 1
+	rm -r "$spool/rejected"
+	expect "what can be booked is, on a full disk" rain "SELECT count(*) FROM ledger.usage_jobs(0, 9999, NULL, 999)
+		WHERE slurm_job_id BETWEEN 700 AND 702" 2
+	stop TERM
+	umount "$spool"
+	start
+	wait_until answers
+}
+
 # What the database refuses is put aside alone; the rest of its batch is booked.
 test_culprit() {
 	local i
@@ -222,6 +292,9 @@ test_database_crash
 test_kill_between_commit_and_delete
 test_kill_at_any_time
 test_rejects
+test_replay
+test_metrics
+test_full_disk
 test_culprit
 stop TERM || fail "SIGTERM isn't a clean end"
 if grep -qiE 'sanitizer|runtime error' "$work/log"; then

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef RAIN_ACCOUNTING_METRICS_H
+#define RAIN_ACCOUNTING_METRICS_H
+
+#include <event2/event.h>
+#include <jansson.h>
+#include <stdint.h>
+
+#include "accounting/intake.h"
+#include "common/error.h"
+
+/* Figures of rain-ledgerd for monitoring, as OpenMetrics text. Labels are
+ * accounts; there is never one per job. */
+
+#define RAIN_METRICS_BUCKETS 10
+extern const int64_t rain_metrics_bucket_us[RAIN_METRICS_BUCKETS]; /* upper bounds */
+
+/* Counted since the start of the daemon. */
+struct rain_metrics {
+	uint64_t recorded, rejected, failures; /* failures: of the database or the spool */
+	uint64_t commits[RAIN_METRICS_BUCKETS + 1]; /* by how long they took; the last: longer */
+	int64_t commit_us;			    /* all together */
+};
+
+/* Adds what one batch did. */
+void rain_metrics_batch(struct rain_metrics *metrics, const struct rain_intake_result *result);
+
+/* What is known only by looking, at the moment of the text. */
+struct rain_metrics_look {
+	const json_t *balances; /* rows of rain_ledger_balances, or NULL: no database */
+	int64_t spool_count, spool_oldest_ms; /* count -1: the spool can't be read */
+	int64_t rejected;		      /* put aside */
+	int64_t now_ms;			      /* of the system's clock */
+};
+
+/* The text, in a new string. NULL: no memory. */
+char *rain_metrics_text(const struct rain_metrics *metrics, const struct rain_metrics_look *look);
+
+/* Serves the text to GET /metrics on HOST:PORT (metrics_http.c). `text` returns
+ * a new string. */
+struct rain_metrics_server;
+struct rain_metrics_server *rain_metrics_server_create(struct event_base *base, const char *address,
+						       char *(*text)(void *arg), void *arg,
+						       struct rain_error *err);
+
+/* NULL is fine. */
+void rain_metrics_server_destroy(struct rain_metrics_server *server);
+
+#endif

@@ -1,0 +1,48 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# How fast a backlog of job records is booked, and how much memory that takes.
+#
+#   accounting/test/bench_drain.sh [RECORDS [USERS]]   in a build directory
+. "${srcdir:-.}/accounting/test/postgres.sh"
+records=${1:-100000} users=${2:-100}
+pg_options="-c max_wal_size=4GB" # fsync stays on: what counts is durable
+pg_create
+spool=$work/spool
+mkdir "$spool"
+cat >"$work/rain.conf" <<CONF
+cluster { name = "alpha" }
+ledger {
+	database = "dbname=rain host=$work/pg user=rain"
+	spool = "$spool"
+	socket = "$work/ledger.sock"
+	home-rate = "1/4"
+}
+node-type "mark2" { nodes = "node[1-8]" mflops-per-core = 1000 }
+CONF
+accounting/test/spool_fill "$spool" "$records" 1 "$users" || fail "spool_fill"
+if [ "$users" -gt 0 ]; then # all have tokens: every run is charged
+	sql rain "SELECT count(ledger.grant_tokens(ledger.account_ensure_user('user' || n), 1000000000000, 'bench',
+		md5(n::text)::uuid)) FROM generate_series(0, $users - 1) n" >/dev/null
+fi
+empty() { [ "$(sql rain "SELECT count(*) FROM ledger.usage_report(0, 9999999999, 'place', NULL) WHERE runs >= $records")" = 1 ]; }
+begin=$(date +%s.%N)
+./rain-ledgerd --config "$work/rain.conf" 2>"$work/log" &
+ledgerd=$!
+end=$((SECONDS + 900))
+until [ -z "$(ls -fA "$spool" | grep -m 1 -F .json)" ]; do
+	[ $SECONDS -lt $end ] || fail "not drained within 900 s: $(tail -n 3 "$work/log")"
+	sleep 0.5
+done
+finish=$(date +%s.%N)
+# Seconds of processor time: what remains comparable on a busy machine.
+cpu() { awk -v hz="$(getconf CLK_TCK)" '{ sub(/.*\) /, ""); s += ($12 + $13) / hz } END { print s + 0 }' "$@"; }
+ours=$(cpu "/proc/$ledgerd/stat")
+theirs=$(sql postgres "SELECT pid FROM pg_stat_activity WHERE usename = 'rain'" | sed 's|.*|/proc/&/stat|' | xargs -r cat | cpu)
+empty || fail "records are missing in the ledger"
+[ -z "$(sql rain 'SELECT * FROM ledger.check_invariants()')" ] || fail "the ledger is not sound"
+awk -v n="$records" -v a="$begin" -v b="$finish" -v o="$ours" -v t="$theirs" -v m="$(awk '/VmHWM/ { print $2 }' "/proc/$ledgerd/status")" 'BEGIN {
+	printf "%d records in %.1f s: %.0f/s; rain-ledgerd needed at most %.1f MB\n", n, b - a, n / (b - a), m / 1024
+	printf "processor time a record: rain-ledgerd %.0f us, PostgreSQL %.0f us\n", o / n * 1e6, t / n * 1e6 }'
+kill "$ledgerd"
+wait "$ledgerd"
+ledgerd=

@@ -121,9 +121,13 @@ static void note_refusal(struct rain_asks *asks, const struct rain_ask *ask, con
 static int money_work(PGconn *tx, void *arg, struct rain_error *err)
 {
 	struct rain_money *money = arg;
-	PGresult *rows = rain_store_query(tx, err,
-		"SELECT ledger.account_available(ledger.account_ensure_user($1))", 1, money->user);
+	PGresult *rows;
 
+	/* Two statements: what the first makes, the same one couldn't see. */
+	if (rain_store_execute(tx, err, "SELECT ledger.account_ensure_user($1)", 1, money->user))
+		return -1;
+	rows = rain_store_query(tx, err, "SELECT ledger.account_available(ledger.account_id('user:' || $1))", 1,
+				money->user);
 	if (!rows)
 		return -1;
 	money->available_utok = rain_store_int64(rows, 0, 0);
@@ -137,6 +141,7 @@ static const struct rain_money *money_of(struct rain_gateway *gateway, const cha
 	struct rain_asks *asks = asks_of(gateway);
 	struct rain_money *money = asks->money;
 	int64_t now = rain_clock_monotonic_ms();
+	struct rain_error err;
 
 	while (money && strcmp(money->user, user) != 0)
 		money = money->next;
@@ -147,8 +152,10 @@ static const struct rain_money *money_of(struct rain_gateway *gateway, const cha
 	}
 	if (!money || (money->read_ms && now - money->read_ms < MONEY_FRESH_MS))
 		return money;
-	if (rain_store_transaction(gateway->store, money_work, money, NULL))
+	if (rain_store_transaction(gateway->store, money_work, money, &err)) {
+		rain_log_warning("the tokens of user=%s aren't known: %s", user, err.text);
 		return NULL;
+	}
 	money->read_ms = now;
 	return money;
 }

@@ -61,8 +61,8 @@ static int upload_from(struct rain_local_client *client, const char *path, int f
 	struct rain_local_answer answer = {0};
 	char range[96];
 	struct rain_local_transfer transfer = {
-		.method = "PUT", .path = path, .in = fd, .in_offset = offset,
-		.in_left = size - offset, .out = -1, .answer = &answer, .wait_s = 60,
+		.method = "PUT", .path = path, .in = fd, .in_start = offset,
+		.in_size = size - offset, .out = -1, .answer = &answer, .wait_s = 60,
 		.headers = {"Content-Type: application/octet-stream", NULL},
 	};
 	int result;

@@ -22,6 +22,7 @@
 /* Beyond what the gateway may wait by itself. */
 #define GRACE_S 30
 #define ERROR_BODY_MAX 65536
+#define STALE_MAX 5
 
 struct rain_local_client {
 	CURLM *multi;
@@ -240,11 +241,16 @@ static void try_options(struct rain_local_client *client, struct rain_local_tran
 		curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
 		curl_easy_setopt(easy, CURLOPT_READFUNCTION, body_read);
 		curl_easy_setopt(easy, CURLOPT_READDATA, transfer);
-		curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)transfer->in_left);
+		curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)transfer->in_size);
+		transfer->in_offset = transfer->in_start;
+		transfer->in_left = transfer->in_size;
 	} else if (transfer->body) {
 		curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)transfer->size);
 		curl_easy_setopt(easy, CURLOPT_POSTFIELDS, transfer->body);
 	}
+	/* On a kept connection that turns out dead, curl would begin anew by itself,
+	 * with what is left of the file. */
+	curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, (long)upload);
 	curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, transfer->method);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, body_write);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
@@ -279,10 +285,18 @@ static CURLcode try_run(struct rain_local_client *client)
 	return result;
 }
 
-static bool worth_another_try(CURLcode code, const struct rain_local_transfer *transfer)
+/* A credential counts as used when curl sends a request a second time by itself,
+ * on a new connection: then another one is needed, but not for ever. */
+static bool is_stale_credential(struct rain_local_transfer *transfer, bool munge)
+{
+	return munge && transfer->answer->status == 401 && ++transfer->stale < STALE_MAX;
+}
+
+static bool worth_another_try(CURLcode code, struct rain_local_transfer *transfer, bool munge)
 {
 	if (code == CURLE_OK)
-		return transfer->answer->status == 429 || transfer->answer->status >= 500;
+		return transfer->answer->status == 429 || transfer->answer->status >= 500 ||
+		       is_stale_credential(transfer, munge);
 	return !transfer->out_failed && code != CURLE_OUT_OF_MEMORY &&
 	       code != CURLE_URL_MALFORMAT && code != CURLE_ABORTED_BY_CALLBACK;
 }
@@ -306,7 +320,7 @@ static int try_once(struct rain_local_client *client, struct rain_local_transfer
 	curl_slist_free_all(headers);
 	curl_easy_getinfo(client->easy, CURLINFO_RESPONSE_CODE, &status);
 	transfer->answer->status = code == CURLE_OK ? (int)status : 0;
-	if (worth_another_try(code, transfer)) {
+	if (worth_another_try(code, transfer, client->munge)) {
 		if (code == CURLE_OK)
 			rain_error_set(err, "the gateway answers %ld", status);
 		else

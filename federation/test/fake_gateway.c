@@ -203,14 +203,18 @@ static json_t *job_json(struct fake_gateway *gateway)
 				 "bravo");
 
 	if (gateway->exit) {
-		json_object_set_new(json, "exit",
-				    json_pack("{s:O, s:O}", "code", json_object_get(gateway->exit, "code"),
-					      "signal", json_object_get(gateway->exit, "signal")));
-		json_object_update(json, json_pack("{s:O, s:O, s:O}", "stdout_bytes",
+		json_t *more = json_pack("{s:O, s:O, s:O}", "stdout_bytes",
 						   json_object_get(gateway->exit, "stdout_bytes"),
 						   "stderr_bytes",
 						   json_object_get(gateway->exit, "stderr_bytes"),
-						   "outputs", json_object_get(gateway->exit, "outputs")));
+						   "outputs", json_object_get(gateway->exit, "outputs"));
+
+		json_object_set_new(json, "exit",
+				    json_pack("{s:O, s:O}", "code", json_object_get(gateway->exit, "code"),
+					      "signal", json_object_get(gateway->exit, "signal")));
+
+		json_object_update(json, more);
+		json_decref(more);
 	}
 	return json;
 }
@@ -312,6 +316,7 @@ static enum MHD_Result agent_side(struct fake_gateway *gateway, struct MHD_Conne
 	if (!strcmp(rest, "/started")) {
 		strcpy(gateway->state, "running");
 	} else if (!strcmp(rest, "/exit")) {
+		json_decref(gateway->exit); /* it may come twice */
 		gateway->exit = json_incref(json);
 		gateway->streams[0].ended = gateway->streams[1].ended = true;
 		strcpy(gateway->state, "ended");

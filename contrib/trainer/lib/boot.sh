@@ -12,8 +12,16 @@ done
 # A cluster that fails to boot stays, so that one can look inside.
 trap 'failed "$BASH_SOURCE, line $LINENO"' ERR
 failed() {
+	local name
+	((BASH_SUBSHELL)) && return
+	for name in /run/trainer/pids/*; do
+		name=${name##*/}
+		daemon_pid "$name" >/dev/null && continue
+		echo "$name has ended; its last words:"
+		tail -n 5 "/var/log/rain/$name.log"
+	done
 	echo "$1" >/run/trainer/failed
-	((BASH_SUBSHELL)) || exec sleep infinity
+	exec sleep infinity
 }
 BOOT_START=$(now_ms)
 stamp() { echo "$(seconds_since "$BOOT_START") s: $*"; }
@@ -24,13 +32,13 @@ stamp "directories, network"
 for daemon in munged postgres slurmctld; do daemon_start "$daemon"; done
 nodes_make
 stamp "nodes"
-wait_until 20 socket_lives /run/munge/munge.socket.2
-wait_until 20 slurmctld_listens
+wait_until 20 socket_lives /run/munge/munge.socket.2 || failed "munged opens no socket"
+wait_until 20 slurmctld_listens || failed "slurmctld does not listen"
 stamp "slurmctld listens"
 for daemon in $(table_daemons "$CLUSTER" | grep ^slurmd@); do daemon_start "$daemon"; done
 stamp "slurmd started"
 
-wait_until 30 postgres_answers
+wait_until 30 postgres_answers || failed "PostgreSQL does not answer"
 stamp "postgres answers"
 (cd / && as postgres /usr/local/libexec/rain/rain-migrate) >>/var/log/rain/migrate.log 2>&1 || {
 	cat /var/log/rain/migrate.log

@@ -84,6 +84,9 @@ build_make() { # TREE
 			./configure --quiet $flags || exit 1
 			echo "$flags" >.trainer-flags
 		fi
-		make -j "$(nproc)" 8>&- 9>&-
+		# Make links nothing again for a changed list of sources alone: a plugin would keep what it was.
+		if [[ -n $(find . -name '*.mk' -newer .trainer-linked 2>/dev/null) ]]; then find . -name '*.la' -delete; fi
+		make -j "$(nproc)" 8>&- 9>&- || exit 1
+		touch .trainer-linked
 	)
 }

@@ -26,19 +26,31 @@ failed() {
 BOOT_START=$(now_ms)
 stamp() { echo "$(seconds_since "$BOOT_START") s: $*"; }
 
+# await DAEMON SECONDS CONDITION...: no longer than the daemon lives.
+await() {
+	local name=$1 seconds=$2
+	shift 2
+	wait_until "$seconds" settled "$name" "$@" && "$@"
+}
+settled() {
+	local name=$1
+	shift
+	"$@" || ! daemon_pid "$name" >/dev/null
+}
+
 directories_make
 nodes_network
 stamp "directories, network"
 for daemon in munged postgres slurmctld; do daemon_start "$daemon"; done
 nodes_make
 stamp "nodes"
-wait_until 20 socket_lives /run/munge/munge.socket.2 || failed "munged opens no socket"
-wait_until 20 slurmctld_listens || failed "slurmctld does not listen"
+await munged 20 socket_lives /run/munge/munge.socket.2 || failed "munged opens no socket"
+await slurmctld 20 slurmctld_listens || failed "slurmctld does not listen"
 stamp "slurmctld listens"
 for daemon in $(table_daemons "$CLUSTER" | grep ^slurmd@); do daemon_start "$daemon"; done
 stamp "slurmd started"
 
-wait_until 30 postgres_answers || failed "PostgreSQL does not answer"
+await postgres 30 postgres_answers || failed "PostgreSQL does not answer"
 stamp "postgres answers"
 (cd / && as postgres /usr/local/libexec/rain/rain-migrate) >>/var/log/rain/migrate.log 2>&1 || {
 	cat /var/log/rain/migrate.log
@@ -50,7 +62,7 @@ stamp "RAIN started"
 wait_until 60 nodes_ready || { sinfo -N -l; failed "not all nodes are idle"; }
 stamp "all nodes idle"
 for daemon in $(table_daemons "$CLUSTER"); do
-	wait_until 20 daemon_ready "$daemon" || failed "$daemon is not ready; see: trainer logs $CLUSTER $daemon"
+	await "$daemon" 20 daemon_ready "$daemon" || failed "$daemon is not ready; see: trainer logs $CLUSTER $daemon"
 done
 stamp "all daemons ready"
 touch /run/trainer/ready

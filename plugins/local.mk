@@ -50,12 +50,7 @@ job_submit_rain_la_SOURCES = $(plugins_common) \
 	accounting/snapshot_map.h \
 	common/clock.c \
 	common/clock.h \
-<<<<<<< Updated upstream
 	common/config.c common/config_panel.c \
-=======
-	common/config.c \
-	common/config_panel.c \
->>>>>>> Stashed changes
 	plugins/compat/controller.h \
 	plugins/job_submit_rain.c \
 	plugins/submit_config.c \

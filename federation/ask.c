@@ -11,12 +11,6 @@
 #include "federation/candidates.h"
 
 #define PEERS_MAX 256
-#define MONEY_FRESH_MS 1000
-
-static struct rain_asks *asks_of(const struct rain_gateway *gateway)
-{
-	return rain_mind_of(gateway)->asks;
-}
 
 enum rain_decide_verdict rain_candidate_verdict(const struct rain_queue_job *job,
 						char sentence[static RAIN_DECIDE_SENTENCE])
@@ -44,7 +38,7 @@ struct rain_ask *rain_ask_of(const struct rain_asks *asks, int64_t job_id)
 	return ask;
 }
 
-static void ask_drop(struct rain_asks *asks, struct rain_ask *ask)
+void rain_ask_drop(struct rain_asks *asks, struct rain_ask *ask)
 {
 	struct rain_ask **at = &asks->list;
 
@@ -53,118 +47,6 @@ static void ask_drop(struct rain_asks *asks, struct rain_ask *ask)
 	*at = ask->next;
 	asks->count--;
 	free(ask);
-}
-
-/* --- what peers said before --- */
-
-static struct rain_room *room_of(struct rain_asks *asks, int64_t peer, bool make)
-{
-	struct rain_room *room = asks->rooms;
-
-	while (room && room->peer != peer)
-		room = room->next;
-	if (!room && make && (room = calloc(1, sizeof *room))) {
-		room->peer = peer;
-		room->next = asks->rooms;
-		asks->rooms = room;
-	}
-	return room;
-}
-
-void rain_candidates_room(struct rain_gateway *gateway, const struct rain_peer *peer)
-{
-	struct rain_room *room = room_of(asks_of(gateway), peer->row, false);
-
-	if (room)
-		room->until_ms = room->delay_ms = 0;
-	rain_candidates_work(gateway);
-}
-
-static struct rain_refusal *refusal_of(struct rain_asks *asks, int64_t job_id, int64_t peer, bool make)
-{
-	struct rain_refusal_of_job *r = asks->refusals;
-
-	while (r && (r->job_id != job_id || r->refusal.peer != peer))
-		r = r->next;
-	if (!r && make && (r = calloc(1, sizeof *r))) {
-		r->job_id = job_id;
-		r->refusal.peer = peer;
-		r->next = asks->refusals;
-		asks->refusals = r;
-	}
-	return r ? &r->refusal : NULL;
-}
-
-static void note_refusal(struct rain_asks *asks, const struct rain_ask *ask, const struct rain_peer *peer,
-			 const char *reason, bool capacity)
-{
-	int64_t now = rain_clock_monotonic_ms();
-	struct rain_refusal *refusal;
-	struct rain_room *room;
-
-	if (capacity && (room = room_of(asks, peer->row, true))) {
-		room->delay_ms = room->delay_ms ? room->delay_ms * 2 : RAIN_ROOM_MIN_MS;
-		if (room->delay_ms > RAIN_ROOM_MAX_MS)
-			room->delay_ms = RAIN_ROOM_MAX_MS;
-		if (room->until_ms <= now || ask->job.shape.nodes < room->nodes)
-			room->nodes = ask->job.shape.nodes;
-		room->until_ms = now + room->delay_ms;
-		snprintf(room->reason, sizeof room->reason, "%s", reason);
-	} else if (!capacity && (refusal = refusal_of(asks, ask->job.job_id, peer->row, true))) {
-		refusal->until_ms = now + RAIN_REFUSAL_MS;
-		snprintf(refusal->reason, sizeof refusal->reason, "%s", reason);
-	}
-}
-
-/* --- money --- */
-
-static int money_work(PGconn *tx, void *arg, struct rain_error *err)
-{
-	struct rain_money *money = arg;
-	PGresult *rows;
-
-	/* Two statements: what the first makes, the same one couldn't see. */
-	if (rain_store_execute(tx, err, "SELECT ledger.account_ensure_user($1)", 1, money->user))
-		return -1;
-	rows = rain_store_query(tx, err, "SELECT ledger.account_available(ledger.account_id('user:' || $1))", 1,
-				money->user);
-	if (!rows)
-		return -1;
-	money->available_utok = rain_store_int64(rows, 0, 0);
-	PQclear(rows);
-	return 0;
-}
-
-/* What the user may spend; NULL when the database is away. */
-static const struct rain_money *money_of(struct rain_gateway *gateway, const char *user)
-{
-	struct rain_asks *asks = asks_of(gateway);
-	struct rain_money *money = asks->money;
-	int64_t now = rain_clock_monotonic_ms();
-	struct rain_error err;
-
-	while (money && strcmp(money->user, user) != 0)
-		money = money->next;
-	if (!money && (money = calloc(1, sizeof *money))) {
-		snprintf(money->user, sizeof money->user, "%s", user);
-		money->next = asks->money;
-		asks->money = money;
-	}
-	if (!money || (money->read_ms && now - money->read_ms < MONEY_FRESH_MS))
-		return money;
-	if (rain_store_transaction(gateway->store, money_work, money, &err)) {
-		rain_log_warning("the tokens of user=%s aren't known: %s", user, err.text);
-		return NULL;
-	}
-	money->read_ms = now;
-	return money;
-}
-
-static void money_forget(struct rain_asks *asks, const char *user)
-{
-	for (struct rain_money *money = asks->money; money; money = money->next)
-		if (!strcmp(money->user, user))
-			money->read_ms = 0;
 }
 
 /* --- whether a job fits a peer, by its card --- */
@@ -223,11 +105,11 @@ struct view {
 static void view_peer(struct rain_gateway *gateway, const struct rain_queue_job *job, const struct rain_peer *peer,
 		      struct view *view)
 {
-	struct rain_asks *asks = asks_of(gateway);
+	struct rain_asks *asks = rain_asks_of(gateway);
 	const json_t *lend = lend_of(peer);
 	struct rain_terms terms = { .mflops = number(lend, "mflops"), .percent = number(lend, "percent") };
-	const struct rain_room *room = room_of(asks, peer->row, false);
-	const struct rain_refusal *refusal = refusal_of(asks, job->job_id, peer->row, false);
+	const struct rain_room *room = rain_room_of(asks, peer->row, false);
+	const struct rain_refusal *refusal = rain_refusal_of(asks, job->job_id, peer->row, false);
 	int64_t now = rain_clock_monotonic_ms(), ceiling = 0;
 	bool full = room && room->until_ms > now && job->shape.nodes >= room->nodes;
 	bool refused = refusal && refusal->until_ms > now;
@@ -275,7 +157,7 @@ static int send_work(PGconn *tx, void *arg, struct rain_error *err)
 static void ask_send(struct rain_gateway *gateway, const struct rain_queue_job *job, struct rain_peer *const peers[],
 		     size_t count)
 {
-	struct rain_asks *asks = asks_of(gateway);
+	struct rain_asks *asks = rain_asks_of(gateway);
 	struct rain_ask *ask = calloc(1, sizeof *ask);
 	struct sending sending = { gateway, ask };
 	struct rain_error err;
@@ -303,7 +185,7 @@ void rain_ask_try(struct rain_gateway *gateway, struct rain_note *note, const st
 		  char sentence[static RAIN_DECIDE_SENTENCE])
 {
 	size_t count = rain_peers_count(gateway->peers), picked[RAIN_ASK_PEERS], found;
-	const struct rain_money *money = money_of(gateway, job->user);
+	const struct rain_money *money = rain_money_of(gateway, job->user);
 	struct rain_decide_money d;
 	struct rain_decide_peer *peers;
 	struct rain_peer *chosen[RAIN_ASK_PEERS];
@@ -324,7 +206,7 @@ void rain_ask_try(struct rain_gateway *gateway, struct rain_note *note, const st
 	found = views && peers ? rain_decide_ask(peers, count, &d, RAIN_ASK_PEERS, picked, sentence) : 0;
 	for (size_t i = 0; i < found; i++)
 		chosen[i] = rain_peers_at(gateway->peers, picked[i]);
-	if (found && asks_of(gateway)->count < RAIN_ASKS_MAX)
+	if (found && rain_asks_of(gateway)->count < RAIN_ASKS_MAX)
 		ask_send(gateway, job, chosen, found);
 	if (found && !note->sentence[0])
 		snprintf(sentence, RAIN_DECIDE_SENTENCE, "peers are being asked");
@@ -334,7 +216,7 @@ void rain_ask_try(struct rain_gateway *gateway, struct rain_note *note, const st
 
 void rain_candidates_answer(struct rain_gateway *gateway, const struct rain_peer *peer, const struct rain_message *m)
 {
-	struct rain_asks *asks = asks_of(gateway);
+	struct rain_asks *asks = rain_asks_of(gateway);
 	struct rain_ask *ask = asks->list;
 	int64_t now = rain_clock_monotonic_ms();
 
@@ -351,7 +233,7 @@ void rain_candidates_answer(struct rain_gateway *gateway, const struct rain_peer
 				ask->offer_ms = now;
 		} else {
 			ask->peers[i].answer = RAIN_ANSWER_REFUSED;
-			note_refusal(asks, ask, peer, m->reason[0] ? m->reason : "it gives no reason", m->capacity);
+			rain_refusal_note(asks, ask, peer, m->reason[0] ? m->reason : "it gives no reason", m->capacity);
 		}
 		rain_candidates_work(gateway);
 	}
@@ -380,7 +262,7 @@ static void order(struct rain_gateway *gateway, struct rain_ask *ask, size_t whi
 		snprintf(sentence, RAIN_DECIDE_SENTENCE, "%.350s", err.text);
 		rain_log_warning("job %" PRId64 " isn't bound: %s", job->job_id, err.text);
 	}
-	money_forget(asks_of(gateway), job->user);
+	rain_money_forget(rain_asks_of(gateway), job->user);
 	json_decref(row.outputs);
 }
 
@@ -395,8 +277,8 @@ static bool still_waits(const struct rain_gateway *gateway, const struct rain_as
 
 static void judge(struct rain_gateway *gateway, struct rain_ask *ask)
 {
-	const struct rain_money *money = money_of(gateway, ask->job.user);
-	struct rain_note *note = rain_note_of(asks_of(gateway), ask->job.job_id, ask->job.submit_time);
+	const struct rain_money *money = rain_money_of(gateway, ask->job.user);
+	struct rain_note *note = rain_note_of(rain_asks_of(gateway), ask->job.job_id, ask->job.submit_time);
 	char sentence[RAIN_DECIDE_SENTENCE] = "";
 	struct rain_decide_peer offers[RAIN_ASK_PEERS];
 	size_t from[RAIN_ASK_PEERS], count = 0;
@@ -434,88 +316,21 @@ static bool is_time(const struct rain_ask *ask, int64_t now)
 	       (ask->offer_ms && now - ask->offer_ms >= RAIN_ASK_PATIENCE_MS);
 }
 
-static void refusals_forget(struct rain_asks *asks, int64_t now)
-{
-	struct rain_refusal_of_job **at = &asks->refusals, *r;
-
-	while ((r = *at)) {
-		if (r->refusal.until_ms > now) {
-			at = &r->next;
-			continue;
-		}
-		*at = r->next;
-		free(r);
-	}
-}
-
 void rain_asks_judge(struct rain_gateway *gateway)
 {
-	struct rain_asks *asks = asks_of(gateway);
+	struct rain_asks *asks = rain_asks_of(gateway);
 	struct rain_ask *ask, *next;
 	int64_t now = rain_clock_monotonic_ms();
 
-	refusals_forget(asks, now);
+	rain_refusals_forget(asks, now);
 	for (ask = asks->list; ask; ask = next) {
 		next = ask->next;
 		if (!is_time(ask, now))
 			continue;
 		for (size_t i = 0; i < ask->count; i++)
 			if (ask->peers[i].answer == RAIN_ANSWER_NONE)
-				note_refusal(asks, ask, ask->peers[i].peer, "it did not answer in time", false);
+				rain_refusal_note(asks, ask, ask->peers[i].peer, "it did not answer in time", false);
 		judge(gateway, ask);
-		ask_drop(asks, ask);
-	}
-}
-
-/* --- peers that lose jobs --- */
-
-void rain_candidates_lost(struct rain_gateway *gateway, int64_t job_id, const struct rain_peer *peer,
-			  const char *reason)
-{
-	struct rain_asks *asks = asks_of(gateway);
-	struct rain_room *room = room_of(asks, peer->row, true);
-	struct rain_refusal *refusal = refusal_of(asks, job_id, peer->row, true);
-	int64_t now = rain_clock_monotonic_ms();
-
-	if (refusal) {
-		refusal->until_ms = now + RAIN_LOST_MS;
-		snprintf(refusal->reason, sizeof refusal->reason, "it did not finish this job (%.200s)",
-			 reason[0] ? reason : "it does not say why");
-	}
-	if (room && ++room->lost >= RAIN_LOST_IN_A_ROW) {
-		room->nodes = 1;
-		room->until_ms = now + RAIN_LOST_MS * room->lost;
-		snprintf(room->reason, sizeof room->reason, "it has lost %d jobs in a row", room->lost);
-		rain_log_warning("peer=%s has lost %d jobs in a row; none goes there for a while", peer->name, room->lost);
-	}
-}
-
-void rain_candidates_kept(struct rain_gateway *gateway, const struct rain_peer *peer)
-{
-	struct rain_room *room = room_of(asks_of(gateway), peer->row, false);
-
-	if (room)
-		room->lost = 0;
-}
-
-void rain_asks_release(struct rain_asks *asks)
-{
-	struct rain_refusal_of_job *refusal;
-	struct rain_money *money;
-	struct rain_room *room;
-
-	while (asks->list)
-		ask_drop(asks, asks->list);
-	while ((refusal = asks->refusals)) {
-		asks->refusals = refusal->next;
-		free(refusal);
-	}
-	while ((room = asks->rooms)) {
-		asks->rooms = room->next;
-		free(room);
-	}
-	while ((money = asks->money)) {
-		asks->money = money->next;
-		free(money);
+		rain_ask_drop(asks, ask);
 	}
 }

@@ -13,11 +13,6 @@
 #define UNBIND_GAP_MS 5000
 #define UNBIND_ANSWER_MS 20000
 
-static struct rain_asks *asks_of(const struct rain_gateway *gateway)
-{
-	return rain_mind_of(gateway)->asks;
-}
-
 static void pass_in(struct rain_asks *asks, int64_t ms)
 {
 	struct timeval delay = { ms / 1000, (ms % 1000) * 1000 };
@@ -28,7 +23,7 @@ static void pass_in(struct rain_asks *asks, int64_t ms)
 
 void rain_candidates_work(struct rain_gateway *gateway)
 {
-	struct rain_asks *asks = asks_of(gateway);
+	struct rain_asks *asks = rain_asks_of(gateway);
 	int64_t since = rain_clock_monotonic_ms() - asks->passed_ms;
 
 	pass_in(asks, since >= PASS_GAP_MS ? 0 : PASS_GAP_MS - since);
@@ -84,7 +79,7 @@ static void say(struct rain_gateway *gateway, struct rain_note *note, const char
 
 	if (strcmp(note->sentence, sentence) != 0) {
 		strcpy(note->sentence, sentence);
-		asks_of(gateway)->notes_changed = true;
+		rain_asks_of(gateway)->notes_changed = true;
 	}
 	/* Each one is an update of the job's record: only now and then. */
 	if (strcmp(note->annotated, sentence) != 0 &&
@@ -154,7 +149,7 @@ static bool is_taken_care_of(const struct rain_gateway *gateway, const struct ra
 
 static void consider(struct rain_gateway *gateway, const struct rain_queue_job *job, int64_t now)
 {
-	struct rain_asks *asks = asks_of(gateway);
+	struct rain_asks *asks = rain_asks_of(gateway);
 	bool away = !strcmp(job->partition, gateway->config->gateway.overflow_partition);
 	char sentence[RAIN_DECIDE_SENTENCE] = "";
 	enum rain_decide_verdict verdict;
@@ -192,7 +187,7 @@ static int save_work(PGconn *tx, void *arg, struct rain_error *err)
 /* For people who look into the database, and for what comes after us. */
 static void save(struct rain_gateway *gateway)
 {
-	struct rain_asks *asks = asks_of(gateway);
+	struct rain_asks *asks = rain_asks_of(gateway);
 	int64_t now = rain_clock_monotonic_ms();
 	json_t *list;
 	char *text;
@@ -250,7 +245,7 @@ int rain_candidates_start(struct rain_gateway *gateway, struct rain_error *err)
 
 void rain_candidates_stop(struct rain_gateway *gateway)
 {
-	struct rain_asks *asks = asks_of(gateway);
+	struct rain_asks *asks = rain_asks_of(gateway);
 
 	if (!asks)
 		return;

@@ -4,7 +4,7 @@
 
 #include "federation/mind.h"
 
-/* Inside of candidates.c and ask.c: jobs that wait, and what peers say.  All of
+/* Inside of candidates.c, ask.c and ask_memory.c: jobs that wait, and what peers say.  All of
  * it may be forgotten: after a restart it is asked anew. */
 
 #define RAIN_ASK_PEERS 3	  /* asked at once for one job */
@@ -84,6 +84,11 @@ struct rain_asks {
 
 struct rain_note *rain_note_of(struct rain_asks *asks, int64_t job_id, int64_t submit_time);
 
+static inline struct rain_asks *rain_asks_of(const struct rain_gateway *gateway)
+{
+	return rain_mind_of(gateway)->asks;
+}
+
 /* ask.c */
 enum rain_decide_verdict rain_candidate_verdict(const struct rain_queue_job *job,
 						char sentence[static RAIN_DECIDE_SENTENCE]);
@@ -93,6 +98,19 @@ void rain_ask_try(struct rain_gateway *gateway, struct rain_note *note,
 		  const struct rain_queue_job *job, char sentence[static RAIN_DECIDE_SENTENCE]);
 /* Takes the best of the offers, where it is time to. */
 void rain_asks_judge(struct rain_gateway *gateway);
+void rain_ask_drop(struct rain_asks *asks, struct rain_ask *ask);
+
+/* ask_memory.c */
+struct rain_room *rain_room_of(struct rain_asks *asks, int64_t peer, bool make);
+struct rain_refusal *rain_refusal_of(struct rain_asks *asks, int64_t job_id, int64_t peer,
+				     bool make);
+/* `capacity`: it has no room for so many nodes; else it won't have this job. */
+void rain_refusal_note(struct rain_asks *asks, const struct rain_ask *ask,
+		       const struct rain_peer *peer, const char *reason, bool capacity);
+void rain_refusals_forget(struct rain_asks *asks, int64_t now);
+/* What the user may spend; NULL when the database is away. */
+const struct rain_money *rain_money_of(struct rain_gateway *gateway, const char *user);
+void rain_money_forget(struct rain_asks *asks, const char *user);
 void rain_asks_release(struct rain_asks *asks);
 
 #endif

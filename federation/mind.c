@@ -59,234 +59,6 @@ int rain_mind_price(const struct rain_terms *terms, int64_t core_ms, int64_t *ut
 	return rain_cost_price(core_ms, terms->mflops, terms->percent, 100, utok, err);
 }
 
-/* --- live rows --- */
-
-struct rain_live_burst *rain_burst_live(const struct rain_gateway *gateway, const char *id)
-{
-	struct rain_live_burst *burst = rain_mind_of(gateway)->bursts;
-
-	while (burst && strcmp(burst->row.id, id) != 0)
-		burst = burst->next;
-	return burst;
-}
-
-struct rain_live_loan *rain_loan_live(const struct rain_gateway *gateway, const char *id)
-{
-	struct rain_live_loan *loan = rain_mind_of(gateway)->loans;
-
-	while (loan && strcmp(loan->row.id, id) != 0)
-		loan = loan->next;
-	return loan;
-}
-
-struct rain_live_burst *rain_burst_of_job(const struct rain_gateway *gateway, int64_t job_id)
-{
-	struct rain_live_burst *burst = rain_mind_of(gateway)->bursts, *found = NULL;
-
-	for (; burst; burst = burst->next)
-		if (burst->row.job_id == job_id &&
-		    (!found || burst->row.record.bound_ms > found->row.record.bound_ms))
-			found = burst;
-	return found;
-}
-
-static void turn_soon(struct rain_mind *mind)
-{
-	event_active(mind->turn, EV_TIMEOUT, 0);
-}
-
-void rain_burst_touch(struct rain_gateway *gateway, const char *id)
-{
-	struct rain_mind *mind = rain_mind_of(gateway);
-	struct rain_live_burst *burst = rain_burst_live(gateway, id);
-
-	if (!burst) {
-		burst = calloc(1, sizeof *burst);
-		if (!burst)
-			return; /* the tick's look at the database finds it */
-		snprintf(burst->row.id, sizeof burst->row.id, "%s", id);
-		burst->next = mind->bursts;
-		mind->bursts = burst;
-	}
-	burst->live.touched = true;
-	burst->live.changed_ms = rain_clock_monotonic_ms();
-	turn_soon(mind);
-}
-
-void rain_loan_touch(struct rain_gateway *gateway, const char *id)
-{
-	struct rain_mind *mind = rain_mind_of(gateway);
-	struct rain_live_loan *loan = rain_loan_live(gateway, id);
-
-	if (!loan) {
-		loan = calloc(1, sizeof *loan);
-		if (!loan)
-			return;
-		snprintf(loan->row.id, sizeof loan->row.id, "%s", id);
-		loan->next = mind->loans;
-		mind->loans = loan;
-	}
-	loan->live.touched = true;
-	loan->live.changed_ms = rain_clock_monotonic_ms();
-	turn_soon(mind);
-}
-
-static void burst_drop(struct rain_mind *mind, struct rain_live_burst *burst)
-{
-	struct rain_live_burst **at = &mind->bursts;
-
-	while (*at != burst)
-		at = &(*at)->next;
-	*at = burst->next;
-	mind->dropped_ms = rain_clock_monotonic_ms();
-	rain_waiters_end(&burst->waiters);
-	rain_home_stop(burst);
-	rain_burst_row_release(&burst->row);
-	free(burst);
-}
-
-static void loan_drop(struct rain_mind *mind, struct rain_live_loan *loan)
-{
-	struct rain_live_loan **at = &mind->loans;
-
-	while (*at != loan)
-		at = &(*at)->next;
-	*at = loan->next;
-	rain_waiters_end(&loan->waiters);
-	rain_lender_stop(loan);
-	rain_loan_row_release(&loan->row);
-	free(loan);
-}
-
-struct reading {
-	const char *id;
-	struct rain_burst_row burst;
-	struct rain_loan_row loan;
-	int found;
-};
-
-static int read_burst(PGconn *tx, void *arg, struct rain_error *err)
-{
-	struct reading *reading = arg;
-
-	rain_burst_row_release(&reading->burst);
-	reading->found = rain_burst_row_load(tx, reading->id, false, &reading->burst, err);
-	return reading->found < 0 ? -1 : 0;
-}
-
-static int read_loan(PGconn *tx, void *arg, struct rain_error *err)
-{
-	struct reading *reading = arg;
-
-	rain_loan_row_release(&reading->loan);
-	reading->found = rain_loan_row_load(tx, reading->id, false, &reading->loan, err);
-	return reading->found < 0 ? -1 : 0;
-}
-
-/* Nothing left to do, and nobody left who might ask. */
-static bool burst_is_done(const struct rain_live_burst *burst)
-{
-	return rain_burst_is_done(&burst->row.record) && !burst->live.busy;
-}
-
-static bool loan_is_done(const struct rain_live_loan *loan)
-{
-	return rain_loan_is_done(&loan->row.record) && loan->row.cleaned && !loan->live.busy;
-}
-
-/* false: the database is away. */
-static bool burst_turn(struct rain_gateway *gateway, struct rain_live_burst *burst)
-{
-	struct reading reading = { .id = burst->row.id };
-	struct rain_error err;
-
-	burst->live.touched = false;
-	if (rain_store_transaction(gateway->store, read_burst, &reading, &err) < 0) {
-		burst->live.touched = true;
-		rain_burst_row_release(&reading.burst);
-		return false;
-	}
-	if (!reading.found) { /* its transaction was rolled back */
-		burst_drop(rain_mind_of(gateway), burst);
-		return true;
-	}
-	rain_burst_row_release(&burst->row);
-	burst->row = reading.burst;
-	rain_waiters_wake(&burst->waiters);
-	rain_home_work(gateway, burst);
-	if (burst_is_done(burst)) {
-		rain_stream_remove(gateway, false, burst->row.id);
-		burst_drop(rain_mind_of(gateway), burst);
-	}
-	return true;
-}
-
-static bool loan_turn(struct rain_gateway *gateway, struct rain_live_loan *loan)
-{
-	struct reading reading = { .id = loan->row.id };
-	struct rain_error err;
-
-	loan->live.touched = false;
-	if (rain_store_transaction(gateway->store, read_loan, &reading, &err) < 0) {
-		loan->live.touched = true;
-		rain_loan_row_release(&reading.loan);
-		return false;
-	}
-	if (!reading.found) {
-		loan_drop(rain_mind_of(gateway), loan);
-		return true;
-	}
-	rain_loan_row_release(&loan->row);
-	loan->row = reading.loan;
-	rain_leases_drop(gateway, loan->row.id);
-	rain_waiters_wake(&loan->waiters);
-	rain_lender_work(gateway, loan);
-	if (loan_is_done(loan))
-		loan_drop(rain_mind_of(gateway), loan);
-	return true;
-}
-
-static struct rain_live_burst *touched_burst(const struct rain_mind *mind)
-{
-	struct rain_live_burst *burst = mind->bursts;
-
-	while (burst && !burst->live.touched)
-		burst = burst->next;
-	return burst;
-}
-
-static struct rain_live_loan *touched_loan(const struct rain_mind *mind)
-{
-	struct rain_live_loan *loan = mind->loans;
-
-	while (loan && !loan->live.touched)
-		loan = loan->next;
-	return loan;
-}
-
-static void on_turn(evutil_socket_t fd, short what, void *arg)
-{
-	struct rain_gateway *gateway = arg;
-	struct rain_mind *mind = rain_mind_of(gateway);
-	struct timeval again = { 0, 300000 };
-	struct rain_live_burst *burst;
-	struct rain_live_loan *loan;
-
-	(void)fd;
-	(void)what;
-	/* Working on one may touch others, or drop itself: look from the start. */
-	while ((burst = touched_burst(mind)))
-		if (!burst_turn(gateway, burst))
-			break;
-	while ((loan = touched_loan(mind)))
-		if (!loan_turn(gateway, loan))
-			break;
-	if (burst || loan)
-		event_add(mind->turn, &again);
-	if (mind->recovered)
-		rain_candidates_work(gateway);
-}
-
 /* --- recovery: everything that is open in the database --- */
 
 static int touch_open(PGconn *tx, void *arg, struct rain_error *err)
@@ -350,107 +122,6 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	rain_candidates_work(gateway);
 }
 
-/* --- messages --- */
-
-static int on_message(struct rain_gateway *gateway, PGconn *tx, const struct rain_peer *peer,
-		      enum rain_message_type type, const json_t *body, struct rain_error *err)
-{
-	struct rain_message m;
-	int result;
-
-	if (rain_message_parse(type, body, &m, err))
-		return -1;
-	switch (type) {
-	case RAIN_MESSAGE_ASK:
-		rain_leases_ask(gateway, peer, &m);
-		result = 0;
-		break;
-	case RAIN_MESSAGE_OFFER:
-	case RAIN_MESSAGE_REFUSE:
-		rain_candidates_answer(gateway, peer, &m);
-		result = 0;
-		break;
-	case RAIN_MESSAGE_RECEIPT:
-		result = rain_settle_receipt(gateway, tx, peer, &m, err);
-		break;
-	case RAIN_MESSAGE_COUNTERSIGNED:
-		result = rain_settle_countersigned(gateway, tx, peer, &m, err);
-		break;
-	case RAIN_MESSAGE_DISPUTED:
-		result = rain_settle_disputed(gateway, tx, peer, &m, err);
-		break;
-	case RAIN_MESSAGE_ORDER:
-	case RAIN_MESSAGE_WITHDRAWN:
-	case RAIN_MESSAGE_RECALL:
-		result = rain_lender_on_message(gateway, tx, peer, &m, err);
-		break;
-	case RAIN_MESSAGE_EVENT:
-		/* Which side it is for follows from whose burst it is. */
-		result = m.kind == RAIN_EVENT_STAGED || m.kind == RAIN_EVENT_STARTED
-				 ? rain_home_on_message(gateway, tx, peer, &m, err)
-				 : m.kind == RAIN_EVENT_OTHER ? 0
-							      : rain_lender_on_message(gateway, tx, peer, &m, err);
-		break;
-	default:
-		result = rain_home_on_message(gateway, tx, peer, &m, err);
-	}
-	rain_message_release(&m);
-	return result < 0 ? -1 : 0;
-}
-
-/* A peer (of another version, perhaps) that can't take our order has rejected
- * it; other messages of ours that it skips are for people to look at. */
-static int on_undelivered(struct rain_gateway *gateway, PGconn *tx, const struct rain_peer *peer,
-			  const json_t *body, struct rain_error *err)
-{
-	const char *burst, *type, *why;
-	struct rain_message m = { .type = RAIN_MESSAGE_REJECTED };
-
-	if (rain_json_string(body, "type", RAIN_LIMIT_MESSAGE_TYPE, &type, err) ||
-	    rain_json_string_or(body, "error", sizeof(err->text), "", &why, err))
-		return -1;
-	rain_log_warning("peer=%s skipped our message type=%s: %s", peer->name, type, why);
-	if (strcmp(type, rain_message_name(RAIN_MESSAGE_ORDER)) != 0 ||
-	    rain_json_string(json_object_get(body, "body"), "burst", RAIN_UUID_SIZE - 1, &burst, NULL) ||
-	    !rain_uuid_is_valid(burst))
-		return 0;
-	strcpy(m.burst, burst);
-	snprintf(m.reason, sizeof m.reason, "%.*s", (int)sizeof m.reason - 1, why);
-	return rain_home_on_message(gateway, tx, peer, &m, err) < 0 ? -1 : 0;
-}
-
-#define HANDLER(name, type)                                                                    \
-	static int on_##name(struct rain_gateway *gateway, PGconn *tx, const struct rain_peer *peer, \
-			     const json_t *body, struct rain_error *err)                             \
-	{                                                                                            \
-		return on_message(gateway, tx, peer, type, body, err);                               \
-	}
-HANDLER(ask, RAIN_MESSAGE_ASK)
-HANDLER(offer, RAIN_MESSAGE_OFFER)
-HANDLER(refuse, RAIN_MESSAGE_REFUSE)
-HANDLER(order, RAIN_MESSAGE_ORDER)
-HANDLER(accepted, RAIN_MESSAGE_ACCEPTED)
-HANDLER(rejected, RAIN_MESSAGE_REJECTED)
-HANDLER(withdrawn, RAIN_MESSAGE_WITHDRAWN)
-HANDLER(event, RAIN_MESSAGE_EVENT)
-HANDLER(recall, RAIN_MESSAGE_RECALL)
-HANDLER(evict, RAIN_MESSAGE_EVICT)
-HANDLER(finished, RAIN_MESSAGE_FINISHED)
-HANDLER(receipt, RAIN_MESSAGE_RECEIPT)
-HANDLER(countersigned, RAIN_MESSAGE_COUNTERSIGNED)
-HANDLER(disputed, RAIN_MESSAGE_DISPUTED)
-
-static const struct rain_message_handler handlers[] = {
-	{ "ask", on_ask },		 { "offer", on_offer },
-	{ "refuse", on_refuse },	 { "order", on_order },
-	{ "accepted", on_accepted },	 { "rejected", on_rejected },
-	{ "withdrawn", on_withdrawn },	 { "event", on_event },
-	{ "recall", on_recall },	 { "evict", on_evict },
-	{ "finished", on_finished },	 { "receipt", on_receipt },
-	{ "countersigned", on_countersigned }, { "disputed", on_disputed },
-	{ "undelivered", on_undelivered }, { NULL, NULL },
-};
-
 /* --- the module --- */
 
 static int init(struct rain_gateway *gateway, struct rain_error *err)
@@ -461,7 +132,7 @@ static int init(struct rain_gateway *gateway, struct rain_error *err)
 	if (!mind)
 		return rain_error_set(err, "out of memory");
 	gateway->mind = mind;
-	mind->turn = event_new(gateway->base, -1, 0, on_turn, gateway);
+	mind->turn = event_new(gateway->base, -1, 0, rain_live_turn, gateway);
 	mind->tick = event_new(gateway->base, -1, EV_PERSIST, on_tick, gateway);
 	if (!mind->turn || !mind->tick || event_add(mind->tick, &second))
 		return rain_error_set(err, "out of memory for events");
@@ -477,10 +148,7 @@ static void fini(struct rain_gateway *gateway)
 
 	if (!mind)
 		return;
-	while (mind->bursts)
-		burst_drop(mind, mind->bursts);
-	while (mind->loans)
-		loan_drop(mind, mind->loans);
+	rain_live_drop_all(mind);
 	rain_queue_stop(gateway);
 	rain_candidates_stop(gateway);
 	rain_leases_stop(gateway);
@@ -570,7 +238,7 @@ const struct rain_gateway_module rain_mind_module = {
 	.fini = fini,
 	.ready = ready,
 	.routes = rain_mind_routes,
-	.messages = handlers,
+	.messages = rain_mind_messages,
 	.ops = rain_mind_ops,
 	.card = card,
 	.blob_allow = blob_allow,

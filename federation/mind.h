@@ -16,16 +16,20 @@
  * The mind of rain-gatewayd: what the messages mean.  One module of
  * federation/gateway.h, in parts:
  *
- *   mind.c       start, the loop's turns, recovery
+ *   mind.c       the module: start, recovery, which blobs may travel
+ *   mind_live.c  rows that need attention, in memory
+ *   mind_messages.c  which message is whose
  *   home.c       our bursts: transactions and messages
  *   home_work.c  … and what is done for them outside of the database
  *   queue.c      what Slurm shows, asked again and again
- *   candidates.c which of our jobs should go, asking peers, binding
+ *   candidates.c which of our jobs should go;  ask.c  asking peers, ordering;
+ *   ask_memory.c what peers said before
  *   lender.c     loans: transactions and messages
  *   lender_ask.c asks of peers
  *   lender_work.c … and what is done for loans outside of the database
  *   settle.c     receipts, both sides
- *   stream.c     stdout and stderr of bursts and loans
+ *   fetch.c      the blobs of bursts and loans
+ *   stream.c     their stdout and stderr;  stream_move.c  … between clusters
  *   waiter.c     long polls
  *   faces.c      HTTP: routes, and streams for peers;
  *   job_face.c   … for rain-relay;  agent_face.c  … for rain-agent;
@@ -179,6 +183,10 @@ struct rain_live_burst *rain_burst_live(const struct rain_gateway *gateway, cons
 struct rain_live_loan *rain_loan_live(const struct rain_gateway *gateway, const char *id);
 /* The burst of a home job: the live one, the newest if there are several. */
 struct rain_live_burst *rain_burst_of_job(const struct rain_gateway *gateway, int64_t job_id);
+
+/* Reads what was touched and works on it: the callback of mind->turn. */
+void rain_live_turn(evutil_socket_t fd, short what, void *gateway);
+void rain_live_drop_all(struct rain_mind *mind);
 
 /* The peer of a row. */
 struct rain_peer *rain_mind_peer(const struct rain_gateway *gateway, int64_t row);
@@ -337,6 +345,7 @@ void rain_stream_push(struct rain_gateway *gateway, struct rain_live_loan *loan)
 void rain_stream_pull(struct rain_gateway *gateway, struct rain_live_burst *burst);
 void rain_stream_move_stop(struct rain_stream_move **move);
 
+extern const struct rain_message_handler rain_mind_messages[];
 extern const struct rain_http_route rain_mind_routes[];
 extern const struct rain_rpc_op rain_mind_ops[];
 #endif

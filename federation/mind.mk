@@ -14,6 +14,7 @@ noinst_LTLIBRARIES += libmind.la
 libmind_la_SOURCES = \
 	federation/agent_face.c \
 	federation/ask.c \
+	federation/ask_memory.c \
 	federation/bursts_ops.c \
 	federation/candidates.c federation/candidates.h \
 	federation/faces.c federation/faces.h \
@@ -25,6 +26,8 @@ libmind_la_SOURCES = \
 	federation/lender_ask.c \
 	federation/lender_work.c \
 	federation/mind.c federation/mind.h \
+	federation/mind_live.c \
+	federation/mind_messages.c \
 	federation/queue.c \
 	federation/row.c federation/row.h \
 	federation/settle.c \

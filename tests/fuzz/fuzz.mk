@@ -7,11 +7,12 @@
 # and the pure sources that it needs.
 FUZZ_SECONDS = 30
 FUZZ_CC = clang
-fuzz_targets = card envelope invitation path
+fuzz_targets = card envelope invitation message path receipt
 
-fuzz_sources = common/config.c common/error.c common/file.c common/json.c \
+fuzz_sources = common/config.c common/config_panel.c common/error.c common/file.c common/json.c \
 	common/name.c common/tokens.c federation/card.c federation/envelope.c \
-	federation/http_route.c federation/identity.c federation/invitation.c
+	federation/http_route.c federation/identity.c federation/invitation.c \
+	federation/manifest.c federation/message.c federation/receipt.c
 fuzz_flags = -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
 	$(DEFS) $(DEFAULT_INCLUDES) $(AM_CPPFLAGS) $(CONFUSE_CFLAGS) $(JANSSON_CFLAGS) $(SODIUM_CFLAGS)
 

@@ -36,7 +36,8 @@ static bool loan_is_valid(const char *loan)
 	size_t length = strlen(loan);
 
 	return length > 0 && length <= 64 &&
-	       strspn(loan, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-") == length;
+	       strspn(loan, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-") ==
+		       length;
 }
 
 static long environment_number(const char *name, long fallback)
@@ -110,17 +111,19 @@ static int outputs_send(struct rain_agent *agent, struct rain_local_client *clie
 		return 0;
 	fd = openat(agent->directory, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	if (fd < 0)
-		return rain_error_set(err, "can't make a file in %s: %s", agent->job_dir, strerror(errno));
+		return rain_error_set(err, "can't make a file in %s: %s", agent->job_dir,
+				      strerror(errno));
 	if (rain_bundle_pack(agent->work, manifest->stage_out, manifest->stage_out_count, true, fd,
 			     &summary, err) == 0) {
 		rain_agent_path(agent, path, "/blobs/%s", summary.digest.sha256);
 		result = summary.entries == 0 ? 0
-					      : rain_local_blob_put(client, path, fd, &summary.digest,
-								    &sent, err);
+					      : rain_local_blob_put(client, path, fd,
+								    &summary.digest, &sent, err);
 		if (summary.unmatched > 0)
-			rain_agent_stream_say(say, "--stage-out: %zu of %zu items name nothing that the "
-						   "job has left", summary.unmatched,
-					      manifest->stage_out_count);
+			rain_agent_stream_say(say,
+					      "--stage-out: %zu of %zu items name nothing that the "
+					      "job has left",
+					      summary.unmatched, manifest->stage_out_count);
 		if (result == 0 && summary.entries > 0) {
 			json_t *item = rain_local_digest_json(&summary.digest);
 
@@ -135,12 +138,14 @@ static int outputs_send(struct rain_agent *agent, struct rain_local_client *clie
 /* Tells the gateway how it went: "error" when RAIN itself failed, "terminated"
  * when Slurm wanted the job to end. */
 static int exit_report(struct rain_agent *agent, struct rain_local_client *client,
-		       const struct rain_agent_signals *signals, struct rain_agent_stream streams[2], const struct rain_agent_end *end,
+		       const struct rain_agent_signals *signals,
+		       struct rain_agent_stream streams[2], const struct rain_agent_end *end,
 		       json_t *outputs, const char *failure)
 {
-	json_t *request = json_pack("{s:i, s:i, s:I, s:I, s:O}", "code", end->signal ? 0 : end->code, "signal",
-				    end->signal, "stdout_bytes", (json_int_t)streams[0].offset,
-				    "stderr_bytes", (json_int_t)streams[1].offset, "outputs", outputs);
+	json_t *request =
+		json_pack("{s:i, s:i, s:I, s:I, s:O}", "code", end->signal ? 0 : end->code,
+			  "signal", end->signal, "stdout_bytes", (json_int_t)streams[0].offset,
+			  "stderr_bytes", (json_int_t)streams[1].offset, "outputs", outputs);
 	struct rain_error err;
 
 	json_object_set_new(request, "terminated", json_boolean(signals->terminated));
@@ -158,7 +163,8 @@ static int work(struct rain_agent *agent, struct rain_agent_signals *signals,
 		struct rain_agent_stream streams[2], struct rain_agent_end *end,
 		struct rain_error *err)
 {
-	if (rain_agent_manifest_get(agent, err) < 0 || rain_agent_stage_everywhere(agent, err) < 0 ||
+	if (rain_agent_manifest_get(agent, err) < 0 ||
+	    rain_agent_stage_everywhere(agent, err) < 0 ||
 	    post(agent, agent->client, "started", json_object(), NULL, err) < 0 ||
 	    rain_agent_run(agent, signals, streams, end, err) < 0) {
 		int ended_by = rain_agent_signals_attach(signals, -1);
@@ -186,7 +192,8 @@ static int run(struct rain_agent *agent)
 
 	agent->client = rain_local_client_create(NULL, agent->gateway, &err);
 	last = rain_local_client_create(NULL, agent->gateway, &err);
-	if (!agent->client || !last || rain_agent_stream_init(&streams[0], agent, "stdout", &err) < 0 ||
+	if (!agent->client || !last ||
+	    rain_agent_stream_init(&streams[0], agent, "stdout", &err) < 0 ||
 	    rain_agent_stream_init(&streams[1], agent, "stderr", &err) < 0 ||
 	    rain_agent_signals_start(&signals, agent, &err) < 0)
 		return rain_cli_fail(RAIN_AGENT_EXIT_FAILED, &err);

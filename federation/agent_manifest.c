@@ -45,7 +45,8 @@ static int strings_field(const json_t *json, const char *key, size_t max, const 
 	for (size_t i = 0; i < *count; i++) {
 		strings[i] = json_string_value(json_array_get(list, i));
 		if (!strings[i] || json_string_length(json_array_get(list, i)) > ARG_MAX_BYTES)
-			return rain_error_set(err, "%s: item %zu is not a string of at most %d bytes",
+			return rain_error_set(err,
+					      "%s: item %zu is not a string of at most %d bytes",
 					      key, i, ARG_MAX_BYTES);
 	}
 	return 0;
@@ -70,8 +71,9 @@ int rain_agent_manifest_read(json_t *json, struct rain_agent_manifest *manifest,
 	/* Nothing of this machine goes out that isn't below the job's work. */
 	for (size_t i = 0; i < manifest->stage_out_count; i++)
 		if (*manifest->stage_out[i] == '/')
-			return rain_error_set(err, "the manifest is wrong: stage_out: %.100s is absolute",
-					      manifest->stage_out[i]);
+			return rain_error_set(
+				err, "the manifest is wrong: stage_out: %.100s is absolute",
+				manifest->stage_out[i]);
 	manifest->json = json_incref(json);
 	return 0;
 }

@@ -44,7 +44,8 @@ static int environment_make(struct rain_agent *agent, struct rain_error *err)
 	size_t size;
 
 	if (blob >= 0 && lseek(blob, 0, SEEK_SET) == 0)
-		data = rain_file_read_fd(blob, "the environment", RAIN_ENVIRONMENT_BYTES_MAX, &size, err);
+		data = rain_file_read_fd(blob, "the environment", RAIN_ENVIRONMENT_BYTES_MAX, &size,
+					 err);
 	if (!data || rain_environment_parse(&given, data, size, err) < 0)
 		goto out;
 	if (given.list && rain_environment_add_travelling(&environment, given.list, err) < 0)
@@ -76,8 +77,8 @@ static int script_make(struct rain_agent *agent, struct rain_error *err)
 	if (blob >= 0 && lseek(blob, 0, SEEK_SET) == 0)
 		data = rain_file_read_fd(blob, "the script", RAIN_AGENT_SCRIPT_MAX, &size, err);
 	if (data) {
-		fd = openat(agent->directory, "script", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-			    0700);
+		fd = openat(agent->directory, "script",
+			    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0700);
 		if (fd < 0)
 			rain_error_set(err, "can't write the script: %s", strerror(errno));
 		else
@@ -99,7 +100,8 @@ struct child {
 static void child_close(struct child *child)
 {
 	int *const fds[] = {&child->environment, &child->control[0], &child->control[1],
-			    &child->out[0], &child->out[1], &child->err[0], &child->err[1]};
+			    &child->out[0],      &child->out[1],     &child->err[0],
+			    &child->err[1]};
 
 	for (size_t i = 0; i < sizeof(fds) / sizeof(*fds); i++)
 		if (*fds[i] >= 0)

@@ -36,13 +36,17 @@ int rain_agent_open(struct rain_agent *agent, struct rain_error *err)
 	snprintf(agent->job_dir, sizeof(agent->job_dir), "%s/%u", RAIN_GUEST_SPOOL, agent->job);
 	agent->directory = open(agent->job_dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (agent->directory < 0 || fstat(agent->directory, &st) < 0)
-		return rain_error_set(err, "can't open %s: %s; rain-guest-guard must be Slurm's Prolog "
-					   "on this node", agent->job_dir, strerror(errno));
+		return rain_error_set(err,
+				      "can't open %s: %s; rain-guest-guard must be Slurm's Prolog "
+				      "on this node",
+				      agent->job_dir, strerror(errno));
 	if (st.st_uid != getuid())
 		return rain_error_set(err, "%s belongs to another user", agent->job_dir);
-	agent->work = openat(agent->directory, "work", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	agent->work =
+		openat(agent->directory, "work", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (agent->work < 0)
-		return rain_error_set(err, "can't open %s/work: %s", agent->job_dir, strerror(errno));
+		return rain_error_set(err, "can't open %s/work: %s", agent->job_dir,
+				      strerror(errno));
 	return 0;
 }
 
@@ -55,9 +59,14 @@ int rain_agent_manifest_get(struct rain_agent *agent, struct rain_error *err)
 
 	rain_agent_path(agent, path, "?wait=%d", RAIN_AGENT_WAIT_S);
 	for (;;) {
-		json = rain_local_json(agent->client, "GET", path, NULL, RAIN_AGENT_WAIT_S, NULL, err);
+		json = rain_local_json(agent->client, "GET", path, NULL, RAIN_AGENT_WAIT_S, NULL,
+				       err);
 		if (!json)
 			return -1;
+		if (json_is_true(json_object_get(json, "cancel"))) {
+			json_decref(json);
+			return rain_error_set(err, "the loan was called back before it began");
+		}
 		if (json_is_object(json_object_get(json, "script")))
 			break;
 		json_decref(json);
@@ -96,7 +105,9 @@ int rain_agent_stage_here(struct rain_agent *agent, struct rain_error *err)
 	for (size_t i = 0; i < agent->manifest.input_count; i++) {
 		struct rain_bundle_summary summary;
 		int fd = rain_agent_blob_get(agent, &agent->manifest.inputs[i], err);
-		int result = fd < 0 ? -1 : rain_bundle_unpack(fd, agent->work, NULL, NULL, &summary, err);
+		int result =
+			fd < 0 ? -1
+			       : rain_bundle_unpack(fd, agent->work, NULL, NULL, &summary, err);
 
 		if (fd >= 0)
 			close(fd);
@@ -125,10 +136,25 @@ int rain_agent_stage_everywhere(struct rain_agent *agent, struct rain_error *err
 	char nodes[32], tasks[32];
 	const char *srun = find_srun();
 	const char *argv[] = {
-		srun, nodes, tasks, "--ntasks-per-node=1", "--cpus-per-task=1", "--overlap",
-		"--mpi=none", "--input=none", "--kill-on-bad-exit=1", "--job-name=rain-stage",
-		"--chdir=/tmp", "--cpu-bind=none", RAIN_LIBEXECDIR "/rain-agent", "--stage-node",
-		"--loan", agent->loan, "--gateway", agent->gateway, NULL,
+		srun,
+		nodes,
+		tasks,
+		"--ntasks-per-node=1",
+		"--cpus-per-task=1",
+		"--overlap",
+		"--mpi=none",
+		"--input=none",
+		"--kill-on-bad-exit=1",
+		"--job-name=rain-stage",
+		"--chdir=/tmp",
+		"--cpu-bind=none",
+		RAIN_LIBEXECDIR "/rain-agent",
+		"--stage-node",
+		"--loan",
+		agent->loan,
+		"--gateway",
+		agent->gateway,
+		NULL,
 	};
 	int status;
 

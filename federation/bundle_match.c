@@ -88,9 +88,9 @@ static int match_found(struct walk *walk, int dir, const char *prefix, const cha
 		return rain_error_set(walk->err, "%s/%s: the path is longer than %d bytes", prefix,
 				      name, RAIN_BUNDLE_PATH_MAX);
 	if (!*rest)
-		return exists(dir, name)
-			       ? sources_add(walk->sources, walk->root, false, path, path, walk->err)
-			       : 0;
+		return exists(dir, name) ? sources_add(walk->sources, walk->root, false, path, path,
+						       walk->err)
+					 : 0;
 	sub = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (sub < 0 && errno == EACCES)
 		return rain_error_set(walk->err, "can't read the directory %s: %s", path,
@@ -142,8 +142,10 @@ static int match_absolute(const char *item, struct rain_bundle_sources *sources,
 	memcpy(directory, item, length);
 	directory[length] = '\0';
 	if (is_pattern(directory))
-		return rain_error_set(err, "%s: only the last part of an absolute path may be a "
-					   "pattern", item);
+		return rain_error_set(err,
+				      "%s: only the last part of an absolute path may be a "
+				      "pattern",
+				      item);
 	walk.root = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (walk.root < 0)
 		return errno == ENOENT ? 0
@@ -175,8 +177,10 @@ int rain_bundle_match(int root, const char *item, struct rain_bundle_sources *so
 	item = !strncmp(path, "./", 2) ? path + 2 : path;
 	if (*item == '/' ? !item[1] || !rain_tree_path_is_clean(item + 1)
 			 : !rain_tree_path_is_clean(item))
-		return rain_error_set(err, "%s: a path must name something below the working "
-					   "directory, or be absolute, without \"..\"", item);
+		return rain_error_set(err,
+				      "%s: a path must name something below the working "
+				      "directory, or be absolute, without \"..\"",
+				      item);
 	return *item == '/' ? match_absolute(item, sources, err)
 			    : match_level(&walk, root, "", item);
 }
@@ -229,8 +233,10 @@ int rain_bundle_sources_settle(struct rain_bundle_sources *sources, struct rain_
 
 		if (last && !strcmp(last->path, next->path)) {
 			if (!same_file(last, next))
-				return rain_error_set(err, "two different files would both be "
-							   "called %s", next->path);
+				return rain_error_set(err,
+						      "two different files would both be "
+						      "called %s",
+						      next->path);
 			continue;
 		}
 		if (find_above(sources, kept, next->path))

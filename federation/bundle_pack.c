@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -23,8 +22,7 @@
 struct packer {
 	struct archive *archive;
 	int out;
-	crypto_hash_sha256_state hash;
-	int64_t written;
+	struct rain_digest_hash *hash;
 	struct rain_bundle_summary *summary;
 	struct rain_error *err;
 	bool failed_to_write; /* err has the reason already */
@@ -39,8 +37,10 @@ static la_ssize_t write_out(struct archive *archive, void *arg, const void *data
 		archive_set_error(archive, EIO, "write");
 		return -1;
 	}
-	crypto_hash_sha256_update(&packer->hash, data, size);
-	packer->written += (int64_t)size;
+	if (rain_digest_hash_add(packer->hash, data, size) < 0) {
+		archive_set_error(archive, ENOMEM, "hash");
+		return -1;
+	}
 	return (la_ssize_t)size;
 }
 
@@ -188,7 +188,8 @@ static int pack_link(struct packer *packer, int dir, const char *name, const cha
 	if (!rain_bundle_link_stays(path, target))
 		return rain_error_set(packer->err,
 				      "%s is a symbolic link to %s, out of what is staged: name "
-				      "the file itself", path, target);
+				      "the file itself",
+				      path, target);
 	if (count_entry(packer, 0, path) < 0)
 		return -1;
 	entry = entry_create(path, st);
@@ -233,8 +234,9 @@ static int pack_directory(struct packer *packer, int dir, const char *name, cons
 		char below[RAIN_BUNDLE_PATH_MAX + 1];
 
 		if (snprintf(below, sizeof(below), "%s/%s", path, names[i]) >= (int)sizeof(below))
-			result = rain_error_set(packer->err, "%s/…: the path is longer than %d bytes",
-						path, RAIN_BUNDLE_PATH_MAX);
+			result = rain_error_set(packer->err,
+						"%s/…: the path is longer than %d bytes", path,
+						RAIN_BUNDLE_PATH_MAX);
 		else
 			result = pack_entry(packer, fd, names[i], below);
 	}
@@ -263,8 +265,8 @@ static int pack_entry(struct packer *packer, int dir, const char *name, const ch
 	case S_IFLNK:
 		return pack_link(packer, dir, name, path, &st);
 	default:
-		return rain_error_set(packer->err,
-				      "%s is neither a file, a directory nor a link", path);
+		return rain_error_set(packer->err, "%s is neither a file, a directory nor a link",
+				      path);
 	}
 }
 
@@ -327,7 +329,6 @@ int rain_bundle_pack(int root, const char *const items[], size_t count, bool all
 {
 	struct rain_bundle_sources sources = {0};
 	struct packer packer = {.out = out, .summary = summary, .err = err};
-	unsigned char hash[crypto_hash_sha256_BYTES];
 	int result = -1, kept;
 
 	*summary = (struct rain_bundle_summary){0};
@@ -347,11 +348,13 @@ int rain_bundle_pack(int root, const char *const items[], size_t count, bool all
 	kept = rain_bundle_sources_settle(&sources, err);
 	if (kept < 0)
 		goto out;
-	crypto_hash_sha256_init(&packer.hash);
+	packer.hash = rain_digest_hash_create();
+	if (!packer.hash) {
+		rain_error_set(err, "out of memory");
+		goto out;
+	}
 	result = pack_sources(&packer, sources.list, kept);
-	crypto_hash_sha256_final(&packer.hash, hash);
-	sodium_bin2hex(summary->digest.sha256, sizeof(summary->digest.sha256), hash, sizeof(hash));
-	summary->digest.size = packer.written;
+	rain_digest_hash_finish(packer.hash, &summary->digest);
 out:
 	rain_bundle_sources_release(&sources);
 	return result;

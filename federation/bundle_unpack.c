@@ -5,10 +5,11 @@
 #include <archive_entry.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <sodium.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -241,7 +242,8 @@ static int unpack_entry(struct unpacker *unpacker, struct archive *archive,
 						"the bundle holds a link that leads out of it: %s",
 						path);
 		else
-			result = symlinkat(target, dir, name) < 0 ? entry_failed(unpacker, path) : 0;
+			result =
+				symlinkat(target, dir, name) < 0 ? entry_failed(unpacker, path) : 0;
 		break;
 	default:
 		result = rain_error_set(unpacker->err, "the bundle holds a special file: %s", path);
@@ -278,10 +280,13 @@ static int unpack_all(struct unpacker *unpacker)
 
 static int make_temporary(int into, char name[static 32], struct rain_error *err)
 {
+	unsigned int number[2];
 	int fd;
 
 	/* Random, and O_EXCL-like by mkdir: nobody can have put it there. */
-	snprintf(name, 32, ".rain-%08x%08x", randombytes_random(), randombytes_random());
+	if (getentropy(number, sizeof(number)) < 0)
+		return rain_error_set(err, "no random numbers: %s", strerror(errno));
+	snprintf(name, 32, ".rain-%08x%08x", number[0], number[1]);
 	if (mkdirat(into, name, 0700) < 0)
 		return rain_error_set(err, "can't make a directory to unpack in: %s",
 				      strerror(errno));
@@ -299,8 +304,12 @@ int rain_bundle_unpack(int in, int into, rain_bundle_accept accept, void *arg,
 	*summary = (struct rain_bundle_summary){0};
 	if (!unpacker)
 		return rain_error_set(err, "out of memory");
-	*unpacker = (struct unpacker){.directory = -1, .accept = accept, .arg = arg,
-				      .summary = summary, .err = err, .source.in = in};
+	*unpacker = (struct unpacker){.directory = -1,
+				      .accept = accept,
+				      .arg = arg,
+				      .summary = summary,
+				      .err = err,
+				      .source.in = in};
 	unpacker->source.context = ZSTD_createDCtx();
 	if (!unpacker->source.context) {
 		rain_error_set(err, "out of memory");

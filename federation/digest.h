@@ -22,6 +22,14 @@ bool rain_digest_is_valid(const char *text);
 /* Hash and size of the whole file behind `fd`, whose offset is left alone. */
 int rain_digest_file(int fd, struct rain_digest *digest, struct rain_error *err);
 
-void rain_digest_bytes(const void *data, size_t size, struct rain_digest *digest);
+int rain_digest_bytes(const void *data, size_t size, struct rain_digest *digest,
+		      struct rain_error *err);
+
+/* Piece by piece. NULL: out of memory. */
+struct rain_digest_hash;
+struct rain_digest_hash *rain_digest_hash_create(void);
+int rain_digest_hash_add(struct rain_digest_hash *hash, const void *data, size_t size);
+/* Fills digest (may be NULL) and frees the hash (NULL is fine). */
+void rain_digest_hash_finish(struct rain_digest_hash *hash, struct rain_digest *digest);
 
 #endif

@@ -9,26 +9,75 @@
 /* What describes this job, this machine, this session or this user, and would
  * be wrong (or nobody's business) elsewhere. A '*' at the end: a prefix. */
 static const char *const stays_at_home[] = {
-	"SLURM*",	    "SBATCH_*",	  "SRUN_*",	 "SALLOC_*",	 "SPANK_*",
-	"_SLURM*",	    "PMI_*",	  "PMI2_*",	 "PMIX_*",	 "OMPI_COMM_WORLD_*",
-	"OMPI_UNIVERSE_*",  "OMPI_APP_*", "OMPI_FILE_*", "OMPI_FIRST_*", "OMPI_NUM_*",
-	"OMPI_ARGV",	    "OMPI_COMMAND", "OMPI_MCA_ess*", "OMPI_MCA_orte_*", "OMPI_MCA_pmix*",
-	"ORTE_*",	    "PRTE_*",	  "RAIN_*",	 "CUDA_VISIBLE_DEVICES",
-	"ROCR_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL",
-	"HOME",		    "USER",	  "LOGNAME",	 "PWD",		 "OLDPWD",
-	"TMPDIR",	    "TMP",	  "TEMP",	 "SHELL",	 "HOSTNAME",
-	"HOST",		    "MAIL",	  "SHLVL",	 "_",		 "USERNAME",
-	"ENVIRONMENT",	    "XDG_*",	  "DBUS_*",	 "SSH_*",	 "GPG_*",
-	"DISPLAY",	    "WAYLAND_*",  "XAUTHORITY",	 "KRB5*",	 "SUDO_*",
-	"NOTIFY_SOCKET",    "LISTEN_*",	  "INVOCATION_ID", "JOURNAL_STREAM", "MANAGERPID",
-	"SYSTEMD_*",	    "TMUX*",	  "STY",	 "WINDOW",	 "TERM_*",
-	"MUNGE_*",	    NULL,
+	"SLURM*",
+	"SBATCH_*",
+	"SRUN_*",
+	"SALLOC_*",
+	"SPANK_*",
+	"_SLURM*",
+	"PMI_*",
+	"PMI2_*",
+	"PMIX_*",
+	"OMPI_COMM_WORLD_*",
+	"OMPI_UNIVERSE_*",
+	"OMPI_APP_*",
+	"OMPI_FILE_*",
+	"OMPI_FIRST_*",
+	"OMPI_NUM_*",
+	"OMPI_ARGV",
+	"OMPI_COMMAND",
+	"OMPI_MCA_ess*",
+	"OMPI_MCA_orte_*",
+	"OMPI_MCA_pmix*",
+	"ORTE_*",
+	"PRTE_*",
+	"RAIN_*",
+	"CUDA_VISIBLE_DEVICES",
+	"ROCR_VISIBLE_DEVICES",
+	"GPU_DEVICE_ORDINAL",
+	"HOME",
+	"USER",
+	"LOGNAME",
+	"PWD",
+	"OLDPWD",
+	"TMPDIR",
+	"TMP",
+	"TEMP",
+	"SHELL",
+	"HOSTNAME",
+	"HOST",
+	"MAIL",
+	"SHLVL",
+	"_",
+	"USERNAME",
+	"ENVIRONMENT",
+	"XDG_*",
+	"DBUS_*",
+	"SSH_*",
+	"GPG_*",
+	"DISPLAY",
+	"WAYLAND_*",
+	"XAUTHORITY",
+	"KRB5*",
+	"SUDO_*",
+	"NOTIFY_SOCKET",
+	"LISTEN_*",
+	"INVOCATION_ID",
+	"JOURNAL_STREAM",
+	"MANAGERPID",
+	"SYSTEMD_*",
+	"TMUX*",
+	"STY",
+	"WINDOW",
+	"TERM_*",
+	"MUNGE_*",
+	NULL,
 };
 
 /* Ends of names that say "secret". */
 static const char *const secrets[] = {
-	"TOKEN",  "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "CREDENTIALS", "CREDENTIAL",
-	"_KEY",	  "APIKEY", "_COOKIE",	NULL,
+	"TOKEN",      "SECRET", "PASSWORD", "PASSWD",  "PASSPHRASE", "CREDENTIALS",
+	"CREDENTIAL", "_KEY",   "APIKEY",   "_COOKIE", NULL,
 };
 
 static size_t name_length(const char *item)
@@ -166,8 +215,8 @@ char *rain_environment_pack(const struct rain_environment *environment, size_t *
 	return data;
 }
 
-int rain_environment_set(struct rain_environment *environment, const char *name,
-			 const char *value, struct rain_error *err)
+int rain_environment_set(struct rain_environment *environment, const char *name, const char *value,
+			 struct rain_error *err)
 {
 	size_t length = strlen(name), size = length + strlen(value) + 2;
 	char *item = malloc(size);

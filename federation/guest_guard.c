@@ -42,7 +42,8 @@ static int number(const char *name, unsigned long max, unsigned long *value, str
 	errno = 0;
 	*value = text ? strtoul(text, &end, 10) : 0;
 	if (!text || end == text || *end || errno || *value > max)
-		return rain_error_set(err, "%s is not set as Slurm sets it for a Prolog or Epilog", name);
+		return rain_error_set(err, "%s is not set as Slurm sets it for a Prolog or Epilog",
+				      name);
 	return 0;
 }
 

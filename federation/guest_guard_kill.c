@@ -76,7 +76,8 @@ static int process_kill(int proc, const char *pid, uid_t uid, struct rain_error 
 		syscall(SYS_pidfd_send_signal, gone.fd, SIGKILL, NULL, 0);
 		result = poll(&gone, 1, GONE_MS) > 0
 				 ? 1
-				 : rain_error_set(err, "process %s of guest uid %u doesn't end", pid, uid);
+				 : rain_error_set(err, "process %s of guest uid %u doesn't end",
+						  pid, uid);
 	}
 	close(gone.fd);
 	return result;
@@ -108,6 +109,6 @@ int rain_guard_kill(uid_t uid, struct rain_error *err)
 		if (killed <= 0)
 			return killed;
 	}
-	return rain_error_set(err, "processes of guest uid %u multiply faster than they can be killed",
-			      uid);
+	return rain_error_set(
+		err, "processes of guest uid %u multiply faster than they can be killed", uid);
 }

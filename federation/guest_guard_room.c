@@ -40,7 +40,8 @@ static int make_new(int at, const char *name, struct rain_error *err)
 static int give(int fd, uid_t uid, gid_t gid, const char *name, struct rain_error *err)
 {
 	if (fchown(fd, uid, gid) < 0)
-		return rain_error_set(err, "can't give %s to uid %u: %s", name, uid, strerror(errno));
+		return rain_error_set(err, "can't give %s to uid %u: %s", name, uid,
+				      strerror(errno));
 	return 0;
 }
 

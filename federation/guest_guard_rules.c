@@ -60,7 +60,8 @@ static int jobs_check(const struct rain_guard_job *jobs, size_t count, struct ra
 	for (size_t i = 0; i < count; i++) {
 		for (size_t j = 0; j < jobs[i].node_count; j++)
 			if (!family(jobs[i].nodes[j]))
-				return rain_error_set(err, "\"%s\" is no address", jobs[i].nodes[j]);
+				return rain_error_set(err, "\"%s\" is no address",
+						      jobs[i].nodes[j]);
 		for (size_t j = 0; j < jobs[i].door_count; j++)
 			if (!family(jobs[i].doors[j].address))
 				return rain_error_set(err, "\"%s\" is no address",
@@ -98,8 +99,10 @@ char *rain_guard_rules(uid_t uid_min, uid_t uid_max, const struct rain_guard_job
 		fprintf(out, "\t\tmeta skuid %u jump job_%u\n", jobs[i].uid, jobs[i].job);
 	/* PMIx and ranks of one node; only for guests that have a job here. */
 	for (size_t i = 0; i < count; i++)
-		fprintf(out, "\t\tmeta skuid %u oifname \"lo\" meta l4proto { tcp, udp } "
-			     "th dport != @closed accept\n", jobs[i].uid);
+		fprintf(out,
+			"\t\tmeta skuid %u oifname \"lo\" meta l4proto { tcp, udp } "
+			"th dport != @closed accept\n",
+			jobs[i].uid);
 	fputs("\t\tcounter reject with icmpx admin-prohibited\n\t}\n", out);
 	/* Only packets of guests get there: what has no socket (the kernel's own)
 	 * matches no uid, and must not be caught by a "not these". */
@@ -120,9 +123,9 @@ json_t *rain_guard_job_json(const struct rain_guard_job *job, const char *boot)
 	for (size_t i = 0; i < job->node_count; i++)
 		json_array_append_new(nodes, json_string(job->nodes[i]));
 	for (size_t i = 0; i < job->door_count; i++)
-		json_array_append_new(doors, json_pack("{s:s, s:i}", "address",
-						       job->doors[i].address, "port",
-						       (int)job->doors[i].port));
+		json_array_append_new(doors,
+				      json_pack("{s:s, s:i}", "address", job->doors[i].address,
+						"port", (int)job->doors[i].port));
 	return json_pack("{s:s, s:I, s:I, s:o, s:o}", "boot", boot, "job", (json_int_t)job->job,
 			 "uid", (json_int_t)job->uid, "nodes", nodes, "doors", doors);
 }

@@ -52,9 +52,10 @@ static int resolve(struct rain_guard_job *job, const char *name, uint16_t port, 
 				      gai_strerror(error));
 	for (struct addrinfo *one = list; one && result == 0; one = one->ai_next) {
 		char text[INET6_ADDRSTRLEN];
-		const void *address = one->ai_family == AF_INET
-			? (const void *)&((struct sockaddr_in *)one->ai_addr)->sin_addr
-			: (const void *)&((struct sockaddr_in6 *)one->ai_addr)->sin6_addr;
+		const void *address =
+			one->ai_family == AF_INET
+				? (const void *)&((struct sockaddr_in *)one->ai_addr)->sin_addr
+				: (const void *)&((struct sockaddr_in6 *)one->ai_addr)->sin6_addr;
 
 		if (inet_ntop(one->ai_family, address, text, sizeof(text)))
 			result = take(job, text, port, err);
@@ -105,8 +106,8 @@ static int controllers_add(struct rain_guard_job *job, const char *agent_port,
 		return rain_error_set(err, "slurmctld doesn't tell its addresses: %s",
 				      slurm_strerror(slurm_get_errno()));
 	for (uint32_t i = 0; i < conf->control_cnt && result == 0; i++) {
-		const char *name = conf->control_addr[i] ? conf->control_addr[i]
-							 : conf->control_machine[i];
+		const char *name =
+			conf->control_addr[i] ? conf->control_addr[i] : conf->control_machine[i];
 
 		for (uint16_t j = 0; name && j < conf->slurmctld_port_count && result == 0; j++)
 			result = resolve(job, name, (uint16_t)(conf->slurmctld_port + j), take_door,

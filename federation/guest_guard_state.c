@@ -25,7 +25,8 @@ static int directory_make(const char *path, mode_t mode, struct rain_error *err)
 	if (mkdir(path, mode) < 0 && errno != EEXIST)
 		return rain_error_set(err, "can't make %s: %s", path, strerror(errno));
 	if (lstat(path, &st) < 0 || !S_ISDIR(st.st_mode) || st.st_uid != 0 || (st.st_mode & 022))
-		return rain_error_set(err, "%s must be a directory of root that only root may write", path);
+		return rain_error_set(
+			err, "%s must be a directory of root that only root may write", path);
 	return 0;
 }
 
@@ -131,7 +132,8 @@ static int note_load(const char *name, const char *boot, struct rain_guard_job *
 int rain_guard_load(struct rain_guard_jobs *jobs, struct rain_error *err)
 {
 	int dir = open(NOTES, O_RDONLY | O_DIRECTORY | O_CLOEXEC), result = 0;
-	char **names = dir < 0 ? NULL : rain_tree_names(dir, 4 * RAIN_GUARD_JOBS_MAX, err), boot[64];
+	char **names = dir < 0 ? NULL : rain_tree_names(dir, 4 * RAIN_GUARD_JOBS_MAX, err),
+	     boot[64];
 
 	jobs->count = 0;
 	if (dir < 0)
@@ -147,7 +149,8 @@ int rain_guard_load(struct rain_guard_jobs *jobs, struct rain_error *err)
 		if (!end || strcmp(end, ".json") != 0 || names[i][0] == '.')
 			continue;
 		if (jobs->count == RAIN_GUARD_JOBS_MAX) {
-			result = rain_error_set(err, "there are more than %d guest jobs on this node",
+			result = rain_error_set(err,
+						"there are more than %d guest jobs on this node",
 						RAIN_GUARD_JOBS_MAX);
 			break;
 		}

@@ -27,8 +27,8 @@ libbundle_la_SOURCES = \
 	federation/digest.h \
 	federation/tree.c \
 	federation/tree.h
-libbundle_la_CFLAGS = $(AM_CFLAGS) $(ARCHIVE_CFLAGS) $(SODIUM_CFLAGS) $(ZSTD_CFLAGS)
-libbundle_la_LIBADD = libcommon.la $(ARCHIVE_LIBS) $(SODIUM_LIBS) $(ZSTD_LIBS)
+libbundle_la_CFLAGS = $(AM_CFLAGS) $(ARCHIVE_CFLAGS) $(GNUTLS_CFLAGS) $(ZSTD_CFLAGS)
+libbundle_la_LIBADD = libcommon.la $(ARCHIVE_LIBS) $(GNUTLS_LIBS) $(ZSTD_LIBS)
 
 check_PROGRAMS += federation/test/test_bundle
 federation_test_test_bundle_SOURCES = federation/test/test_bundle.c

@@ -16,12 +16,10 @@
 
 json_t *rain_local_digest_json(const struct rain_digest *digest)
 {
-	return json_pack("{s:s, s:I}", "sha256", digest->sha256, "size",
-			 (json_int_t)digest->size);
+	return json_pack("{s:s, s:I}", "sha256", digest->sha256, "size", (json_int_t)digest->size);
 }
 
-int rain_local_digest_read(const json_t *object, struct rain_digest *digest,
-			   struct rain_error *err)
+int rain_local_digest_read(const json_t *object, struct rain_digest *digest, struct rain_error *err)
 {
 	const char *sha256;
 
@@ -61,8 +59,14 @@ static int upload_from(struct rain_local_client *client, const char *path, int f
 	struct rain_local_answer answer = {0};
 	char range[96];
 	struct rain_local_transfer transfer = {
-		.method = "PUT", .path = path, .in = fd, .in_start = offset,
-		.in_size = size - offset, .out = -1, .answer = &answer, .wait_s = 60,
+		.method = "PUT",
+		.path = path,
+		.in = fd,
+		.in_start = offset,
+		.in_size = size - offset,
+		.out = -1,
+		.answer = &answer,
+		.wait_s = 60,
 		.headers = {"Content-Type: application/octet-stream", NULL},
 	};
 	int result;
@@ -75,7 +79,8 @@ static int upload_from(struct rain_local_client *client, const char *path, int f
 	result = rain_local_transfer_run(client, &transfer, false, err);
 	if (result == 0 && answer.status != 200 && answer.status != 201) {
 		/* 202: not all arrived; 409: another one sends it just now; 416: gap */
-		result = answer.status == 202 || answer.status == 409 || answer.status == 416 ? 1 : -1;
+		result = answer.status == 202 || answer.status == 409 || answer.status == 416 ? 1
+											      : -1;
 		if (result < 0)
 			rain_local_answer_error(&answer, path, err);
 	}
@@ -117,8 +122,15 @@ static int download_from(struct rain_local_client *client, const char *path, int
 	struct rain_local_answer answer = {0};
 	char range[64];
 	struct rain_local_transfer transfer = {
-		.method = "GET", .path = path, .in = -1, .out = fd, .out_offset = *offset,
-		.out_left = digest->size - *offset, .out_total = digest->size, .answer = &answer, .wait_s = 60,
+		.method = "GET",
+		.path = path,
+		.in = -1,
+		.out = fd,
+		.out_offset = *offset,
+		.out_left = digest->size - *offset,
+		.out_total = digest->size,
+		.answer = &answer,
+		.wait_s = 60,
 	};
 	int result;
 
@@ -148,7 +160,9 @@ int rain_local_blob_get(struct rain_local_client *client, const char *path, int 
 			return -1;
 		if (offset >= digest->size)
 			break;
-		pause = offset > before ? PAUSE_FIRST_MS : pause * 2 > PAUSE_LAST_MS ? PAUSE_LAST_MS : pause * 2;
+		pause = offset > before             ? PAUSE_FIRST_MS
+			: pause * 2 > PAUSE_LAST_MS ? PAUSE_LAST_MS
+						    : pause * 2;
 		before = offset;
 		rain_local_client_pause(client, pause);
 		if (rain_local_client_is_cancelled(client))
@@ -157,7 +171,9 @@ int rain_local_blob_get(struct rain_local_client *client, const char *path, int 
 	if (rain_digest_file(fd, &got, err) < 0)
 		return -1;
 	if (got.size != digest->size || strcmp(got.sha256, digest->sha256) != 0)
-		return rain_error_set(err, "what the gateway sent as blob %.12s is another one: "
-					   "%.12s", digest->sha256, got.sha256);
+		return rain_error_set(err,
+				      "what the gateway sent as blob %.12s is another one: "
+				      "%.12s",
+				      digest->sha256, got.sha256);
 	return 0;
 }

@@ -363,8 +363,15 @@ int rain_local_call(struct rain_local_client *client, const char *method, const 
 		    struct rain_local_answer *answer, struct rain_error *err)
 {
 	struct rain_local_transfer transfer = {
-		.method = method, .path = path, .body = body, .size = size, .wait_s = wait_s,
-		.max = max, .answer = answer, .in = -1, .out = -1,
+		.method = method,
+		.path = path,
+		.body = body,
+		.size = size,
+		.wait_s = wait_s,
+		.max = max,
+		.answer = answer,
+		.in = -1,
+		.out = -1,
 	};
 	struct rain_error local;
 

@@ -53,9 +53,11 @@ static int options_read(struct rain_relay *relay, int argc, char *argv[])
 
 	while ((option = getopt_long(argc, argv, "+", options, NULL)) >= 0) {
 		if (option == 'i')
-			result = rain_stage_list_parse(RAIN_OPTION_STAGE_IN, optarg, &relay->stage_in, &err);
+			result = rain_stage_list_parse(RAIN_OPTION_STAGE_IN, optarg,
+						       &relay->stage_in, &err);
 		else if (option == 'o')
-			result = rain_stage_list_parse(RAIN_OPTION_STAGE_OUT, optarg, &relay->stage_out, &err);
+			result = rain_stage_list_parse(RAIN_OPTION_STAGE_OUT, optarg,
+						       &relay->stage_out, &err);
 		else if (option == 's')
 			relay->socket = optarg;
 		else
@@ -111,7 +113,8 @@ __attribute__((noreturn)) static void requeue_wait(const json_t *job,
 	const char *peer = json_string_value(json_object_get(job, "peer"));
 
 	fprintf(stderr, "rain: %s won't run this job to its end%s%s; it goes back to the queue\n",
-		peer ? peer : "the peer", reason ? ": " : "", reason ? reason : "");
+		peer && *peer ? peer : "the peer", reason && *reason ? ": " : "",
+		reason ? reason : "");
 	rain_relay_signals_close(signals);
 	for (;;)
 		pause();
@@ -124,8 +127,10 @@ static int ending_read(const json_t *job, struct ending *ending, struct rain_err
 	if (rain_json_object(job, "exit", &exit_status, err) < 0 ||
 	    rain_json_int_or(exit_status, "code", -1, 255, 0, &ending->code, err) < 0 ||
 	    rain_json_int_or(exit_status, "signal", 0, 64, 0, &ending->signal, err) < 0 ||
-	    rain_json_int_or(job, "stdout_bytes", 0, STREAM_SIZE_MAX, 0, &ending->stdout_bytes, err) < 0 ||
-	    rain_json_int_or(job, "stderr_bytes", 0, STREAM_SIZE_MAX, 0, &ending->stderr_bytes, err) < 0)
+	    rain_json_int_or(job, "stdout_bytes", 0, STREAM_SIZE_MAX, 0, &ending->stdout_bytes,
+			     err) < 0 ||
+	    rain_json_int_or(job, "stderr_bytes", 0, STREAM_SIZE_MAX, 0, &ending->stderr_bytes,
+			     err) < 0)
 		return rain_error_prefix(err, "the gateway's answer is wrong");
 	ending->failure = json_string_value(json_object_get(exit_status, "error"));
 	ending->outputs = json_object_get(job, "outputs");

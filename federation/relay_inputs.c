@@ -57,9 +57,8 @@ static json_t *bytes_send(struct rain_relay *relay, const void *data, size_t siz
 
 	if (fd < 0)
 		return NULL;
-	rain_digest_bytes(data, size, &digest);
-	if (rain_file_write_fd(fd, data, size, err) == 0 &&
-	    blob_send(relay, fd, &digest, err) == 0)
+	if (rain_digest_bytes(data, size, &digest, err) == 0 &&
+	    rain_file_write_fd(fd, data, size, err) == 0 && blob_send(relay, fd, &digest, err) == 0)
 		result = rain_local_digest_json(&digest);
 	close(fd);
 	return result;
@@ -137,7 +136,8 @@ static json_t *arguments_json(struct rain_relay *relay, struct rain_error *err)
 	for (size_t i = 1; relay->command[i]; i++) {
 		bytes += strlen(relay->command[i]) + 1;
 		if (i > ARGUMENTS_MAX || bytes > ARGUMENTS_BYTES_MAX) {
-			rain_error_set(err, "the script has more than %d arguments or %d bytes of them",
+			rain_error_set(err,
+				       "the script has more than %d arguments or %d bytes of them",
 				       ARGUMENTS_MAX, ARGUMENTS_BYTES_MAX);
 			json_decref(list);
 			return NULL;
@@ -160,8 +160,10 @@ static json_t *patterns_json(struct rain_relay *relay, struct rain_error *err)
 		const char *item = relay->stage_out.items[i];
 
 		if (*item == '/') {
-			rain_error_set(err, "--stage-out: %s must be relative to the working "
-					    "directory, which is another one on a peer", item);
+			rain_error_set(err,
+				       "--stage-out: %s must be relative to the working "
+				       "directory, which is another one on a peer",
+				       item);
 			json_decref(list);
 			return NULL;
 		}
@@ -184,7 +186,8 @@ int rain_relay_inputs_send(struct rain_relay *relay, char *const environment[],
 	if (json_object_set_new(request, "stage_out", patterns_json(relay, err)) == 0 &&
 	    json_object_set_new(request, "args", arguments_json(relay, err)) == 0 &&
 	    json_object_set_new(request, "script", script_send(relay, err)) == 0 &&
-	    json_object_set_new(request, "environment", environment_send(relay, environment, err)) == 0 &&
+	    json_object_set_new(request, "environment",
+				environment_send(relay, environment, err)) == 0 &&
 	    json_object_set_new(request, "inputs", items_send(relay, err)) == 0) {
 		snprintf(path, sizeof(path), "/v1/jobs/%u/inputs", relay->job);
 		answer = rain_local_json(relay->client, "POST", path, request, 0, NULL, err);

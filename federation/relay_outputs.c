@@ -30,13 +30,13 @@ static int output_take(struct rain_relay *relay, const json_t *output, struct ra
 		return -1;
 	snprintf(path, sizeof(path), "/v1/jobs/%u/blobs/%s", relay->job, digest.sha256);
 	if (rain_local_blob_get(relay->client, path, fd, &digest, err) == 0)
-		result = rain_bundle_unpack(fd, relay->directory, was_asked_for, relay, &summary, err);
+		result = rain_bundle_unpack(fd, relay->directory, was_asked_for, relay, &summary,
+					    err);
 	close(fd);
 	return result;
 }
 
-int rain_relay_outputs_take(struct rain_relay *relay, const json_t *outputs,
-			    struct rain_error *err)
+int rain_relay_outputs_take(struct rain_relay *relay, const json_t *outputs, struct rain_error *err)
 {
 	for (size_t i = 0; i < json_array_size(outputs); i++)
 		if (output_take(relay, json_array_get(outputs, i), err) < 0)

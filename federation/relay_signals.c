@@ -7,7 +7,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-static const int passed_on[] = {SIGHUP,	 SIGINT,  SIGQUIT, SIGTERM, SIGUSR1,  SIGUSR2,
+static const int passed_on[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGTERM, SIGUSR1,  SIGUSR2,
 				SIGALRM, SIGTSTP, SIGCONT, SIGURG,  SIGWINCH, SIGXCPU};
 
 static void passed_on_set(sigset_t *set)

@@ -105,8 +105,7 @@ int rain_relay_stream_start(struct rain_relay_stream *stream, const struct rain_
 	return error ? rain_error_set(err, "can't start a thread: %s", strerror(error)) : 0;
 }
 
-int rain_relay_stream_finish(struct rain_relay_stream *stream, int64_t size,
-			     struct rain_error *err)
+int rain_relay_stream_finish(struct rain_relay_stream *stream, int64_t size, struct rain_error *err)
 {
 	pthread_mutex_lock(&stream->lock);
 	stream->size = size;
@@ -118,8 +117,8 @@ int rain_relay_stream_finish(struct rain_relay_stream *stream, int64_t size,
 	if (!stream->failed && stream->offset == size)
 		return 0;
 	if (!stream->failed)
-		return rain_error_set(err, "the job's %s has %lld bytes, but %lld came", stream->name,
-				      (long long)size, (long long)stream->offset);
+		return rain_error_set(err, "the job's %s has %lld bytes, but %lld came",
+				      stream->name, (long long)size, (long long)stream->offset);
 	*err = stream->err;
 	return -1;
 }

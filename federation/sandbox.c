@@ -58,8 +58,8 @@ static int number_option(const char *name, const char *text, long max, long *val
 	errno = 0;
 	*value = strtol(text, &end, 10);
 	if (errno || end == text || *end || *value < 0 || *value > max)
-		return rain_cli_usage("--%s must be a number from 0 to %ld, not \"%.40s\"", name, max,
-				      text);
+		return rain_cli_usage("--%s must be a number from 0 to %ld, not \"%.40s\"", name,
+				      max, text);
 	return 0;
 }
 
@@ -88,7 +88,8 @@ static int options_read(struct sandbox *sandbox, int argc, char *argv[])
 			if (number_option(option == 'e' ? "environment-fd" : "control-fd", optarg,
 					  65535, &value))
 				return RAIN_EXIT_USAGE;
-			*(option == 'e' ? &sandbox->environment_fd : &sandbox->control_fd) = (int)value;
+			*(option == 'e' ? &sandbox->environment_fd : &sandbox->control_fd) =
+				(int)value;
 			break;
 		case 'p':
 			sandbox->pmix_dir = optarg;
@@ -118,8 +119,10 @@ static int check_own_directory(const char *path, struct rain_error *err)
 	struct stat st;
 
 	if (lstat(path, &st) < 0)
-		return rain_error_set(err, "can't find %s: %s; rain-guest-guard must be Slurm's Prolog "
-					   "on this node", path, strerror(errno));
+		return rain_error_set(err,
+				      "can't find %s: %s; rain-guest-guard must be Slurm's Prolog "
+				      "on this node",
+				      path, strerror(errno));
 	if (!S_ISDIR(st.st_mode) || st.st_uid != getuid())
 		return rain_error_set(err, "%s is not a directory of this job's user", path);
 	return 0;
@@ -251,8 +254,8 @@ static int close_others(const struct rain_sandbox_plan *plan, struct rain_error 
 /* See signals_reset() on the inside. */
 static void signals_ignore(void)
 {
-	static const int numbers[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1,
-				      SIGUSR2, SIGALRM, SIGTSTP, SIGTTIN, SIGTTOU, SIGPIPE};
+	static const int numbers[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2,
+				      SIGALRM, SIGTSTP, SIGTTIN, SIGTTOU, SIGPIPE};
 
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++)
 		signal(numbers[i], SIG_IGN);

@@ -5,17 +5,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const rain_sandbox_root_names[] = {"/bin",	 "/sbin",   "/lib",    "/lib32",
+const char *const rain_sandbox_root_names[] = {"/bin",   "/sbin",   "/lib",    "/lib32",
 					       "/lib64", "/libx32", "/libo32", NULL};
 
 /* Of /etc only what programs need to run: no keys, no shadow, no lists of
  * people, nothing of the daemons. */
 static const char *const etc_shown[] = {
-	"alternatives", "bash.bashrc", "debian_version", "gai.conf",  "host.conf", "hostname",
-	"hosts",	"inputrc",     "ld.so.cache",	 "ld.so.conf", "ld.so.conf.d", "localtime",
-	"magic",	"networks",    "openmpi",	 "openmpi-mca-params.conf", "os-release",
-	"pmix-mca-params.conf", "profile", "profile.d",	 "protocols", "rpc", "services", "slurm",
-	"timezone",	NULL,
+	"alternatives",   "bash.bashrc",
+	"debian_version", "gai.conf",
+	"host.conf",      "hostname",
+	"hosts",          "inputrc",
+	"ld.so.cache",    "ld.so.conf",
+	"ld.so.conf.d",   "localtime",
+	"magic",          "networks",
+	"openmpi",        "openmpi-mca-params.conf",
+	"os-release",     "pmix-mca-params.conf",
+	"profile",        "profile.d",
+	"protocols",      "rpc",
+	"services",       "slurm",
+	"timezone",       NULL,
 };
 
 /* Where srun finds its way: munge's socket and a configless slurm.conf. Not

@@ -115,7 +115,8 @@ static void control_read(int control, pid_t child)
 __attribute__((noreturn)) static void supervise(int control, pid_t child)
 {
 	int pidfd = (int)syscall(SYS_pidfd_open, child, 0), status = 0;
-	struct pollfd polls[2] = {{.fd = pidfd, .events = POLLIN}, {.fd = control, .events = POLLIN}};
+	struct pollfd polls[2] = {{.fd = pidfd, .events = POLLIN},
+				  {.fd = control, .events = POLLIN}};
 	struct rain_sandbox_end end;
 
 	for (int number = 1; number < NSIG; number++)

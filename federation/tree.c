@@ -91,7 +91,7 @@ failed:
 }
 
 struct removal {
-	int top;	   /* of the tree; what lies too deep is moved there */
+	int top; /* of the tree; what lies too deep is moved there */
 	unsigned int moved;
 	int result;
 	struct rain_error *err;
@@ -200,7 +200,8 @@ bool rain_tree_path_is_clean(const char *path)
 
 		if (length == 0 || length > NAME_MAX || ++depth > RAIN_TREE_DEPTH_MAX)
 			return false;
-		if ((length == 1 && path[0] == '.') || (length == 2 && path[0] == '.' && path[1] == '.'))
+		if ((length == 1 && path[0] == '.') ||
+		    (length == 2 && path[0] == '.' && path[1] == '.'))
 			return false;
 		path += length;
 		if (*path == '/' && !*++path)
@@ -227,14 +228,17 @@ int rain_tree_open(int dir, const char *path, bool create, struct rain_error *er
 		memcpy(name, path, length);
 		name[length] = '\0';
 		if (create && mkdirat(current, name, 0755) < 0 && errno != EEXIST) {
-			rain_error_set(err, "can't make the directory %s: %s", name, strerror(errno));
+			rain_error_set(err, "can't make the directory %s: %s", name,
+				       strerror(errno));
 			close(current);
 			return -1;
 		}
 		next = openat(current, name, DIRECTORY_FLAGS);
 		if (next < 0) {
 			rain_error_set(err, "can't open the directory %s: %s", name,
-				       errno == ELOOP || errno == ENOTDIR ? "it is no directory (links are not followed)" : strerror(errno));
+				       errno == ELOOP || errno == ENOTDIR
+					       ? "it is no directory (links are not followed)"
+					       : strerror(errno));
 			close(current);
 			return -1;
 		}
@@ -251,13 +255,16 @@ static int merge_level(int from, int into, int depth, struct rain_error *err);
 /* A directory whose name is taken by a directory: merge them. */
 static int merge_directory(int from, int into, const char *name, int depth, struct rain_error *err)
 {
-	int a = openat(from, name, DIRECTORY_FLAGS), b = openat(into, name, DIRECTORY_FLAGS), result = -1;
+	int a = openat(from, name, DIRECTORY_FLAGS), b = openat(into, name, DIRECTORY_FLAGS),
+	    result = -1;
 
 	if (a < 0)
 		rain_error_set(err, "can't open %s: %s", name, strerror(errno));
 	else if (b < 0)
 		rain_error_set(err, "%s is in the way: %s", name,
-			       errno == ELOOP || errno == ENOTDIR ? "it is no directory (links are not followed)" : strerror(errno));
+			       errno == ELOOP || errno == ENOTDIR
+				       ? "it is no directory (links are not followed)"
+				       : strerror(errno));
 	else
 		result = merge_level(a, b, depth + 1, err);
 	if (a >= 0)
@@ -273,7 +280,8 @@ static int merge_level(int from, int into, int depth, struct rain_error *err)
 	int result = 0;
 
 	if (depth > RAIN_TREE_DEPTH_MAX)
-		return rain_error_set(err, "directories are nested deeper than %d", RAIN_TREE_DEPTH_MAX);
+		return rain_error_set(err, "directories are nested deeper than %d",
+				      RAIN_TREE_DEPTH_MAX);
 	names = rain_tree_names(from, TREE_NAMES_MAX, err);
 	if (!names)
 		return -1;
@@ -284,9 +292,11 @@ static int merge_level(int from, int into, int depth, struct rain_error *err)
 		if (errno == ENOTEMPTY || errno == EEXIST || errno == ENOTDIR)
 			result = merge_directory(from, into, names[i], depth, err);
 		else if (errno == EISDIR)
-			result = rain_error_set(err, "%s is in the way: it is a directory", names[i]);
+			result = rain_error_set(err, "%s is in the way: it is a directory",
+						names[i]);
 		else
-			result = rain_error_set(err, "can't put %s in its place: %s", names[i], strerror(errno));
+			result = rain_error_set(err, "can't put %s in its place: %s", names[i],
+						strerror(errno));
 		if (result < 0 && depth == 0)
 			rain_error_prefix(err, "%s", names[i]);
 	}

@@ -133,14 +133,15 @@ static enum MHD_Result blob_get(struct fake_gateway *gateway, struct MHD_Connect
 	snprintf(path, sizeof(path), "%s/%s", gateway->directory, sha);
 	snprintf(part, sizeof(part), "%s.part", path);
 	if (stat(path, &st) < 0)
-		return reply(connection, 404, "", 0, "Rain-Offset", stat(part, &st) < 0 ? 0 : st.st_size);
+		return reply(connection, 404, "", 0, "Rain-Offset",
+			     stat(part, &st) < 0 ? 0 : st.st_size);
 	if (head) {
 		response = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
 		result = MHD_queue_response(connection, 200, response);
 	} else {
 		fd = open(path, O_RDONLY);
-		response = MHD_create_response_from_fd_at_offset64((uint64_t)(st.st_size - from), fd,
-								   (uint64_t)from);
+		response = MHD_create_response_from_fd_at_offset64((uint64_t)(st.st_size - from),
+								   fd, (uint64_t)from);
 		result = MHD_queue_response(connection, from ? 206 : 200, response);
 	}
 	MHD_destroy_response(response);
@@ -150,7 +151,8 @@ static enum MHD_Result blob_get(struct fake_gateway *gateway, struct MHD_Connect
 static enum MHD_Result blob_put(struct fake_gateway *gateway, struct MHD_Connection *connection,
 				const char *sha, const struct body *body)
 {
-	const char *range = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Content-Range");
+	const char *range =
+		MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Content-Range");
 	const char *slash = range ? strchr(range, '/') : NULL;
 	long long from = range ? strtoll(range + 6, NULL, 10) : 0;
 	long long size = slash ? strtoll(slash + 1, NULL, 10) : (long long)body->size;
@@ -203,15 +205,16 @@ static json_t *job_json(struct fake_gateway *gateway)
 				 "bravo");
 
 	if (gateway->exit) {
-		json_t *more = json_pack("{s:O, s:O, s:O}", "stdout_bytes",
-						   json_object_get(gateway->exit, "stdout_bytes"),
-						   "stderr_bytes",
-						   json_object_get(gateway->exit, "stderr_bytes"),
-						   "outputs", json_object_get(gateway->exit, "outputs"));
+		json_t *more =
+			json_pack("{s:O, s:O, s:O}", "stdout_bytes",
+				  json_object_get(gateway->exit, "stdout_bytes"), "stderr_bytes",
+				  json_object_get(gateway->exit, "stderr_bytes"), "outputs",
+				  json_object_get(gateway->exit, "outputs"));
 
 		json_object_set_new(json, "exit",
-				    json_pack("{s:O, s:O}", "code", json_object_get(gateway->exit, "code"),
-					      "signal", json_object_get(gateway->exit, "signal")));
+				    json_pack("{s:O, s:O}", "code",
+					      json_object_get(gateway->exit, "code"), "signal",
+					      json_object_get(gateway->exit, "signal")));
 
 		json_object_update(json, more);
 		json_decref(more);
@@ -261,7 +264,8 @@ static enum MHD_Result job_side(struct fake_gateway *gateway, struct MHD_Connect
 	} else if (!strcmp(rest, "/delivered")) {
 		gateway->delivered = true;
 	} else if (!strncmp(rest, "/streams/", 9)) {
-		return stream_get(gateway, connection, &gateway->streams[!strcmp(rest + 9, "stderr")]);
+		return stream_get(gateway, connection,
+				  &gateway->streams[!strcmp(rest + 9, "stderr")]);
 	} else {
 		return reply_empty(connection, 404);
 	}
@@ -307,10 +311,12 @@ static enum MHD_Result agent_side(struct fake_gateway *gateway, struct MHD_Conne
 
 		while (!gateway->inputs && !gateway->stopping && !expired(&until))
 			wait_changed(gateway, &until);
-		return reply_json(connection, 200, gateway->inputs ? json_incref(gateway->inputs) : json_object());
+		return reply_json(connection, 200,
+				  gateway->inputs ? json_incref(gateway->inputs) : json_object());
 	}
 	if (!strncmp(rest, "/streams/", 9))
-		return stream_put(gateway, connection, &gateway->streams[!strcmp(rest + 9, "stderr")], body);
+		return stream_put(gateway, connection,
+				  &gateway->streams[!strcmp(rest + 9, "stderr")], body);
 	if (!strcmp(rest, "/signals"))
 		return signals_get(gateway, connection);
 	if (!strcmp(rest, "/started")) {
@@ -339,7 +345,8 @@ static enum MHD_Result answer(struct fake_gateway *gateway, struct MHD_Connectio
 	else if (blobs)
 		result = blob_get(gateway, connection, blobs + 7, !strcmp(method, "HEAD"));
 	else if (!strncmp(url, "/v1/jobs/", 9))
-		rest = strchrnul(url + 9, '/'), result = job_side(gateway, connection, method, rest, json);
+		rest = strchrnul(url + 9, '/'),
+		result = job_side(gateway, connection, method, rest, json);
 	else if (!strncmp(url, "/v1/loans/", 10))
 		rest = strchrnul(url + 10, '/'),
 		result = agent_side(gateway, connection, method, rest, json, body);

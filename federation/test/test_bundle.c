@@ -205,7 +205,8 @@ static void test_patterns(void **state)
 	put(room->in, "one", "one", 0644);
 	/* What is named twice is packed once. */
 	assert_int_equal(rain_bundle_pack(room->in, items, 4, true, room->bundle, &room->summary,
-					  &room->err), 0);
+					  &room->err),
+			 0);
 	assert_int_equal(room->summary.entries, 4);
 	assert_int_equal(room->summary.unmatched, 1);
 	assert_int_equal(pack(room, "r/*.dat"), 0);
@@ -223,7 +224,8 @@ static void test_patterns(void **state)
 	assert_int_equal(ftruncate(room->bundle, 0), 0);
 	lseek(room->bundle, 0, SEEK_SET);
 	assert_int_equal(rain_bundle_pack(room->out, &item, 1, false, room->bundle, &room->summary,
-					  &room->err), 0);
+					  &room->err),
+			 0);
 	assert_int_equal(unpack(room), 0);
 	expect(room->out, "1.dat", "1");
 }
@@ -471,10 +473,12 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_round_trip), TEST(test_deterministic), TEST(test_sparse),
-		TEST(test_patterns), TEST(test_refused_sources), TEST(test_links),
-		TEST(test_accept), TEST(test_replaces), TEST(test_hostile),
-		TEST(test_hostile_sequences), TEST(test_bombs), TEST(test_damaged),
+		TEST(test_round_trip),      TEST(test_deterministic),
+		TEST(test_sparse),          TEST(test_patterns),
+		TEST(test_refused_sources), TEST(test_links),
+		TEST(test_accept),          TEST(test_replaces),
+		TEST(test_hostile),         TEST(test_hostile_sequences),
+		TEST(test_bombs),           TEST(test_damaged),
 		TEST(test_remove_deep),
 	};
 

@@ -19,16 +19,43 @@ static struct rain_error err;
 static void test_environment_travels(void **state)
 {
 	static const char *const stay[] = {
-		"SLURM_JOB_ID=1", "SLURMD_NODENAME=n", "PMIX_RANK=0", "PMI_FD=3", "HOME=/home/ada",
-		"USER=ada", "PWD=/", "TMPDIR=/tmp", "SSH_AUTH_SOCK=/x", "OMPI_COMM_WORLD_RANK=0",
-		"_=x", "GITHUB_TOKEN=s", "DB_PASSWORD=s", "AWS_SECRET_ACCESS_KEY=s", "api_key=s",
-		"BASH_FUNC_module%%=() {", "=x", "1A=x", "A B=x", "RAIN_X=1", "SPANK_X=1",
-		"_SLURM_SPANK_OPTION_rain_burst=auto", "DISPLAY=:0", "XDG_RUNTIME_DIR=/run",
+		"SLURM_JOB_ID=1",
+		"SLURMD_NODENAME=n",
+		"PMIX_RANK=0",
+		"PMI_FD=3",
+		"HOME=/home/ada",
+		"USER=ada",
+		"PWD=/",
+		"TMPDIR=/tmp",
+		"SSH_AUTH_SOCK=/x",
+		"OMPI_COMM_WORLD_RANK=0",
+		"_=x",
+		"GITHUB_TOKEN=s",
+		"DB_PASSWORD=s",
+		"AWS_SECRET_ACCESS_KEY=s",
+		"api_key=s",
+		"BASH_FUNC_module%%=() {",
+		"=x",
+		"1A=x",
+		"A B=x",
+		"RAIN_X=1",
+		"SPANK_X=1",
+		"_SLURM_SPANK_OPTION_rain_burst=auto",
+		"DISPLAY=:0",
+		"XDG_RUNTIME_DIR=/run",
 		"KRB5CCNAME=x",
 	};
 	static const char *const go[] = {
-		"PATH=/bin", "LANG=C", "LC_ALL=C", "OMP_NUM_THREADS=4", "A=", "MAX_TOKENS=5",
-		"OMPI_MCA_btl=tcp,self", "LD_LIBRARY_PATH=/x", "HOMEWORK=1", "KEYBOARD=de",
+		"PATH=/bin",
+		"LANG=C",
+		"LC_ALL=C",
+		"OMP_NUM_THREADS=4",
+		"A=",
+		"MAX_TOKENS=5",
+		"OMPI_MCA_btl=tcp,self",
+		"LD_LIBRARY_PATH=/x",
+		"HOMEWORK=1",
+		"KEYBOARD=de",
 	};
 
 	(void)state;
@@ -48,7 +75,8 @@ static void test_environment_codec(void **state)
 	char *data;
 
 	(void)state;
-	assert_int_equal(rain_environment_parse(&environment, "A=1\0B=2\0A=3\0bad\0=x\0", 20, &err), 0);
+	assert_int_equal(rain_environment_parse(&environment, "A=1\0B=2\0A=3\0bad\0=x\0", 20, &err),
+			 0);
 	assert_int_equal(environment.count, 2);
 	assert_string_equal(rain_environment_get(&environment, "A"), "3");
 	assert_null(rain_environment_get(&environment, "C"));
@@ -81,12 +109,20 @@ static char *const command[] = {(char *)"/bin/true", (char *)"--", (char *)"x y"
 static struct rain_sandbox_plan plan(void)
 {
 	return (struct rain_sandbox_plan){
-		.bwrap = "/usr/bin/bwrap", .self = "/opt/rain/rain-sandbox",
-		.job_dir = "/spool/guest/7", .shm_dir = "/dev/shm/rain-guest-7",
-		.chdir = "/spool/guest/7/work", .pmix_dir = "/slurmd/pmix.7.0",
-		.appdirs = {"/tmp/spmix_appdir_1_7.0"}, .root_links = {"usr/bin", NULL, "", NULL},
-		.passwd_fd = 10, .group_fd = 11, .nsswitch_fd = 12, .environment_fd = 13,
-		.control_fd = -1, .command = command,
+		.bwrap = "/usr/bin/bwrap",
+		.self = "/opt/rain/rain-sandbox",
+		.job_dir = "/spool/guest/7",
+		.shm_dir = "/dev/shm/rain-guest-7",
+		.chdir = "/spool/guest/7/work",
+		.pmix_dir = "/slurmd/pmix.7.0",
+		.appdirs = {"/tmp/spmix_appdir_1_7.0"},
+		.root_links = {"usr/bin", NULL, "", NULL},
+		.passwd_fd = 10,
+		.group_fd = 11,
+		.nsswitch_fd = 12,
+		.environment_fd = 13,
+		.control_fd = -1,
+		.command = command,
 	};
 }
 
@@ -140,8 +176,9 @@ static void test_sandbox_argv(void **state)
 /* The only places that are bound are the ones that are meant to be. */
 static void test_sandbox_shows_nothing_else(void **state)
 {
-	static const char *const never[] = {"/", "/etc", "/home", "/root", "/run", "/run/rain",
-					    "/var", "/var/lib", "/tmp", "/dev", "/proc", "/sys",
+	static const char *const never[] = {"/",         "/etc",        "/home",      "/root",
+					    "/run",      "/run/rain",   "/var",       "/var/lib",
+					    "/tmp",      "/dev",        "/proc",      "/sys",
 					    "/etc/rain", "/etc/shadow", "/etc/munge", "/etc/ssh"};
 	struct rain_sandbox_plan p = plan();
 	char **argv = rain_sandbox_argv(&p, &err);
@@ -183,8 +220,12 @@ static void test_sandbox_accounts(void **state)
 static void test_guard_rules(void **state)
 {
 	char nodes[2][INET6_ADDRSTRLEN] = {"10.0.0.1", "fd00::1"};
-	struct rain_guard_job job = {.job = 12, .uid = 61003, .nodes = nodes, .node_count = 2,
-				     .doors = {{"10.0.0.254", 6817}}, .door_count = 1};
+	struct rain_guard_job job = {.job = 12,
+				     .uid = 61003,
+				     .nodes = nodes,
+				     .node_count = 2,
+				     .doors = {{"10.0.0.254", 6817}},
+				     .door_count = 1};
 	const uint16_t closed[] = {5432, 22, 7248};
 	char *rules = rain_guard_rules(61000, 61015, &job, 1, closed, 3, &err);
 
@@ -208,8 +249,13 @@ static void test_guard_rules(void **state)
 static void test_guard_notes(void **state)
 {
 	char nodes[1][INET6_ADDRSTRLEN] = {"10.0.0.1"};
-	struct rain_guard_job job = {.job = 12, .uid = 61003, .nodes = nodes, .node_count = 1,
-				     .doors = {{"10.0.0.254", 6817}}, .door_count = 1}, again;
+	struct rain_guard_job job = {.job = 12,
+				     .uid = 61003,
+				     .nodes = nodes,
+				     .node_count = 1,
+				     .doors = {{"10.0.0.254", 6817}},
+				     .door_count = 1},
+			      again;
 	json_t *json = rain_guard_job_json(&job, "boot-1");
 
 	(void)state;
@@ -227,11 +273,13 @@ static void test_guard_notes(void **state)
 
 static json_t *manifest_json(void)
 {
-	static const char sha[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+	static const char sha[] =
+		"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
-	return json_pack("{s:{s:s,s:i}, s:{s:s,s:i}, s:[{s:s,s:i}], s:[s], s:[s]}", "script", "sha256",
-			 sha, "size", 10, "environment", "sha256", sha, "size", 0, "inputs", "sha256",
-			 sha, "size", 5, "args", "a b", "stage_out", "results/*");
+	return json_pack("{s:{s:s,s:i}, s:{s:s,s:i}, s:[{s:s,s:i}], s:[s], s:[s]}", "script",
+			 "sha256", sha, "size", 10, "environment", "sha256", sha, "size", 0,
+			 "inputs", "sha256", sha, "size", 5, "args", "a b", "stage_out",
+			 "results/*");
 }
 
 static void test_manifest(void **state)
@@ -250,7 +298,8 @@ static void test_manifest(void **state)
 	assert_int_equal(rain_agent_manifest_read(json, &manifest, &err), -1);
 	json_decref(json);
 	json = manifest_json();
-	json_object_set_new(json_object_get(json, "script"), "sha256", json_string("../../etc/passwd"));
+	json_object_set_new(json_object_get(json, "script"), "sha256",
+			    json_string("../../etc/passwd"));
 	assert_int_equal(rain_agent_manifest_read(json, &manifest, &err), -1);
 	json_decref(json);
 	json = manifest_json();

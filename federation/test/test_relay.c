@@ -139,7 +139,8 @@ static void lender_take(struct room *room, struct rain_agent_manifest *manifest,
 
 	for (int i = 0; i < 100 && !json_object_get(json, "script"); i++) {
 		json_decref(json);
-		json = rain_local_json(room->client, "GET", "/v1/loans/u?wait=5", NULL, 5, NULL, &room->err);
+		json = rain_local_json(room->client, "GET", "/v1/loans/u?wait=5", NULL, 5, NULL,
+				       &room->err);
 		assert_non_null(json);
 	}
 	assert_int_equal(rain_agent_manifest_read(json, manifest, &room->err), 0);
@@ -150,7 +151,9 @@ static void lender_take(struct room *room, struct rain_agent_manifest *manifest,
 		char path[128];
 
 		snprintf(path, sizeof(path), "/v1/loans/u/blobs/%s", manifest->inputs[i].sha256);
-		assert_int_equal(rain_local_blob_get(room->client, path, fd, &manifest->inputs[i], &room->err), 0);
+		assert_int_equal(rain_local_blob_get(room->client, path, fd, &manifest->inputs[i],
+						     &room->err),
+				 0);
 		assert_int_equal(rain_bundle_unpack(fd, into, NULL, NULL, &summary, &room->err), 0);
 		close(fd);
 	}
@@ -170,9 +173,11 @@ static int64_t lender_print(struct room *room, const char *stream, int64_t offse
 	struct rain_local_answer answer = {0};
 	char path[128];
 
-	snprintf(path, sizeof(path), "/v1/loans/u/streams/%s?offset=%lld", stream, (long long)offset);
+	snprintf(path, sizeof(path), "/v1/loans/u/streams/%s?offset=%lld", stream,
+		 (long long)offset);
 	assert_int_equal(rain_local_call(room->client, "PUT", path, text, strlen(text), 0, 1000,
-					 &answer, &room->err), 0);
+					 &answer, &room->err),
+			 0);
 	offset = answer.offset;
 	rain_local_answer_release(&answer);
 	return offset;
@@ -188,7 +193,8 @@ static json_t *lender_output(struct room *room, int dir, const char *item)
 
 	assert_int_equal(rain_bundle_pack(dir, &item, 1, false, fd, &summary, &room->err), 0);
 	snprintf(path, sizeof(path), "/v1/loans/u/blobs/%s", summary.digest.sha256);
-	assert_int_equal(rain_local_blob_put(room->client, path, fd, &summary.digest, &sent, &room->err), 0);
+	assert_int_equal(
+		rain_local_blob_put(room->client, path, fd, &summary.digest, &sent, &room->err), 0);
 	close(fd);
 	json = rain_local_digest_json(&summary.digest);
 	json_object_set_new(json, "path", json_string("outputs"));
@@ -234,11 +240,13 @@ static void whole_burst(struct room *room, bool interrupt)
 		fake_gateway_resume(room->gateway);
 	}
 	for (int i = 0; i < 50; i++)
-		offset = lender_print(room, "stdout", offset, "a line of output that is to come once\n");
+		offset = lender_print(room, "stdout", offset,
+				      "a line of output that is to come once\n");
 	assert_int_equal(mkdirat(lender, "results", 0755), 0);
 	put(lender, "results/r", "42", 2);
 	json = exit_json(code, 0, offset, lender_print(room, "stderr", 0, "oops\n"));
-	json_array_append_new(json_object_get(json, "outputs"), lender_output(room, lender, "results/r"));
+	json_array_append_new(json_object_get(json, "outputs"),
+			      lender_output(room, lender, "results/r"));
 	lender_post(room, "exit", json);
 	assert_int_equal(WEXITSTATUS(relay_wait(room, pid)), code);
 	assert_true(fake_gateway_wait_delivered(room->gateway, 1000));
@@ -312,9 +320,11 @@ static void test_signals(void **state)
 		rain_local_client_pause(room->client, 20);
 	}
 	kill(pid, SIGUSR1);
-	json = rain_local_json(room->client, "GET", "/v1/loans/u/signals?after=0&wait=10", NULL, 10, NULL, &room->err);
-	assert_int_equal(json_integer_value(json_object_get(json_array_get(json_object_get(json, "signals"), 0),
-							    "signal")), SIGUSR1);
+	json = rain_local_json(room->client, "GET", "/v1/loans/u/signals?after=0&wait=10", NULL, 10,
+			       NULL, &room->err);
+	assert_int_equal(json_integer_value(json_object_get(
+				 json_array_get(json_object_get(json, "signals"), 0), "signal")),
+			 SIGUSR1);
 	json_decref(json);
 	lender_post(room, "exit", exit_json(0, SIGKILL, 1, 0));
 	status = relay_wait(room, pid);
@@ -340,7 +350,8 @@ static void test_void(void **state)
 			break;
 		rain_local_client_pause(room->client, 20);
 	}
-	assert_string_equal(text, "rain: bravo won't run this job to its end; it goes back to the queue\n");
+	assert_string_equal(
+		text, "rain: bravo won't run this job to its end; it goes back to the queue\n");
 	free(text);
 	/* It waits for Slurm, which ends it so. */
 	assert_int_equal(waitpid(pid, &status, WNOHANG), 0);
@@ -376,7 +387,8 @@ static void test_unasked_output(void **state)
 	lender_take(room, &manifest, -1);
 	rain_agent_manifest_release(&manifest);
 	put(room->top, ".bashrc", "evil", 4);
-	json_array_append_new(json_object_get(json, "outputs"), lender_output(room, room->top, ".bashrc"));
+	json_array_append_new(json_object_get(json, "outputs"),
+			      lender_output(room, room->top, ".bashrc"));
 	lender_post(room, "exit", json);
 	assert_int_equal(WEXITSTATUS(relay_wait(room, pid)), 125);
 	text = get(room->top, "err");
@@ -416,7 +428,8 @@ static void test_large_input(void **state)
 		assert_true(room->max_rss_kib < 32 * 1024);
 #endif
 		if (round == 0)
-			assert_true(fake_gateway_uploaded(room->gateway) - before > (int64_t)size / 2);
+			assert_true(fake_gateway_uploaded(room->gateway) - before >
+				    (int64_t)size / 2);
 		else
 			assert_int_equal(fake_gateway_uploaded(room->gateway), before);
 		fake_gateway_destroy(room->gateway);
@@ -428,9 +441,9 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_burst), TEST(test_faults), TEST(test_environment), TEST(test_signals),
-		TEST(test_void), TEST(test_missing_file), TEST(test_unasked_output),
-		TEST(test_large_input),
+		TEST(test_burst),          TEST(test_faults),      TEST(test_environment),
+		TEST(test_signals),        TEST(test_void),        TEST(test_missing_file),
+		TEST(test_unasked_output), TEST(test_large_input),
 	};
 
 	alarm(120); /* a relay that never ends must not hold up everything */

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -112,6 +113,7 @@ static pid_t relay_start(struct room *room, const char *const options[])
 		char *environment[] = {(char *)"SLURM_JOB_ID=42", (char *)"HOME=/home/ada",
 				       (char *)"COLOUR=red", (char *)"MY_SECRET=x", NULL};
 
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* not to outlive this test */
 		if (fchdir(room->home) < 0)
 			_exit(99);
 		dup2(openat(room->top, "out", O_WRONLY | O_CREAT | O_APPEND, 0600), 1);

@@ -158,7 +158,7 @@ static void ask_send(struct rain_gateway *gateway, const struct rain_queue_job *
 		     size_t count)
 {
 	struct rain_asks *asks = rain_asks_of(gateway);
-	struct rain_ask *ask = calloc(1, sizeof *ask);
+	struct rain_ask *ask = calloc(1, sizeof *ask), **at;
 	struct sending sending = { gateway, ask };
 	struct rain_error err;
 
@@ -176,8 +176,9 @@ static void ask_send(struct rain_gateway *gateway, const struct rain_queue_job *
 		free(ask);
 		return;
 	}
-	ask->next = asks->list;
-	asks->list = ask;
+	for (at = &asks->list; *at; at = &(*at)->next)
+		; /* first come, first served */
+	*at = ask;
 	asks->count++;
 }
 

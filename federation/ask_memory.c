@@ -57,12 +57,16 @@ void rain_refusal_note(struct rain_asks *asks, const struct rain_ask *ask, const
 	struct rain_room *room;
 
 	if (capacity && (room = rain_room_of(asks, peer->row, true))) {
-		room->delay_ms = room->delay_ms ? room->delay_ms * 2 : RAIN_ROOM_MIN_MS;
-		if (room->delay_ms > RAIN_ROOM_MAX_MS)
-			room->delay_ms = RAIN_ROOM_MAX_MS;
-		if (room->until_ms <= now || ask->job.shape.nodes < room->nodes)
+		/* Jobs that are refused together count as one try. */
+		if (room->until_ms <= now) {
+			room->delay_ms = room->delay_ms ? room->delay_ms * 2 : RAIN_ROOM_MIN_MS;
+			if (room->delay_ms > RAIN_ROOM_MAX_MS)
+				room->delay_ms = RAIN_ROOM_MAX_MS;
+			room->until_ms = now + room->delay_ms;
 			room->nodes = ask->job.shape.nodes;
-		room->until_ms = now + room->delay_ms;
+		} else if (ask->job.shape.nodes < room->nodes) {
+			room->nodes = ask->job.shape.nodes;
+		}
 		snprintf(room->reason, sizeof room->reason, "%s", reason);
 	} else if (!capacity && (refusal = rain_refusal_of(asks, ask->job.job_id, peer->row, true))) {
 		refusal->until_ms = now + RAIN_REFUSAL_MS;

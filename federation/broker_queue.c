@@ -100,6 +100,7 @@ static int life_set(json_t *o, const slurm_job_info_t *job)
 	failed |= set(o, "reason", json_string(rain_broker_job_reason(job)));
 	failed |= set(o, "completing", json_boolean(job->job_state & JOB_COMPLETING));
 	failed |= set(o, "held", json_boolean(job->priority == 0));
+	failed |= set(o, "preempted", json_boolean(job->preempt_time > 0));
 	failed |= set(o, "submit_time", json_integer(job->submit_time));
 	failed |= set(o, "eligible_time", json_integer(job->eligible_time));
 	failed |= set(o, "start_time", json_integer(job->start_time));

@@ -15,7 +15,7 @@
 #define RAIN_SAVE_GAP_MS 2000
 #define RAIN_REFUSAL_MS 15000	  /* until a peer that refused a job for good is asked again */
 #define RAIN_ROOM_MIN_MS 1000	  /* until a full peer is asked again, doubling up to … */
-#define RAIN_ROOM_MAX_MS 15000
+#define RAIN_ROOM_MAX_MS 8000
 
 #define RAIN_LOST_IN_A_ROW 3	  /* such a peer is left alone for a while */
 #define RAIN_LOST_MS 60000

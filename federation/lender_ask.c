@@ -377,10 +377,10 @@ static void on_answer(evutil_socket_t fd, short what, void *arg)
 void rain_leases_ask(struct rain_gateway *gateway, const struct rain_peer *peer, const struct rain_message *m)
 {
 	struct rain_leases *leases = leases_of(gateway);
-	struct pending *p = leases->pending;
+	struct pending **at = &leases->pending, *p;
 
-	while (p && strcmp(p->id, m->burst) != 0)
-		p = p->next;
+	while ((p = *at) && strcmp(p->id, m->burst) != 0)
+		at = &p->next;
 	if (p || leases->pending_count >= PENDING_MAX || !(p = calloc(1, sizeof *p)))
 		return;
 	p->peer = rain_mind_peer(gateway, peer->row);
@@ -388,8 +388,7 @@ void rain_leases_ask(struct rain_gateway *gateway, const struct rain_peer *peer,
 	strcpy(p->user, m->user);
 	strcpy(p->arch, m->arch);
 	p->shape = m->shape;
-	p->next = leases->pending;
-	leases->pending = p;
+	*at = p; /* at the end */
 	leases->pending_count++;
 	event_active(leases->answer, EV_TIMEOUT, 0);
 }

@@ -274,7 +274,14 @@ void rain_lender_on_queue(struct rain_gateway *gateway, struct rain_live_loan *l
 	}
 	loan->live.absent_ms = 0;
 	verdict = rain_loan_verdict_find(job->state);
-	if (verdict >= 0) {
+	if (verdict >= 0 && job->preempted)
+		verdict = RAIN_LOAN_VERDICT_PREEMPTED; /* whatever it died of in its grace */
+	if (verdict < 0 && job->preempted && !r->evicting && !rain_loan_is_over(r)) {
+		/* Slurm's grace signal doesn't reach a batch script, and it looks for
+		 * the end of the grace only now and then: the owner needn't wait. */
+		struct rain_lender_extra extra = { .reason = "the owner needs the nodes" };
+		event(gateway, loan, (struct rain_loan_event){ .type = RAIN_LOAN_EVENT_EVICT }, &extra);
+	} else if (verdict >= 0) {
 		/* While it is completing, its processes may still be there. */
 		if (job->completing)
 			rain_queue_nudge(gateway);

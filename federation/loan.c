@@ -130,9 +130,11 @@ static int exited(struct rain_loan_record *r, const struct rain_loan_event *e, i
 		return finish(r, RAIN_OUTCOME_CANCELLED, e->claim_utok, now_ms, a);
 	if (r->evicting)
 		return finish(r, RAIN_OUTCOME_EVICTED, 0, now_ms, a);
-	if (!e->terminated)
+	r->terminated = e->terminated;
+	if (!e->terminated && !e->signal && e->code <= 128)
 		return finish(r, RAIN_OUTCOME_EXITED, e->claim_utok, now_ms, a);
-	/* Was it the time limit or the owner's job? Slurm knows in a moment. */
+	/* Was it its own doing, the time limit or the owner's job? Slurm knows in
+	 * a moment. */
 	r->state = RAIN_LOAN_EXITED;
 	r->claimed_utok = e->claim_utok < r->ceiling_utok ? e->claim_utok : r->ceiling_utok;
 	return 1;
@@ -148,9 +150,12 @@ static int judge_exited(struct rain_loan_record *r, enum rain_loan_verdict verdi
 		return finish(r, RAIN_OUTCOME_CANCELLED, claim, now_ms, a);
 	if (!r->evicting && verdict == RAIN_LOAN_VERDICT_TIMEOUT)
 		return finish(r, RAIN_OUTCOME_TIMEOUT, claim, now_ms, a);
-	/* Slurm's SIGTERM that is no time-out is the grace of a preemption, which
-	 * shows as FAILED or COMPLETED when the script obeys, or a cancellation. */
-	return finish(r, RAIN_OUTCOME_EVICTED, 0, now_ms, a);
+	/* Slurm's SIGTERM that is no time-out is a preemption or a cancellation,
+	 * though it may show as FAILED or COMPLETED when the script obeys. */
+	if (r->evicting || r->terminated || verdict == RAIN_LOAN_VERDICT_PREEMPTED ||
+	    verdict == RAIN_LOAN_VERDICT_CANCELLED || verdict == RAIN_LOAN_VERDICT_NODE_FAIL)
+		return finish(r, RAIN_OUTCOME_EVICTED, 0, now_ms, a);
+	return finish(r, RAIN_OUTCOME_EXITED, claim, now_ms, a);
 }
 
 /* It ended and its agent didn't say how. */

@@ -39,6 +39,7 @@ struct rain_loan_record {
 	bool evicting;	    /* we want it to end */
 	bool delivered;	    /* home has everything: streams and outputs may go */
 	enum rain_outcome outcome;
+	bool terminated;      /* … after Slurm had sent it SIGTERM */
 	int64_t code, signal; /* as the agent reported them */
 	int64_t accepted_ms; /* realtime */
 	int64_t started_ms;

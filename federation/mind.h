@@ -120,7 +120,7 @@ struct rain_queue_job {
 	char state[32], reason[64];
 	char nodelist[RAIN_REASON_SIZE];
 	char loan[RAIN_UUID_SIZE]; /* "": one of our own */
-	bool completing, held, batch, array, het, gres, constrained, no_limit, returning;
+	bool completing, held, preempted, batch, array, het, gres, constrained, no_limit, returning;
 	struct rain_shape shape;
 	bool only;
 	int64_t max_utok; /* -1: no bound */

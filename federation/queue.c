@@ -123,6 +123,7 @@ static void read_job(const json_t *o, int64_t now_s, struct rain_queue_job *job)
 	job->eligible_s = number(o, "eligible_time") > 0 ? now_s - number(o, "eligible_time") : -1;
 	job->completing = flag(o, "completing");
 	job->held = flag(o, "held");
+	job->preempted = flag(o, "preempted");
 	job->batch = flag(o, "batch");
 	job->array = number(o, "array_job_id") > 0;
 	job->het = number(o, "het_job_id") > 0;

@@ -112,6 +112,7 @@ static const struct column loan_columns[] = {
 	L("seq_in", COLUMN_INT, record.seq_in),
 	L("seq_out", COLUMN_INT, record.seq_out),
 	L("outcome", COLUMN_OUTCOME, record.outcome),
+	L("terminated", COLUMN_BOOL, record.terminated),
 	L("code", COLUMN_INT, record.code),
 	L("signal", COLUMN_INT, record.signal),
 	L("run_ms", COLUMN_INT, record.run_ms),

@@ -133,6 +133,7 @@ CREATE TABLE loan (
     seq_out        integer NOT NULL DEFAULT 0,
     outcome        text NOT NULL DEFAULT 'none'
                    CHECK (outcome IN ('none', 'exited', 'cancelled', 'timeout', 'evicted', 'lost')),
+    terminated     boolean NOT NULL DEFAULT false, -- by Slurm's SIGTERM
     code           integer NOT NULL DEFAULT 0 CHECK (code BETWEEN 0 AND 255),
     signal         integer NOT NULL DEFAULT 0 CHECK (signal BETWEEN 0 AND 64),
     run_ms         bigint NOT NULL DEFAULT 0 CHECK (run_ms >= 0),

@@ -77,14 +77,16 @@ static void test_the_good_way(void **state)
 	assert_false(a.hold_void);
 }
 
-static void judge(enum rain_loan_verdict verdict, bool report, enum rain_outcome outcome, bool costs)
+enum report { NO_REPORT, KILLED, TERMINATED };
+
+static void judge(enum rain_loan_verdict verdict, enum report report, enum rain_outcome outcome, bool costs)
 {
 	struct rain_loan_record r = running();
 	struct rain_loan_actions a;
 
 	if (report) {
 		assert_int_equal(step_at(&r, (struct rain_loan_event){ .type = RAIN_LOAN_EVENT_EXIT, .signal = 15,
-					 .terminated = true, .claim_utok = 7 }, 1500, &a), 1);
+					 .terminated = report == TERMINATED, .claim_utok = 7 }, 1500, &a), 1);
 		assert_int_equal(r.state, RAIN_LOAN_EXITED);
 		assert_false(a.send_finished);
 	}
@@ -100,17 +102,20 @@ static void judge(enum rain_loan_verdict verdict, bool report, enum rain_outcome
 static void test_how_it_ended(void **state)
 {
 	(void)state;
-	judge(RAIN_LOAN_VERDICT_PREEMPTED, false, RAIN_OUTCOME_EVICTED, false);
-	judge(RAIN_LOAN_VERDICT_CANCELLED, false, RAIN_OUTCOME_EVICTED, false);
-	judge(RAIN_LOAN_VERDICT_NODE_FAIL, false, RAIN_OUTCOME_LOST, false);
-	judge(RAIN_LOAN_VERDICT_COMPLETED, false, RAIN_OUTCOME_LOST, false);
-	judge(RAIN_LOAN_VERDICT_FAILED, false, RAIN_OUTCOME_LOST, false);
-	judge(RAIN_LOAN_VERDICT_UNKNOWN, false, RAIN_OUTCOME_LOST, false);
-	judge(RAIN_LOAN_VERDICT_TIMEOUT, false, RAIN_OUTCOME_TIMEOUT, true);
-	judge(RAIN_LOAN_VERDICT_OUT_OF_MEMORY, false, RAIN_OUTCOME_EXITED, true);
-	judge(RAIN_LOAN_VERDICT_TIMEOUT, true, RAIN_OUTCOME_TIMEOUT, true);
-	judge(RAIN_LOAN_VERDICT_FAILED, true, RAIN_OUTCOME_EVICTED, false);
-	judge(RAIN_LOAN_VERDICT_PREEMPTED, true, RAIN_OUTCOME_EVICTED, false);
+	judge(RAIN_LOAN_VERDICT_PREEMPTED, NO_REPORT, RAIN_OUTCOME_EVICTED, false);
+	judge(RAIN_LOAN_VERDICT_CANCELLED, NO_REPORT, RAIN_OUTCOME_EVICTED, false);
+	judge(RAIN_LOAN_VERDICT_NODE_FAIL, NO_REPORT, RAIN_OUTCOME_LOST, false);
+	judge(RAIN_LOAN_VERDICT_COMPLETED, NO_REPORT, RAIN_OUTCOME_LOST, false);
+	judge(RAIN_LOAN_VERDICT_FAILED, NO_REPORT, RAIN_OUTCOME_LOST, false);
+	judge(RAIN_LOAN_VERDICT_UNKNOWN, NO_REPORT, RAIN_OUTCOME_LOST, false);
+	judge(RAIN_LOAN_VERDICT_TIMEOUT, NO_REPORT, RAIN_OUTCOME_TIMEOUT, true);
+	judge(RAIN_LOAN_VERDICT_OUT_OF_MEMORY, NO_REPORT, RAIN_OUTCOME_EXITED, true);
+	judge(RAIN_LOAN_VERDICT_TIMEOUT, TERMINATED, RAIN_OUTCOME_TIMEOUT, true);
+	judge(RAIN_LOAN_VERDICT_FAILED, TERMINATED, RAIN_OUTCOME_EVICTED, false);
+	judge(RAIN_LOAN_VERDICT_FAILED, KILLED, RAIN_OUTCOME_EXITED, true); /* kill -TERM $$ */
+	judge(RAIN_LOAN_VERDICT_PREEMPTED, KILLED, RAIN_OUTCOME_EVICTED, false);
+	judge(RAIN_LOAN_VERDICT_TIMEOUT, KILLED, RAIN_OUTCOME_TIMEOUT, true);
+	judge(RAIN_LOAN_VERDICT_PREEMPTED, TERMINATED, RAIN_OUTCOME_EVICTED, false);
 }
 
 static void test_recall(void **state)
@@ -196,7 +201,7 @@ static bool same(const struct rain_loan_record *a, const struct rain_loan_record
 {
 	return a->state == b->state && a->job_known == b->job_known && a->job_over == b->job_over &&
 	       a->inputs == b->inputs && a->staged == b->staged && a->recalled == b->recalled &&
-	       a->evicting == b->evicting && a->delivered == b->delivered && a->outcome == b->outcome &&
+	       a->evicting == b->evicting && a->delivered == b->delivered && a->outcome == b->outcome && a->terminated == b->terminated &&
 	       (a->claimed_utok > 0) == (b->claimed_utok > 0) && (a->started_ms > 0) == (b->started_ms > 0);
 }
 

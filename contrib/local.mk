@@ -32,3 +32,6 @@ $(units): %: %.in Makefile
 completiondir = $(datadir)/bash-completion/completions
 dist_completion_DATA = contrib/completion/rain
 
+
+# Everything that makes the two commands of the README work from a tarball too.
+EXTRA_DIST += .ci/run $(srcdir)/contrib/trainer

@@ -46,8 +46,13 @@ ARGS=()
 }
 
 @test "what slurmstepd itself would open or run for a guest reads nothing of bravo's users" {
-	attempt 'srun --input=/home/eve/secret cat; printf "#!/bin/sh\ncat /home/eve/secret\n" > epilog.sh; chmod +x epilog.sh; srun --task-epilog=$PWD/epilog.sh true; srun --task-prolog=$PWD/epilog.sh true; echo done'
-	[[ $output == *done* && $output != *eves-secret* ]]
+	# Each in a job of its own: Slurm keeps the cores of a step whose input it can't open.
+	attempt 'srun --input=/home/eve/secret cat'
+	[[ $output != *eves-secret* ]]
+	attempt 'printf "#!/bin/sh\ncat /home/eve/secret\n" > spy.sh; chmod +x spy.sh; srun --task-epilog=$PWD/spy.sh true'
+	[[ $output != *eves-secret* ]]
+	attempt 'printf "#!/bin/sh\ncat /home/eve/secret\n" > spy.sh; chmod +x spy.sh; srun --task-prolog=$PWD/spy.sh true'
+	[[ $output != *eves-secret* ]]
 }
 
 @test "LD_PRELOAD of a guest stays in the sandbox" {

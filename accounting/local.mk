@@ -2,7 +2,8 @@
 dist_sql_DATA += accounting/sql/0001-ledger.sql accounting/sql/0002-job-runs.sql \
 	accounting/sql/0020-projects.sql accounting/sql/0021-lots.sql \
 	accounting/sql/0022-holds.sql accounting/sql/0023-rates.sql \
-	accounting/sql/0024-usage.sql accounting/sql/0025-batches.sql
+	accounting/sql/0024-usage.sql accounting/sql/0025-batches.sql \
+	accounting/sql/0026-blocks.sql
 
 # libaccounting: pure. Who links it links libcommon too.
 noinst_LTLIBRARIES += libaccounting.la libledger.la
@@ -59,7 +60,8 @@ accounting_test_test_migrations_LDADD = $(test_libs) $(SODIUM_LIBS)
 # Against a throw-away PostgreSQL; skipped where it isn't installed.
 dist_check_SCRIPTS = accounting/test/test_ledger.sh accounting/test/test_ledgerd.sh \
 	accounting/test/test_projects.sh accounting/test/test_lots.sh \
-	accounting/test/test_rates.sh accounting/test/test_usage.sh
+	accounting/test/test_rates.sh accounting/test/test_usage.sh \
+	accounting/test/test_blocks.sh
 TESTS += $(dist_check_SCRIPTS)
 EXTRA_DIST += accounting/test/postgres.sh
 check_LTLIBRARIES = accounting/test/kill_on_unlink.la

@@ -235,7 +235,29 @@ static int read_applied(struct migrate *migrate, struct rain_error *err)
 	return rc;
 }
 
-/* All or nothing, and written down in the same transaction. */
+/* What the ledger itself finds wrong with it, if it is there already. */
+static int check_invariants(struct migrate *migrate, const char *when, struct rain_error *err)
+{
+	PGresult *result;
+	int there, rc = 0;
+
+	there = exists(migrate->target, "SELECT 1 WHERE to_regprocedure($1) IS NOT NULL",
+		       "ledger.check_invariants()", err);
+	if (there <= 0)
+		return there;
+	result = run(migrate->target, "can't check the ledger",
+		     "SELECT invariant, subject FROM ledger.check_invariants() LIMIT 1", NULL, err);
+	if (!result)
+		return -1;
+	if (PQntuples(result) > 0)
+		rc = rain_error_set(err, "the ledger is not sound %s: \"%s\" doesn't hold for %s; "
+				    "restore a backup or ask for help before you go on", when,
+				    PQgetvalue(result, 0, 0), PQgetvalue(result, 0, 1));
+	PQclear(result);
+	return rc;
+}
+
+/* All or nothing, checked, and written down in the same transaction. */
 static int apply(struct migrate *migrate, const struct rain_migration *file, struct rain_error *err)
 {
 	const char *params[] = {file->name, file->sha256, PACKAGE_VERSION};
@@ -251,6 +273,10 @@ static int apply(struct migrate *migrate, const struct rain_migration *file, str
 	if (PQtransactionStatus(migrate->target) != PQTRANS_INTRANS)
 		return rain_error_set(err, "migration %s ends its own transaction, which it must not",
 				      file->name);
+	if (check_invariants(migrate, "after this migration, which is undone", err) < 0) {
+		rain_error_prefix(err, "%s", file->name);
+		return -1;
+	}
 	result = PQexecParams(migrate->target,
 			      "INSERT INTO rain.migration (name, sha256, applied_by) "
 			      "VALUES ($1, $2, $3)", 3, NULL, params, NULL, NULL, 0);
@@ -280,6 +306,9 @@ static int migrate_run(struct migrate *migrate, struct rain_error *err)
 	if (!migrate->target || ensure_migration_table(migrate, err) < 0 ||
 	    read_applied(migrate, err) < 0 ||
 	    rain_migrations_plan(&migrate->files, &migrate->applied, &first, err) < 0)
+		return -1;
+	if (first < migrate->files.count &&
+	    check_invariants(migrate, "as it is, so nothing is migrated", err) < 0)
 		return -1;
 	for (size_t i = first; i < migrate->files.count; i++)
 		if (apply(migrate, &migrate->files.list[i], err) < 0)

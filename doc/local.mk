@@ -18,4 +18,4 @@ dist_man_MANS += \
 	doc/rain-simulate.1 \
 	doc/rain.1 \
 	doc/rain.conf.5
-dist_doc_DATA = README.md NEWS doc/protocol.txt
+dist_doc_DATA = README.md NEWS doc/protocol.txt doc/ledger-backup.txt

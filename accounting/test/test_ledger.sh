@@ -288,6 +288,17 @@ test_migrate() {
 	expect "a bad migration leaves nothing" postgres "SELECT to_regclass('ledger.half') IS NULL" t
 	echo 'SELECT 1; COMMIT;' >"$work/sql/9000-bad.sql"
 	out=$(./rain-migrate -D "$database" -s "$work/sql" 2>&1) && fail "a migration committed by itself"
+	# A migration that makes money, past all guards, and one after money was made.
+	local rich
+	rich="SET LOCAL session_replication_role = replica; UPDATE ledger.account SET credited = credited + 1 WHERE name = 'user:ada';"
+	echo "RESET ROLE; $rich SET LOCAL session_replication_role = origin;" >"$work/sql/9000-bad.sql"
+	out=$(./rain-migrate -D "$database" -s "$work/sql" 2>&1) && fail "a migration made money"
+	[[ $out == *"9000-bad"*"not sound after this migration"* ]] || fail "a migration that makes money says: $out"
+	sound "its work is undone"
+	sql postgres "BEGIN; $rich COMMIT"
+	out=$(./rain-migrate -D "$database" -s "$work/sql" 2>&1) && fail "an unsound ledger was migrated"
+	[[ $out == *"not sound as it is"* ]] || fail "an unsound ledger says: $out"
+	sql postgres "BEGIN; ${rich/+ 1/- 1} COMMIT"
 	rm "$work/sql/9000-bad.sql"
 	echo '-- changed' >>"$work/sql/0001-ledger.sql"
 	out=$(./rain-migrate -D "$database" -s "$work/sql" 2>&1) && fail "a changed file passed"

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-void rain_easy_init(struct rain_easy *easy, int32_t procs, enum rain_easy_order order)
+void rain_easy_init(struct rain_easy *easy, int32_t procs)
 {
-	*easy = (struct rain_easy){.procs = procs, .free = procs, .order = order};
+	*easy = (struct rain_easy){.procs = procs, .free = procs};
 }
 
 void rain_easy_release(struct rain_easy *easy)
@@ -33,12 +33,14 @@ static int grow(void **array, size_t used, size_t *size, size_t element)
 	return 0;
 }
 
-static bool before(const struct rain_easy *easy, const struct rain_waiting *a,
-		   const struct rain_waiting *b)
+static bool before(const struct rain_waiting *a, const struct rain_waiting *b)
 {
-	if (easy->order == RAIN_EASY_SHORTEST && a->plan != b->plan)
-		return a->plan < b->plan;
-	return a->seq < b->seq;
+	return a->key != b->key ? a->key < b->key : a->seq < b->seq;
+}
+
+static bool has_turn_before(const struct rain_waiting *a, const struct rain_waiting *b)
+{
+	return a->turn != b->turn ? a->turn < b->turn : a->seq < b->seq;
 }
 
 /* The first position whose job doesn't come before `waiting`. */
@@ -46,12 +48,12 @@ static size_t place(const struct rain_easy *easy, const struct rain_waiting *wai
 {
 	size_t low = 0, high = easy->waiting;
 
-	if (high > 0 && before(easy, &easy->queue[high - 1], waiting))
+	if (high > 0 && before(&easy->queue[high - 1], waiting))
 		return high;
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
-		if (before(easy, &easy->queue[middle], waiting))
+		if (before(&easy->queue[middle], waiting))
 			low = middle + 1;
 		else
 			high = middle;
@@ -71,10 +73,9 @@ static void find_head(struct rain_easy *easy)
 {
 	size_t head = 0;
 
-	if (easy->order != RAIN_EASY_FCFS)
-		for (size_t i = 1; i < easy->waiting; i++)
-			if (easy->queue[i].seq < easy->queue[head].seq)
-				head = i;
+	for (size_t i = 1; i < easy->waiting; i++)
+		if (has_turn_before(&easy->queue[i], &easy->queue[head]))
+			head = i;
 	easy->head = head;
 }
 
@@ -89,8 +90,8 @@ int rain_easy_add(struct rain_easy *easy, const struct rain_waiting *waiting)
 		(easy->waiting - at) * sizeof *easy->queue);
 	easy->queue[at] = *waiting;
 	easy->waiting++;
-	if (easy->waiting == 1 || waiting->seq < easy->queue[easy->head + (at <= easy->head)].seq) {
-		/* It is the head, which moves no other job's place but its own. */
+	if (easy->waiting == 1 ||
+	    has_turn_before(waiting, &easy->queue[easy->head + (at <= easy->head)])) {
 		easy->head = at;
 		look_at_all(easy);
 		return 0;

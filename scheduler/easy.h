@@ -9,11 +9,12 @@
 /*
  * EASY backfilling on one machine.  Pure.
  *
- * The oldest waiting job (the head) has a reservation: the earliest time at
- * which, by the planned ends of what runs, enough processors are free.  Another
- * job may start before it only when it fits now and either ends by then or
- * leaves the head's processors alone.  Backfilling goes oldest first or
- * shortest first.  Who uses it calls, whenever something has changed,
+ * One waiting job, the head, has a reservation: the earliest time at which, by
+ * the planned ends of what runs, enough processors are free.  Another job may
+ * start before it only when it fits now and either ends by then or leaves the
+ * head's processors alone.  The head is whoever's turn comes first; the others
+ * are backfilled in the order of their keys.  Who uses it calls, whenever
+ * something has changed,
  *
  *	while (rain_easy_take(easy, now, &waiting))
  *		rain_easy_start(easy, now, …);
@@ -21,17 +22,23 @@
  * Jobs are known by a number of the caller's and by `seq`, their place in the
  * order of arrival, which is unique.  Times are seconds.
  */
-enum rain_easy_order {
-	RAIN_EASY_FCFS,	    /* first come, first served */
-	RAIN_EASY_SHORTEST, /* backfill the shortest planned job first */
-};
-
 struct rain_waiting {
 	int64_t seq;
+	int64_t turn;  /* the smallest is the head; the same turn: the smaller seq */
+	int64_t key;   /* backfill the smallest first; the same key: the smaller seq */
 	int32_t plan;  /* planned seconds, > 0 */
 	int32_t procs;
 	uint32_t job;
 };
+
+/* A turn that lets short jobs go first and none starve: the moment by which a job
+ * should have started so as to wait at most `patience` times what it is expected to
+ * run.  Only jobs submitted before that moment can ever come before it, so their
+ * number is finite, and with a bounded load so is its wait. */
+static inline int64_t rain_easy_deadline(int64_t submitted, int32_t expected, int32_t patience)
+{
+	return submitted + (int64_t)expected * patience;
+}
 
 struct rain_running {
 	int64_t end;   /* planned */
@@ -43,7 +50,6 @@ struct rain_running {
 
 struct rain_easy {
 	int32_t procs, free;
-	enum rain_easy_order order;
 	struct rain_waiting *queue; /* in the order of backfilling */
 	size_t waiting, queue_size;
 	struct rain_running *running; /* by planned end */
@@ -58,7 +64,7 @@ struct rain_easy {
 	size_t scan, scan_end;
 };
 
-void rain_easy_init(struct rain_easy *easy, int32_t procs, enum rain_easy_order order);
+void rain_easy_init(struct rain_easy *easy, int32_t procs);
 void rain_easy_release(struct rain_easy *easy);
 
 /* A job arrives. procs must be 1..easy->procs. -1: no memory. */

@@ -13,7 +13,7 @@ static const struct rain_overflow_policy policies[] = {
 	{"open", "late binding, shortest first, no limit",
 	 RAIN_CREDIT_NONE, RAIN_ASK_SHORTEST, RAIN_CHOOSE_FIT, 0, 0},
 	{"clever", "late binding, shortest first, bilateral proportional credit",
-	 RAIN_CREDIT_PROPORTIONAL, RAIN_ASK_SHORTEST, RAIN_CHOOSE_FIT, 300, CPU_DAY / 2},
+	 RAIN_CREDIT_PROPORTIONAL, RAIN_ASK_SHORTEST, RAIN_CHOOSE_FIT, 300, CPU_DAY / 10},
 	{"flocking", "peers in a fixed order after a wait at home, oldest first",
 	 RAIN_CREDIT_NONE, RAIN_ASK_OLDEST, RAIN_CHOOSE_FIRST, 0, 0},
 	{"favours", "asks of whoever is owed most first, no limit",
@@ -90,8 +90,8 @@ bool rain_overflow_ask_before(const struct rain_overflow_policy *policy,
 {
 	if (policy->asks == RAIN_ASK_FAVOURS && a->owed != b->owed)
 		return a->owed > b->owed;
-	if (policy->asks != RAIN_ASK_OLDEST && a->plan != b->plan)
-		return a->plan < b->plan;
+	if (policy->asks != RAIN_ASK_OLDEST && a->expected != b->expected)
+		return a->expected < b->expected;
 	return a->submitted < b->submitted;
 }
 

@@ -26,7 +26,7 @@ enum rain_credit_rule {
 
 enum rain_ask_order {
 	RAIN_ASK_OLDEST,   /* first come, first served */
-	RAIN_ASK_SHORTEST, /* the shortest planned job first */
+	RAIN_ASK_SHORTEST, /* the shortest expected job first */
 	RAIN_ASK_FAVOURS,  /* of whoever we owe the most, then the shortest */
 };
 
@@ -68,7 +68,8 @@ int64_t rain_overflow_credit(const struct rain_overflow_policy *policy,
 struct rain_candidate {
 	int64_t submitted;
 	int64_t work;	/* the most that it may cost */
-	int32_t plan;	/* seconds it is expected to run */
+	int32_t plan;	/* seconds to reserve for it: its limit, or a safe prediction */
+	int32_t expected; /* seconds it is expected to run: for the order */
 	int32_t procs;
 	int32_t waits;	/* seconds it is expected to wait on at home; -1: not known */
 	int64_t owed;	/* we owe to its home: borrowed - lent */

@@ -22,14 +22,17 @@ static const char help[] =
 	"\n"
 	"  -p, --policy LIST     isolated, duplicate, merged, simple, open, clever,\n"
 	"                        flocking, favours, tokens (default isolated,clever)\n"
-	"  -o, --order ORDER     backfill fcfs or shortest first (default shortest)\n"
+	"  -o, --order ORDER     fcfs, shortest (the oldest has a reservation, the shortest\n"
+	"                        is backfilled), or ageing (default: the reservation goes\n"
+	"                        by submission plus patience x expected run time)\n"
+	"  -n, --patience N      of ageing (default 3 with limits, else 5)\n"
 	"  -P, --plan WITH       plan with the users' limit, a prediction from their\n"
 	"                        history (predict), or the truth (perfect)\n"
 	"  -d, --days N          only the first N days of each workload\n"
 	"  -O, --overhead S      seconds that a job costs more elsewhere (default 60)\n"
 	"  -k, --credit K        what a peer may have, per unit it has given (default 3)\n"
 	"  -a, --allowance DAYS  and besides, in CPU-days per processor of the lender\n"
-	"                        (default 0.5)\n"
+	"                        (default 0.1)\n"
 	"  -s, --seed N          of everything that is random (default 1)\n"
 	"      --sites N         show each cluster when there are at most N (default 64)\n"
 	"  -j, --json            JSON, with more detail\n"
@@ -244,7 +247,7 @@ static int choose(const char *option, const char *text, const char *const names[
 
 static int take_option(int option, struct options *options)
 {
-	static const char *const orders[] = {"fcfs", "shortest", NULL};
+	static const char *const orders[] = {"fcfs", "shortest", "ageing", NULL};
 	static const char *const plans[] = {"limit", "predict", "perfect", NULL};
 	double number = 0;
 	int chosen = 0, rc = 0;
@@ -253,7 +256,11 @@ static int take_option(int option, struct options *options)
 	case 'p': options->policies = optarg; break;
 	case 'o':
 		rc = choose("--order", optarg, orders, &chosen);
-		options->config.order = (enum rain_easy_order)chosen;
+		options->config.order = (enum rain_sim_order)chosen;
+		break;
+	case 'n':
+		rc = read_number("--patience", optarg, 0, 1e6, &number);
+		options->config.patience = (int32_t)number;
 		break;
 	case 'P':
 		rc = choose("--plan", optarg, plans, &chosen);
@@ -285,6 +292,7 @@ int main(int argc, char *argv[])
 {
 	static const struct option long_options[] = {
 		{"policy", required_argument, NULL, 'p'},   {"order", required_argument, NULL, 'o'},
+		{"patience", required_argument, NULL, 'n'},
 		{"plan", required_argument, NULL, 'P'},	    {"days", required_argument, NULL, 'd'},
 		{"overhead", required_argument, NULL, 'O'}, {"credit", required_argument, NULL, 'k'},
 		{"allowance", required_argument, NULL, 'a'}, {"seed", required_argument, NULL, 's'},
@@ -292,7 +300,7 @@ int main(int argc, char *argv[])
 		{"csv", no_argument, NULL, OPT_CSV},	    {NULL, 0, NULL, 0},
 	};
 	struct options options = {
-		.config = {.order = RAIN_EASY_SHORTEST, .overhead = 60, .seed = 1},
+		.config = {.order = RAIN_SIM_AGEING, .overhead = 60, .patience = -1, .seed = 1},
 		.defaults = {.seed = 1}, .policies = "isolated,clever",
 		.credit = -1, .allowance = -1, .sites = 64,
 	};
@@ -301,9 +309,11 @@ int main(int argc, char *argv[])
 	int option, code = RAIN_EXIT_OK;
 
 	rain_cli_standard_options(argc, argv, help);
-	while ((option = getopt_long(argc, argv, "p:o:P:d:O:k:a:s:j", long_options, NULL)) != -1)
+	while ((option = getopt_long(argc, argv, "p:o:n:P:d:O:k:a:s:j", long_options, NULL)) != -1)
 		if ((code = take_option(option, &options)) != 0)
 			return code;
+	if (options.config.patience < 0)
+		options.config.patience = options.config.plan == RAIN_SIM_PLAN_LIMIT ? 3 : 5;
 	if (optind == argc)
 		return rain_cli_usage("name at least one cluster");
 	for (int i = optind; code == RAIN_EXIT_OK && i < argc; i++)

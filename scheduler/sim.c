@@ -69,10 +69,15 @@ static int32_t seconds_there(const struct rain_sim *sim, const struct sim_job *j
 struct rain_waiting sim_waiting(const struct rain_sim *sim, uint32_t index, uint32_t host)
 {
 	const struct sim_job *job = &sim->jobs[index];
+	enum rain_sim_order order = sim->config.order;
 
 	return (struct rain_waiting){
 		.seq = job->seq, .plan = seconds_there(sim, job, host, job->plan),
 		.procs = job->procs, .job = index,
+		.turn = order == RAIN_SIM_AGEING
+				? rain_easy_deadline(job->submit, job->expected, sim->config.patience)
+				: job->seq,
+		.key = order == RAIN_SIM_FCFS ? job->seq : job->expected,
 	};
 }
 
@@ -122,7 +127,7 @@ int sim_begin(struct rain_sim *sim, uint32_t index, uint32_t host, struct rain_e
 {
 	struct sim_job *job = &sim->jobs[index];
 	bool guest = host != job->home && sim->config.kind != RAIN_SIM_MERGED;
-	int32_t plan = seconds_there(sim, job, host, job->plan);
+	int32_t planned = seconds_there(sim, job, host, job->plan);
 	int32_t limit = seconds_there(sim, job, host, job->limit);
 	struct sim_site *there = &sim->sites[host];
 
@@ -143,7 +148,7 @@ int sim_begin(struct rain_sim *sim, uint32_t index, uint32_t host, struct rain_e
 		sim_credit_hold(sim, job);
 	}
 	job->end = sim->now + job->run_there;
-	if (rain_easy_start(sim_machine(sim, host), sim->now, index, job->procs, plan, limit) < 0 ||
+	if (rain_easy_start(sim_machine(sim, host), sim->now, index, job->procs, planned, limit) < 0 ||
 	    rain_heap_push(&sim->ends, &(struct rain_heap_item){job->end, (uint64_t)job->seq, index, 0}) < 0)
 		return out_of_memory(err);
 	return 0;
@@ -169,18 +174,19 @@ static uint32_t new_job(struct rain_sim *sim)
 	return (uint32_t)sim->job_used++;
 }
 
-static int32_t planned(const struct rain_sim *sim, const struct sim_site *home,
-		       const struct sim_job *job)
+static void plan(const struct rain_sim *sim, const struct sim_site *home, struct sim_job *job)
 {
 	struct rain_predict_shape shape = {.procs = job->procs, .limit = job->limit};
 	struct rain_prediction prediction;
 
-	if (sim->config.plan == RAIN_SIM_PLAN_LIMIT)
-		return job->limit;
+	job->plan = job->expected = job->limit;
 	if (sim->config.plan == RAIN_SIM_PLAN_PERFECT)
-		return job->run;
+		job->plan = job->expected = job->run;
+	if (sim->config.plan != RAIN_SIM_PLAN_PREDICT)
+		return;
 	rain_predict_job(home->predict, job->user, &shape, &prediction);
-	return prediction.expected;
+	job->expected = prediction.expected;
+	job->plan = prediction.high;
 }
 
 /* Reads a site's next submission into the queue of submissions. */
@@ -218,7 +224,7 @@ static int submit(struct rain_sim *sim, uint32_t site, struct rain_error *err)
 	job->limit = arrival->limit > job->run ? arrival->limit : job->run;
 	if (home->spec.pad_percent > 100)
 		job->limit = clamp32((int64_t)job->limit * home->spec.pad_percent / 100);
-	job->plan = planned(sim, home, job);
+	plan(sim, home, job);
 	if (sim->totals.jobs++ == 0 || job->submit < sim->totals.first)
 		sim->totals.first = job->submit;
 	sim->totals.sites[site].jobs++;

@@ -69,15 +69,22 @@ enum rain_sim_kind {
 	RAIN_SIM_LATE,	    /* home first, then whoever can start it now */
 };
 
+enum rain_sim_order {
+	RAIN_SIM_FCFS,	   /* head and backfilling: first come, first served */
+	RAIN_SIM_SHORTEST, /* head: the oldest; backfilling: the shortest first */
+	RAIN_SIM_AGEING,   /* head: rain_easy_deadline; backfilling: the shortest first */
+};
+
 enum rain_sim_plan {
 	RAIN_SIM_PLAN_LIMIT,   /* plan with what users ask for */
-	RAIN_SIM_PLAN_PREDICT, /* with the prediction from their history */
+	RAIN_SIM_PLAN_PREDICT, /* order by the expectation from their history, reserve by its 90 % quantile */
 	RAIN_SIM_PLAN_PERFECT, /* with the truth, as a bound */
 };
 
 struct rain_sim_config {
 	enum rain_sim_kind kind;
-	enum rain_easy_order order;
+	enum rain_sim_order order;
+	int32_t patience; /* RAIN_SIM_AGEING */
 	enum rain_sim_plan plan;
 	struct rain_overflow_policy policy;
 	int32_t overhead;    /* seconds that a remote job costs on top */

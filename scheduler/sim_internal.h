@@ -11,7 +11,9 @@
 /* A job that waits or runs. */
 struct sim_job {
 	int64_t submit, seq, start, end;
-	int32_t run, limit, plan, procs;
+	int32_t run, limit, procs;
+	int32_t plan;	  /* what is reserved for it */
+	int32_t expected; /* what orders it */
 	uint32_t user;
 	uint32_t home, host; /* host: where it runs; NOWHERE while it waits */
 	uint32_t bound;	     /* a guest: the host's record of its home */

@@ -8,7 +8,8 @@ static struct rain_candidate candidate(struct rain_sim *sim, uint32_t index)
 	struct rain_easy *home = &sim->sites[job->home].easy;
 	const struct rain_waiting *head = rain_easy_head(home);
 	struct rain_candidate result = {
-		.submitted = job->submit, .plan = job->plan, .procs = job->procs, .waits = -1,
+		.submitted = job->submit, .plan = job->plan,
+		.expected = job->expected, .procs = job->procs, .waits = -1,
 	};
 
 	if (head && head->job == index) {
@@ -103,7 +104,7 @@ static uint32_t best_of_queue(struct rain_sim *sim, uint32_t lender, uint32_t pe
 	uint32_t home = sim->sites[lender].peers[peer].site, found = NOWHERE;
 	const struct rain_easy *easy = &sim->sites[home].easy;
 	struct rain_capacity offer = capacity(sim, lender, peer);
-	bool sorted = (easy->order == RAIN_EASY_SHORTEST) ==
+	bool sorted = (sim->config.order != RAIN_SIM_FCFS) ==
 		      (sim->config.policy.asks != RAIN_ASK_OLDEST);
 
 	if (offer.free == 0 || offer.credit <= 0)

@@ -75,7 +75,7 @@ static int make_site(struct rain_sim *sim, uint32_t index, const struct rain_sit
 	if (site->spec.overclaim_percent == 0)
 		site->spec.overclaim_percent = 100;
 	site->random = hash(spec->name, sim->config.seed);
-	rain_easy_init(&site->easy, spec->procs, sim->config.order);
+	rain_easy_init(&site->easy, spec->procs);
 	site->predict = rain_predict_create();
 	return site->predict ? 0 : -1;
 }
@@ -106,7 +106,7 @@ static int make_sites(struct rain_sim *sim, const struct rain_site_spec *specs)
 		total += specs[i].procs;
 	}
 	if (sim->config.kind == RAIN_SIM_MERGED)
-		rain_easy_init(&sim->sites[0].easy, total, sim->config.order);
+		rain_easy_init(&sim->sites[0].easy, total);
 	return sim->config.kind == RAIN_SIM_LATE ? make_peers(sim) : 0;
 }
 

@@ -8,11 +8,18 @@
 
 #include "scheduler/easy.h"
 
-static void arrive(struct rain_easy *easy, int64_t seq, int32_t procs, int32_t plan)
+static void arrive_with(struct rain_easy *easy, int64_t seq, int32_t procs, int32_t plan, int64_t turn,
+			int64_t key)
 {
-	struct rain_waiting waiting = {.seq = seq, .plan = plan, .procs = procs, .job = (uint32_t)seq};
+	struct rain_waiting waiting = {.seq = seq, .plan = plan, .procs = procs, .job = (uint32_t)seq,
+				       .turn = turn, .key = key};
 
 	assert_int_equal(rain_easy_add(easy, &waiting), 0);
+}
+
+static void arrive(struct rain_easy *easy, int64_t seq, int32_t procs, int32_t plan)
+{
+	arrive_with(easy, seq, procs, plan, seq, seq);
 }
 
 /* The job that starts now, or -1. */
@@ -32,7 +39,7 @@ static void test_backfills_only_what_leaves_the_head_alone(void **state)
 	struct rain_easy easy;
 
 	(void)state;
-	rain_easy_init(&easy, 10, RAIN_EASY_FCFS);
+	rain_easy_init(&easy, 10);
 	arrive(&easy, 1, 6, 100);
 	assert_int_equal(starts(&easy, 0), 1);
 	arrive(&easy, 2, 8, 100); /* the head: at 100, leaves 2 */
@@ -61,12 +68,12 @@ static void test_shortest_first_keeps_the_oldest_as_head(void **state)
 	struct rain_easy easy;
 
 	(void)state;
-	rain_easy_init(&easy, 4, RAIN_EASY_SHORTEST);
-	arrive(&easy, 1, 3, 50);
+	rain_easy_init(&easy, 4);
+	arrive_with(&easy, 1, 3, 50, 1, 50);
 	assert_int_equal(starts(&easy, 0), 1);
-	arrive(&easy, 2, 4, 500);
-	arrive(&easy, 3, 1, 40);
-	arrive(&easy, 4, 1, 30);
+	arrive_with(&easy, 2, 4, 500, 2, 500);
+	arrive_with(&easy, 3, 1, 40, 3, 40);
+	arrive_with(&easy, 4, 1, 30, 4, 30);
 	assert_int_equal(rain_easy_head(&easy)->seq, 2);
 	assert_int_equal(starts(&easy, 0), 4);
 	assert_int_equal(starts(&easy, 0), -1);
@@ -79,6 +86,26 @@ static void test_shortest_first_keeps_the_oldest_as_head(void **state)
 	rain_easy_release(&easy);
 }
 
+/* With deadlines a short newcomer overtakes, but not one that came too late. */
+static void test_the_head_is_whose_turn_comes_first(void **state)
+{
+	struct rain_easy easy;
+
+	(void)state;
+	rain_easy_init(&easy, 4);
+	arrive(&easy, 0, 4, 100);
+	assert_int_equal(starts(&easy, 0), 0);
+	arrive_with(&easy, 1, 4, 1000, rain_easy_deadline(0, 1000, 3), 1000);
+	arrive_with(&easy, 2, 4, 10, rain_easy_deadline(2990, 10, 3), 10);
+	assert_int_equal(rain_easy_head(&easy)->seq, 1);
+	arrive_with(&easy, 3, 4, 10, rain_easy_deadline(2969, 10, 3), 10);
+	assert_int_equal(rain_easy_head(&easy)->seq, 3);
+	assert_true(rain_easy_finish(&easy, 0));
+	assert_int_equal(starts(&easy, 3000), 3);
+	assert_int_equal(rain_easy_head(&easy)->seq, 1);
+	rain_easy_release(&easy);
+}
+
 /* A guest must not delay the head; when the head goes, the next has its turn. */
 static void test_guests_and_leavers(void **state)
 {
@@ -86,7 +113,7 @@ static void test_guests_and_leavers(void **state)
 	struct rain_easy easy;
 
 	(void)state;
-	rain_easy_init(&easy, 10, RAIN_EASY_FCFS);
+	rain_easy_init(&easy, 10);
 	assert_true(rain_easy_fits(&easy, 0, 10, 1000000));
 	arrive(&easy, 1, 5, 100);
 	assert_int_equal(starts(&easy, 0), 1);
@@ -109,7 +136,7 @@ static void test_corrects_what_is_late(void **state)
 	struct rain_easy easy;
 
 	(void)state;
-	rain_easy_init(&easy, 2, RAIN_EASY_FCFS);
+	rain_easy_init(&easy, 2);
 	assert_int_equal(rain_easy_start(&easy, 0, 1, 2, 100, 1000), 0);
 	arrive(&easy, 2, 1, 10);
 	assert_false(rain_easy_take(&easy, 50, &waiting));
@@ -126,6 +153,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_backfills_only_what_leaves_the_head_alone),
 		cmocka_unit_test(test_shortest_first_keeps_the_oldest_as_head),
+		cmocka_unit_test(test_the_head_is_whose_turn_comes_first),
 		cmocka_unit_test(test_guests_and_leavers),
 		cmocka_unit_test(test_corrects_what_is_late),
 	};

@@ -21,6 +21,7 @@ libsimulator_la_LIBADD = libscheduler.la -lm
 rain_PROGRAMS += rain-simulate
 rain_simulate_SOURCES = scheduler/rain_simulate.c \
 	scheduler/cluster_spec.c scheduler/cluster_spec.h \
+	scheduler/plot.c scheduler/plot.h \
 	scheduler/report.c scheduler/report.h \
 	scheduler/trace.c scheduler/trace.h
 rain_simulate_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(ARCHIVE_CFLAGS)

@@ -33,6 +33,7 @@ int rain_fates_add(struct rain_fates *fates, const struct rain_outcome *outcome)
 	if (number >= fates->count)
 		fates->count = number + 1;
 	fates->fates[number] = (struct rain_fate){
+		.submit = outcome->submit,
 		.wait = seconds(outcome->start - outcome->submit),
 		.response = seconds(outcome->end - outcome->submit),
 		.run = outcome->run, .procs = outcome->procs,

@@ -13,6 +13,7 @@
  * with runs under 10 s counted as 10 s, and at least 1 (Feitelson, Rudolph 1998).
  */
 struct rain_fate {
+	int64_t submit;
 	int32_t wait;	  /* until its program began */
 	int32_t response; /* end - submit; 0: it never ended */
 	int32_t run, procs;

@@ -71,18 +71,35 @@ static int64_t difference(int64_t a, int64_t b)
 	return result;
 }
 
+static int64_t earned(const struct rain_overflow_policy *policy,
+		      const struct rain_standing *standing)
+{
+	int64_t given = standing->borrowed;
+
+	if (policy->credit != RAIN_CREDIT_PROPORTIONAL)
+		return given;
+	return sum(product(given / 100, policy->k_percent), given % 100 * policy->k_percent / 100);
+}
+
 int64_t rain_overflow_credit(const struct rain_overflow_policy *policy,
 			     const struct rain_standing *standing, int64_t processors)
 {
-	int64_t earned = standing->borrowed;
+	int64_t allowance = difference(product(policy->allowance, processors), standing->stranded);
 
 	if (policy->credit == RAIN_CREDIT_NONE)
 		return INT64_MAX;
-	if (policy->credit == RAIN_CREDIT_PROPORTIONAL)
-		earned = sum(product(earned / 100, policy->k_percent),
-			     earned % 100 * policy->k_percent / 100);
-	return difference(sum(product(policy->allowance, processors), earned),
+	if (allowance < 0)
+		allowance = 0;
+	return difference(sum(allowance, earned(policy, standing)),
 			  sum(standing->lent, standing->held));
+}
+
+int64_t rain_overflow_debt(const struct rain_overflow_policy *policy,
+			   const struct rain_standing *standing)
+{
+	int64_t debt = difference(sum(standing->lent, standing->held), earned(policy, standing));
+
+	return debt > 0 ? debt : 0;
 }
 
 bool rain_overflow_ask_before(const struct rain_overflow_policy *policy,
@@ -148,4 +165,142 @@ int rain_overflow_choose(const struct rain_overflow_policy *policy,
 			best = (int)i;
 	}
 	return best;
+}
+
+/* Jobs in the policy's order; sorting indexes keeps the caller's array as it is. */
+struct ranked {
+	const struct rain_overflow_policy *policy;
+	const struct rain_candidate *job;
+	size_t index;
+};
+
+static int by_rank(const void *a, const void *b)
+{
+	const struct ranked *x = a, *y = b;
+
+	if (rain_overflow_ask_before(x->policy, x->job, y->job))
+		return -1;
+	if (rain_overflow_ask_before(x->policy, y->job, x->job))
+		return 1;
+	return (x->index > y->index) - (x->index < y->index);
+}
+
+/* The nearer to going, the more it says. */
+static int closeness(enum rain_overflow_verdict verdict)
+{
+	switch (verdict) {
+	case RAIN_OVERFLOW_GO: return 4;
+	case RAIN_OVERFLOW_SOON: return 3;
+	case RAIN_OVERFLOW_DEBT: return 2;
+	case RAIN_OVERFLOW_OWNER: return 1;
+	default: return 0;
+	}
+}
+
+static struct rain_placement place(const struct rain_overflow_policy *policy,
+				   const struct rain_candidate *job,
+				   const struct rain_capacity *peers, size_t count)
+{
+	struct rain_placement placement = {.peer = -1, .about = -1, .verdict = RAIN_OVERFLOW_FULL};
+
+	for (size_t i = 0; i < count; i++) {
+		enum rain_overflow_verdict verdict = rain_overflow_judge(job, &peers[i]);
+
+		if (verdict == RAIN_OVERFLOW_GO &&
+		    (placement.peer < 0 || better(policy, job, &peers[i], &peers[placement.peer])))
+			placement.peer = (int)i;
+		if (placement.about < 0 || closeness(verdict) > closeness(placement.verdict)) {
+			placement.about = (int)i;
+			placement.verdict = verdict;
+		}
+	}
+	if (placement.peer >= 0)
+		placement.about = placement.peer;
+	return placement;
+}
+
+static void use(const struct rain_candidate *job, struct rain_capacity *peer)
+{
+	peer->free -= job->procs;
+	if (there(job, peer) > peer->window)
+		peer->extra -= job->procs;
+	if (peer->extra > peer->free)
+		peer->extra = peer->free;
+	peer->credit = difference(peer->credit, job->work);
+	peer->owes = difference(peer->owes, job->work);
+}
+
+int rain_overflow_plan(const struct rain_overflow_policy *policy,
+		       const struct rain_candidate *jobs, size_t count,
+		       struct rain_capacity *peers, size_t peer_count,
+		       struct rain_placement *placements, struct rain_error *err)
+{
+	struct ranked *ranked = calloc(count ? count : 1, sizeof *ranked);
+
+	if (!ranked)
+		return rain_error_set(err, "no memory to rank %zu waiting jobs", count);
+	for (size_t i = 0; i < count; i++)
+		ranked[i] = (struct ranked){policy, &jobs[i], i};
+	qsort(ranked, count, sizeof *ranked, by_rank);
+	for (size_t i = 0; i < count; i++) {
+		struct rain_placement *placement = &placements[ranked[i].index];
+
+		*placement = place(policy, ranked[i].job, peers, peer_count);
+		if (placement->peer >= 0)
+			use(ranked[i].job, &peers[placement->peer]);
+	}
+	free(ranked);
+	return 0;
+}
+
+/* "45 s", "12 min", "3.5 h", "2.1 d" */
+static const char *duration(int64_t seconds, char text[static 32])
+{
+	if (seconds < 120)
+		snprintf(text, 32, "%lld s", (long long)seconds);
+	else if (seconds < 7200)
+		snprintf(text, 32, "%lld min", (long long)(seconds / 60));
+	else if (seconds < 172800)
+		snprintf(text, 32, "%.1f h", (double)seconds / 3600);
+	else
+		snprintf(text, 32, "%.1f d", (double)seconds / 86400);
+	return text;
+}
+
+void rain_overflow_explain(const struct rain_candidate *job, const struct rain_capacity *peer,
+			   enum rain_overflow_verdict verdict, const char *name,
+			   char sentence[static RAIN_OVERFLOW_SENTENCE])
+{
+	char one[32], two[32];
+
+	switch (verdict) {
+	case RAIN_OVERFLOW_GO:
+		if (job->waits >= 0)
+			snprintf(sentence, RAIN_OVERFLOW_SENTENCE,
+				 "goes to %s, which can start it now; at home it would wait about %s",
+				 name, duration(job->waits, one));
+		else
+			snprintf(sentence, RAIN_OVERFLOW_SENTENCE,
+				 "goes to %s, which can start it now", name);
+		break;
+	case RAIN_OVERFLOW_SOON:
+		snprintf(sentence, RAIN_OVERFLOW_SENTENCE,
+			 "waits at home: it starts here in about %s, and sending it to %s takes %s",
+			 duration(job->waits, one), name, duration(peer->overhead, two));
+		break;
+	case RAIN_OVERFLOW_FULL:
+		snprintf(sentence, RAIN_OVERFLOW_SENTENCE,
+			 "waits at home: it needs %d processors, and %s has %d free", (int)job->procs,
+			 name, (int)(peer->free > 0 ? peer->free : 0));
+		break;
+	case RAIN_OVERFLOW_OWNER:
+		snprintf(sentence, RAIN_OVERFLOW_SENTENCE,
+			 "waits at home: at %s it could run for %s until the owner's next job, and it needs %s",
+			 name, duration(peer->window, one), duration(there(job, peer), two));
+		break;
+	case RAIN_OVERFLOW_DEBT:
+		snprintf(sentence, RAIN_OVERFLOW_SENTENCE,
+			 "waits at home: %s gives no more credit until more of its jobs have run here", name);
+		break;
+	}
 }

@@ -58,11 +58,21 @@ struct rain_standing {
 	int64_t lent;	  /* the peer has had from us, settled */
 	int64_t held;	  /* its jobs that run here now, at their full limit */
 	int64_t borrowed; /* we have had from the peer, settled */
+	int64_t stranded; /* debts beyond k x borrowed of names that are gone, not yet forgotten */
 };
 
-/* How much more the peer may have from us. `processors`: the lender's own. */
+/* How much more the peer may have from us. `processors`: the lender's own.
+ *
+ *	allowance x processors - stranded + k x borrowed - lent - held
+ *
+ * where the first two terms together are at least 0: what newcomers took and left
+ * with is taken from what the next newcomer gets, so new names gain nothing. */
 int64_t rain_overflow_credit(const struct rain_overflow_policy *policy,
 			     const struct rain_standing *standing, int64_t processors);
+
+/* What the peer has had beyond k x what it gave: stranded, should it never come back. */
+int64_t rain_overflow_debt(const struct rain_overflow_policy *policy,
+			   const struct rain_standing *standing);
 
 /* A job as a candidate. */
 struct rain_candidate {
@@ -110,8 +120,9 @@ int rain_overflow_choose(const struct rain_overflow_policy *policy,
 
 /* What was decided for one job. */
 struct rain_placement {
-	int peer; /* index, or -1: waits at home */
-	enum rain_overflow_verdict verdict; /* with -1: the best that any peer said */
+	int peer;  /* index, or -1: waits at home */
+	int about; /* index of the peer that the verdict is about; -1: there are no peers */
+	enum rain_overflow_verdict verdict; /* of the peer that came closest to taking it */
 };
 
 /* Decides for all waiting jobs at once: in the policy's order, each to its best
@@ -121,9 +132,10 @@ int rain_overflow_plan(const struct rain_overflow_policy *policy,
 		       struct rain_capacity *peers, size_t peer_count,
 		       struct rain_placement *placements, struct rain_error *err);
 
-/* The decision in words: "goes to bravo, which can start it now; home would take
- * about 2 h". peer: the chosen one's name, or of the one that the verdict is about. */
-void rain_overflow_explain(const struct rain_candidate *job, enum rain_overflow_verdict verdict,
-			   const char *peer, char sentence[static RAIN_OVERFLOW_SENTENCE]);
+/* The decision in words, for the job's owner: "goes to bravo, which can start it
+ * now; at home it would wait about 2.0 h". `peer` as it was when judged, `name` its. */
+void rain_overflow_explain(const struct rain_candidate *job, const struct rain_capacity *peer,
+			   enum rain_overflow_verdict verdict, const char *name,
+			   char sentence[static RAIN_OVERFLOW_SENTENCE]);
 
 #endif

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
 #include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -9,6 +10,7 @@
 #include "common/cli.h"
 #include "common/clock.h"
 #include "scheduler/cluster_spec.h"
+#include "scheduler/plot.h"
 #include "scheduler/report.h"
 
 #define POLICIES_MAX 16
@@ -33,6 +35,11 @@ static const char help[] =
 	"  -k, --credit K        what a peer may have, per unit it has given (default 3)\n"
 	"  -a, --allowance DAYS  and besides, in CPU-days per processor of the lender\n"
 	"                        (default 0.1)\n"
+	"      --cuts EVERY:FOR  each cluster loses its link every so many hours, for so\n"
+	"                        many, on average\n"
+	"      --stale PERCENT   of the offers no longer hold when the order arrives\n"
+	"      --owners-evict    a cluster's own next job throws guests out\n"
+	"      --plot FILE       draw wait over time, and who gave and got (SVG)\n"
 	"  -s, --seed N          of everything that is random (default 1)\n"
 	"      --sites N         show each cluster when there are at most N (default 64)\n"
 	"  -j, --json            JSON, with more detail\n"
@@ -53,6 +60,7 @@ struct options {
 	double credit, allowance; /* negative: the policy's own */
 	long sites;
 	bool json;
+	const char *plot;
 	enum rain_table_style style;
 };
 
@@ -190,6 +198,20 @@ static int print(const struct options *options, const struct rain_result *result
 	return rc;
 }
 
+static int plot(const char *path, const struct rain_result *results, size_t count,
+		struct rain_error *err)
+{
+	FILE *out = fopen(path, "w");
+	int rc;
+
+	if (!out)
+		return rain_error_set(err, "can't write %s: %s", path, strerror(errno));
+	rc = rain_plot(out, results, count, err);
+	if (ferror(out) | (fclose(out) != 0))
+		rc = rain_error_set(err, "can't write %s: %s", path, strerror(errno));
+	return rc;
+}
+
 /* "alone" for all others is the isolated run of the same order, when there is one. */
 static int simulate(const struct options *options, struct rain_clusters *clusters,
 		    struct rain_error *err)
@@ -213,6 +235,8 @@ static int simulate(const struct options *options, struct rain_clusters *cluster
 				results[i].alone = &results[j].fates;
 	if (rc == 0)
 		rc = print(options, results, count, err);
+	if (rc == 0 && options->plot)
+		rc = plot(options->plot, results, count, err);
 	if (rc == 0 && isatty(STDERR_FILENO))
 		for (size_t i = 0; i < count; i++)
 			fprintf(stderr, "%s: %.2f s, %.0f jobs/s\n", results[i].policy, results[i].seconds,
@@ -223,7 +247,7 @@ static int simulate(const struct options *options, struct rain_clusters *cluster
 	return rc;
 }
 
-enum { OPT_CSV = 256, OPT_SITES };
+enum { OPT_CSV = 256, OPT_SITES, OPT_CUTS, OPT_STALE, OPT_EVICT, OPT_PLOT };
 
 static int read_number(const char *option, const char *text, double min, double max, double *value)
 {
@@ -243,6 +267,24 @@ static int choose(const char *option, const char *text, const char *const names[
 			return 0;
 		}
 	return rain_cli_usage("%s doesn't know '%.40s'", option, text);
+}
+
+/* "24:2": every 24 hours, for 2. */
+static int read_cuts(const char *text, struct rain_sim_config *config)
+{
+	double every, length;
+	char *end;
+
+	every = strtod(text, &end);
+	if (end == text || *end != ':' || !(every >= 0.01) || every > 1e6)
+		return rain_cli_usage("--cuts needs two numbers of hours, EVERY:FOR");
+	text = end + 1;
+	length = strtod(text, &end);
+	if (end == text || *end || !(length >= 0.001) || length > 1e6)
+		return rain_cli_usage("--cuts needs two numbers of hours, EVERY:FOR");
+	config->cut_every = (int64_t)(every * 3600);
+	config->cut_for = (int64_t)(length * 3600);
+	return 0;
 }
 
 static int take_option(int option, struct options *options)
@@ -281,6 +323,13 @@ static int take_option(int option, struct options *options)
 		rc = read_number("--sites", optarg, 0, 1e6, &number);
 		options->sites = (long)number;
 		break;
+	case OPT_CUTS: rc = read_cuts(optarg, &options->config); break;
+	case OPT_STALE:
+		rc = read_number("--stale", optarg, 0, 99, &number);
+		options->config.stale_percent = (int32_t)number;
+		break;
+	case OPT_EVICT: options->config.owners_evict = true; break;
+	case OPT_PLOT: options->plot = optarg; break;
 	case OPT_CSV: options->style = RAIN_TABLE_CSV; break;
 	case 'j': options->json = true; break;
 	default: return rain_cli_usage("wrong option");
@@ -297,7 +346,10 @@ int main(int argc, char *argv[])
 		{"overhead", required_argument, NULL, 'O'}, {"credit", required_argument, NULL, 'k'},
 		{"allowance", required_argument, NULL, 'a'}, {"seed", required_argument, NULL, 's'},
 		{"sites", required_argument, NULL, OPT_SITES}, {"json", no_argument, NULL, 'j'},
-		{"csv", no_argument, NULL, OPT_CSV},	    {NULL, 0, NULL, 0},
+		{"csv", no_argument, NULL, OPT_CSV},	    {"cuts", required_argument, NULL, OPT_CUTS},
+		{"stale", required_argument, NULL, OPT_STALE},
+		{"owners-evict", no_argument, NULL, OPT_EVICT},
+		{"plot", required_argument, NULL, OPT_PLOT},	    {NULL, 0, NULL, 0},
 	};
 	struct options options = {
 		.config = {.order = RAIN_SIM_AGEING, .overhead = 60, .patience = -1, .seed = 1},

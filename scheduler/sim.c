@@ -207,6 +207,22 @@ static int expect_arrival(struct rain_sim *sim, uint32_t site, struct rain_error
 	return got < 0 ? rain_error_set(err, "the workload of %s can't be read on", at->spec.name) : 0;
 }
 
+/* The job looks for a peer once home has had its chance. */
+int sim_seek_later(struct rain_sim *sim, uint32_t index, struct rain_error *err)
+{
+	if (sim->arrived_count == sim->arrived_size) {
+		size_t size = sim->arrived_size ? sim->arrived_size * 2 : 64;
+		uint32_t *arrived = reallocarray(sim->arrived, size, sizeof *arrived);
+
+		if (!arrived)
+			return out_of_memory(err);
+		sim->arrived = arrived;
+		sim->arrived_size = size;
+	}
+	sim->arrived[sim->arrived_count++] = index;
+	return 0;
+}
+
 static int submit(struct rain_sim *sim, uint32_t site, struct rain_error *err)
 {
 	struct sim_site *home = &sim->sites[site];
@@ -230,17 +246,14 @@ static int submit(struct rain_sim *sim, uint32_t site, struct rain_error *err)
 	sim->totals.sites[site].jobs++;
 	if (sim_enqueue(sim, index, err) < 0)
 		return -1;
-	if (sim->config.kind == RAIN_SIM_LATE) {
-		if (sim->arrived_count == sim->arrived_size) {
-			size_t size = sim->arrived_size ? sim->arrived_size * 2 : 64;
-			uint32_t *arrived = reallocarray(sim->arrived, size, sizeof *arrived);
+	if (sim->config.kind == RAIN_SIM_LATE && sim->config.flock_delay > 0) {
+		struct rain_heap_item timer = {sim->now + sim->config.flock_delay, (uint64_t)job->seq,
+					       SIM_TIMER_FLOCK, index};
 
-			if (!arrived)
-				return out_of_memory(err);
-			sim->arrived = arrived;
-			sim->arrived_size = size;
-		}
-		sim->arrived[sim->arrived_count++] = index;
+		if (rain_heap_push(&sim->timers, &timer) < 0)
+			return out_of_memory(err);
+	} else if (sim->config.kind == RAIN_SIM_LATE && sim_seek_later(sim, index, err) < 0) {
+		return -1;
 	}
 	return expect_arrival(sim, site, err);
 }
@@ -268,6 +281,18 @@ static int put_back(struct rain_sim *sim, uint32_t index, struct rain_error *err
 	return sim_enqueue(sim, index, err);
 }
 
+/* A guest is thrown out; its work was for nothing. */
+int sim_evict(struct rain_sim *sim, uint32_t index, struct rain_error *err)
+{
+	struct sim_job *job = &sim->jobs[index];
+
+	rain_easy_finish(sim_machine(sim, job->host), index);
+	sim_touch(sim, job->host);
+	sim->totals.sites[job->host].work += (sim->now + job->run_there - job->end) * job->procs;
+	sim_credit_settle(sim, job, 0);
+	return put_back(sim, index, err);
+}
+
 static int finish(struct rain_sim *sim, const struct rain_heap_item *item, struct rain_error *err)
 {
 	struct sim_job *job = &sim->jobs[item->what];
@@ -286,6 +311,11 @@ static int finish(struct rain_sim *sim, const struct rain_heap_item *item, struc
 		sim_credit_settle(sim, job, job->doomed ? 0 : job->run_there);
 	if (job->doomed)
 		return put_back(sim, item->what, err);
+	/* Home hears of the end when the link is up again. */
+	if (guest && sim->sites[job->home].cut_until > job->end)
+		job->end = sim->sites[job->home].cut_until;
+	if (guest && sim->sites[job->host].cut_until > job->end)
+		job->end = sim->sites[job->host].cut_until;
 	if (sim->config.plan == RAIN_SIM_PLAN_PREDICT &&
 	    rain_predict_learn(sim->sites[job->home].predict, job->user, &shape, job->run, err) < 0)
 		return -1;
@@ -309,7 +339,7 @@ int sim_pass(struct rain_sim *sim, uint32_t site, struct rain_error *err)
 		if (sim_begin(sim, waiting.job, host, err) < 0)
 			return -1;
 	}
-	return 0;
+	return sim->config.owners_evict ? sim_owner_evicts(sim, site, err) : 0;
 }
 
 static int settle(struct rain_sim *sim, struct rain_error *err)

@@ -21,16 +21,46 @@ int64_t sim_cost(const struct rain_sim *sim, const struct sim_job *job, uint32_t
 	return bill(sim, job, host, seconds + sim->config.overhead);
 }
 
+/* Debts of names that are gone are forgotten over a year. */
+#define FORGET_S (365 * 86400LL)
+
+static int64_t stranded(const struct rain_sim *sim, const struct sim_site *site)
+{
+	int64_t age = sim->now - site->stranded_at;
+
+	return age >= FORGET_S ? 0 : site->stranded - site->stranded / FORGET_S * age;
+}
+
 /* What a peer may still have from a lender. */
 int64_t sim_credit(const struct rain_sim *sim, uint32_t lender, uint32_t peer)
 {
 	const struct sim_site *site = &sim->sites[lender];
 	const struct sim_site *borrower = &sim->sites[site->peers[peer].site];
+	struct rain_standing standing = site->peers[peer].standing;
 
 	if (sim->config.policy.credit == RAIN_CREDIT_TOKENS)
 		return rain_overflow_credit(&sim->config.policy, &borrower->purse, borrower->spec.procs);
-	return rain_overflow_credit(&sim->config.policy, &site->peers[peer].standing,
-				    site->spec.procs);
+	standing.stranded = stranded(sim, site);
+	return rain_overflow_credit(&sim->config.policy, &standing, site->spec.procs);
+}
+
+/* A site comes under a new name: what its peers know of it is gone, and so is what
+ * it knows of them. They remember that somebody left with a debt. */
+void sim_credit_rename(struct rain_sim *sim, uint32_t index)
+{
+	struct sim_site *site = &sim->sites[index];
+
+	for (uint32_t i = 0; i < site->peer_count; i++) {
+		struct sim_site *other = &sim->sites[site->peers[i].site];
+		struct rain_standing *theirs = &other->peers[site->peers[i].back].standing;
+		int64_t debt = rain_overflow_debt(&sim->config.policy, theirs);
+
+		other->stranded = stranded(sim, other) + debt;
+		other->stranded_at = sim->now;
+		theirs->lent = theirs->borrowed = 0;
+		site->peers[i].standing.lent = site->peers[i].standing.borrowed = 0;
+	}
+	site->purse.lent = site->purse.borrowed = 0;
 }
 
 static struct sim_peer *record_of(struct rain_sim *sim, uint32_t site, uint32_t other)

@@ -18,6 +18,7 @@ struct sim_job {
 	uint32_t home, host; /* host: where it runs; NOWHERE while it waits */
 	uint32_t bound;	     /* a guest: the host's record of its home */
 	int64_t held;	     /* a guest: what it may cost at most */
+	int64_t not_before; /* no offer is taken until then */
 	uint16_t evictions;
 	bool doomed;	     /* its end is an eviction */
 	int32_t run_there;   /* seconds it occupies the host */
@@ -38,7 +39,9 @@ struct sim_site {
 	uint32_t peer_count;
 	struct rain_arrival next; /* submission that comes next */
 	struct rain_standing purse; /* RAIN_CREDIT_TOKENS: lent = spent, borrowed = earned */
-	int64_t cut_until, cut_next;
+	int64_t cut_until;
+	int64_t stranded;    /* what gone newcomers still owe us */
+	int64_t stranded_at; /* when that was so */
 	uint64_t random;
 
 	bool touched, offering, gone;
@@ -74,6 +77,9 @@ int sim_enqueue(struct rain_sim *sim, uint32_t index, struct rain_error *err);
 struct rain_waiting sim_waiting(const struct rain_sim *sim, uint32_t index, uint32_t host);
 uint64_t sim_random(uint64_t *state);
 
+int sim_evict(struct rain_sim *sim, uint32_t index, struct rain_error *err);
+int sim_seek_later(struct rain_sim *sim, uint32_t index, struct rain_error *err);
+
 /* sim_late.c: late binding. */
 int sim_late(struct rain_sim *sim, struct rain_error *err);
 
@@ -84,9 +90,14 @@ void sim_credit_hold(struct rain_sim *sim, struct sim_job *job);
 void sim_credit_settle(struct rain_sim *sim, struct sim_job *job, int32_t used);
 bool sim_link_up(const struct rain_sim *sim, uint32_t a, uint32_t b);
 
-/* sim_world.c: what happens to sites: new names, leaving, cut links. */
+void sim_credit_rename(struct rain_sim *sim, uint32_t site);
+
+/* sim_world.c: what happens to sites: new names, leaving, cut links, owners who
+ * take their machines back. */
+enum sim_timer { SIM_TIMER_RENAME, SIM_TIMER_LEAVE, SIM_TIMER_CUT, SIM_TIMER_MENDED, SIM_TIMER_FLOCK };
 int sim_world_start(struct rain_sim *sim, struct rain_error *err);
 int sim_world_timer(struct rain_sim *sim, const struct rain_heap_item *item,
 		    struct rain_error *err);
+int sim_owner_evicts(struct rain_sim *sim, uint32_t site, struct rain_error *err);
 
 #endif

@@ -54,6 +54,13 @@ static int move(struct rain_sim *sim, uint32_t index, uint32_t host, struct rain
 	uint32_t home = sim->jobs[index].home;
 	struct rain_waiting waiting = sim_waiting(sim, index, home);
 
+	if (sim->config.stale_percent > 0 &&
+	    sim_random(&sim->sites[home].random) % 100 < (uint64_t)sim->config.stale_percent) {
+		/* The offer no longer holds: the order's way was for nothing. */
+		sim->jobs[index].not_before = sim->now + sim->config.overhead + 1;
+		sim->totals.messages += 4;
+		return 0;
+	}
 	rain_easy_remove(&sim->sites[home].easy, &waiting);
 	sim->totals.messages += 4; /* ask, offer, order, accepted */
 	if (sim_begin(sim, index, host, err) < 0)
@@ -83,9 +90,9 @@ static int seek(struct rain_sim *sim, uint32_t index, struct rain_error *err)
 	}
 	if (count == 0)
 		return 0;
-	job.work = 0;
 	for (uint32_t i = 0; i < count; i++) {
-		/* Prices differ from peer to peer: what is left after this job counts. */
+		/* Costs differ from peer to peer, while the candidate has one: so what is
+		 * left after paying counts, and the candidate costs nothing. */
 		int64_t cost = sim_cost(sim, &sim->jobs[index], sim->indexes[i]);
 
 		if (sim->capacities[i].credit < cost) {
@@ -113,7 +120,7 @@ static uint32_t best_of_queue(struct rain_sim *sim, uint32_t lender, uint32_t pe
 		const struct rain_waiting *waiting = &easy->queue[i];
 		struct rain_candidate job;
 
-		if (waiting->procs > offer.free)
+		if (waiting->procs > offer.free || sim->now < sim->jobs[waiting->job].not_before)
 			continue;
 		job = candidate(sim, waiting->job);
 		job.owed = sim->sites[lender].peers[peer].standing.borrowed -
@@ -178,8 +185,7 @@ int sim_late(struct rain_sim *sim, struct rain_error *err)
 		if (sim->arrived_count > 0) {
 			uint32_t index = sim->arrived[--sim->arrived_count];
 
-			if (!sim->config.flock_delay && sim->jobs[index].host == NOWHERE &&
-			    seek(sim, index, err) < 0)
+			if (sim->jobs[index].host == NOWHERE && seek(sim, index, err) < 0)
 				return -1;
 			continue;
 		}

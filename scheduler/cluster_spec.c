@@ -35,6 +35,7 @@ static const struct key keys[] = {
 	{"evicts", KEY_PERCENT, SITE(evicts_percent), 0, 100},
 	{"renames", KEY_DAY, SITE(renames_days), 1, 100000},
 	{"leaves", KEY_DAY, SITE(leaves_day), 1, 100000},
+	{"ring", KEY_DAY, SITE(ring), 1, 1000},
 	{"count", KEY_COUNT, PARSED(count), 1, CLUSTERS_MAX},
 	{"repeat", KEY_COUNT, PARSED(repeat), 1, 100000},
 	{"jobs", KEY_COUNT, PARSED(jobs), 1, 4e9},

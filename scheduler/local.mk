@@ -38,3 +38,13 @@ scheduler_test_test_decide_LDADD = libscheduler.la $(test_libs)
 check_PROGRAMS += scheduler/test/test_easy
 scheduler_test_test_easy_SOURCES = scheduler/test/test_easy.c
 scheduler_test_test_easy_LDADD = libscheduler.la $(test_libs)
+
+check_PROGRAMS += scheduler/test/test_sim
+scheduler_test_test_sim_SOURCES = scheduler/test/test_sim.c
+scheduler_test_test_sim_LDADD = libsimulator.la $(test_libs)
+
+check_PROGRAMS += scheduler/test/test_overflow scheduler/test/test_predict
+scheduler_test_test_overflow_SOURCES = scheduler/test/test_overflow.c
+scheduler_test_test_overflow_LDADD = libscheduler.la $(test_libs)
+scheduler_test_test_predict_SOURCES = scheduler/test/test_predict.c
+scheduler_test_test_predict_LDADD = libscheduler.la $(test_libs)

@@ -9,17 +9,17 @@
 
 static const struct rain_overflow_policy policies[] = {
 	{"simple", "late binding, first come, first served, no limit",
-	 RAIN_CREDIT_NONE, RAIN_ASK_OLDEST, RAIN_CHOOSE_CHEAP, 0, 0},
+	 RAIN_CREDIT_NONE, RAIN_ASK_OLDEST, RAIN_CHOOSE_CHEAP, 0, false, 0},
 	{"open", "late binding, shortest first, no limit",
-	 RAIN_CREDIT_NONE, RAIN_ASK_SHORTEST, RAIN_CHOOSE_FIT, 0, 0},
+	 RAIN_CREDIT_NONE, RAIN_ASK_SHORTEST, RAIN_CHOOSE_FIT, 0, false, 0},
 	{"clever", "late binding, shortest first, bilateral proportional credit",
-	 RAIN_CREDIT_PROPORTIONAL, RAIN_ASK_SHORTEST, RAIN_CHOOSE_FIT, 300, CPU_DAY / 10},
+	 RAIN_CREDIT_PROPORTIONAL, RAIN_ASK_SHORTEST, RAIN_CHOOSE_FIT, 300, true, CPU_DAY / 10},
 	{"flocking", "peers in a fixed order after a wait at home, oldest first",
-	 RAIN_CREDIT_NONE, RAIN_ASK_OLDEST, RAIN_CHOOSE_FIRST, 0, 0},
+	 RAIN_CREDIT_NONE, RAIN_ASK_OLDEST, RAIN_CHOOSE_FIRST, 0, false, 0},
 	{"favours", "asks of whoever is owed most first, no limit",
-	 RAIN_CREDIT_NONE, RAIN_ASK_FAVOURS, RAIN_CHOOSE_FIT, 0, 0},
+	 RAIN_CREDIT_NONE, RAIN_ASK_FAVOURS, RAIN_CHOOSE_FIT, 0, false, 0},
 	{"tokens", "a purse per site, spent and earned one to one",
-	 RAIN_CREDIT_TOKENS, RAIN_ASK_SHORTEST, RAIN_CHOOSE_FIT, 0, CPU_DAY / 2},
+	 RAIN_CREDIT_TOKENS, RAIN_ASK_SHORTEST, RAIN_CHOOSE_FIT, 0, false, CPU_DAY / 2},
 };
 
 const struct rain_overflow_policy *rain_overflow_policy_at(size_t index)
@@ -100,6 +100,40 @@ int64_t rain_overflow_debt(const struct rain_overflow_policy *policy,
 	int64_t debt = difference(sum(standing->lent, standing->held), earned(policy, standing));
 
 	return debt > 0 ? debt : 0;
+}
+
+void rain_trust_ended(struct rain_trust *trust, int64_t expected, int64_t observed)
+{
+	trust->expected = sum(trust->expected, expected > 0 ? expected : 1);
+	trust->observed = sum(trust->observed, observed > 0 ? observed : 1);
+	trust->runs++;
+	trust->evicting -= trust->evicting / 16;
+}
+
+void rain_trust_evicted(struct rain_trust *trust, int64_t now)
+{
+	int64_t often, wait;
+
+	trust->evicting += (1000 - trust->evicting) / 4;
+	often = trust->evicting;
+	wait = 600 * often * often / 10000;
+	if (wait > RAIN_TRUST_BACKOFF_MAX)
+		wait = RAIN_TRUST_BACKOFF_MAX;
+	if (now + wait > trust->closed_until)
+		trust->closed_until = now + wait;
+}
+
+int32_t rain_trust_speed(const struct rain_trust *peer, const struct rain_trust *home,
+			 int32_t claimed)
+{
+	double there, here, most;
+
+	if (peer->runs < RAIN_TRUST_RUNS || home->runs < RAIN_TRUST_RUNS)
+		return claimed < 1000 ? claimed : 1000;
+	there = (double)peer->expected / (double)peer->observed;
+	here = (double)home->expected / (double)home->observed;
+	most = 1250 * there / here;
+	return most < claimed ? (int32_t)most : claimed;
 }
 
 bool rain_overflow_ask_before(const struct rain_overflow_policy *policy,

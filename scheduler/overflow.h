@@ -44,6 +44,7 @@ struct rain_overflow_policy {
 	enum rain_ask_order asks;
 	enum rain_peer_choice choice;
 	int32_t k_percent;	   /* PROPORTIONAL: k, in percent */
+	bool verifies;		   /* pays for no more than was observed, and avoids evictors */
 	int64_t allowance;	   /* per processor of the lender (PROPORTIONAL), of the site (TOKENS) */
 };
 
@@ -73,6 +74,36 @@ int64_t rain_overflow_credit(const struct rain_overflow_policy *policy,
 /* What the peer has had beyond k x what it gave: stranded, should it never come back. */
 int64_t rain_overflow_debt(const struct rain_overflow_policy *policy,
 			   const struct rain_standing *standing);
+
+/*
+ * Trust, learnt from what was observed, pair by pair.
+ *
+ * Speed: a peer that claims fast processors must end jobs early. How much longer
+ * jobs were expected to run than they did, there against at home, tells how fast
+ * it is; nobody is paid for more than a quarter above that, and until
+ * RAIN_TRUST_RUNS jobs have ended there, for no more than home's own speed.
+ *
+ * Evictions: each one makes us wait before we send something there again, the
+ * longer the more often it happens.
+ */
+#define RAIN_TRUST_RUNS 20
+#define RAIN_TRUST_BACKOFF_MAX (7 * 86400)
+
+struct rain_trust {
+	int64_t expected, observed; /* seconds, of all jobs that have ended there */
+	int64_t runs;
+	int32_t evicting; /* permille, a moving average */
+	int64_t closed_until;
+};
+
+/* A job that was expected to run `expected` seconds has ended after `observed`. */
+void rain_trust_ended(struct rain_trust *trust, int64_t expected, int64_t observed);
+/* A job was evicted at `now`. */
+void rain_trust_evicted(struct rain_trust *trust, int64_t now);
+/* The speed, in permille of home's, that a peer that claims `claimed` is paid for.
+ * `home`: the same book for jobs that ran at home. */
+int32_t rain_trust_speed(const struct rain_trust *peer, const struct rain_trust *home,
+			 int32_t claimed);
 
 /* A job as a candidate. */
 struct rain_candidate {

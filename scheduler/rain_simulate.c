@@ -48,7 +48,7 @@ static const char help[] =
 	"  -V, --version         show the version\n"
 	"\n"
 	"Keys of any cluster: name, speed, free-rider, pad, overclaim, evicts, renames,\n"
-	"leaves, days; of traces: repeat; of made-up jobs: jobs, load, users; of both:\n"
+	"leaves, ring, days; of traces: repeat; of made-up jobs: jobs, load, users; of both:\n"
 	"count (so many alike). GIVEN and RECEIVED are CPU-days.\n"
 	"\n"
 	"Exit codes: 0 done, 1 a workload can't be replayed, 2 wrong usage.\n";

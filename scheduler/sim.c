@@ -289,7 +289,7 @@ int sim_evict(struct rain_sim *sim, uint32_t index, struct rain_error *err)
 	rain_easy_finish(sim_machine(sim, job->host), index);
 	sim_touch(sim, job->host);
 	sim->totals.sites[job->host].work += (sim->now + job->run_there - job->end) * job->procs;
-	sim_credit_settle(sim, job, 0);
+	sim_credit_settle(sim, job, false);
 	return put_back(sim, index, err);
 }
 
@@ -308,7 +308,9 @@ static int finish(struct rain_sim *sim, const struct rain_heap_item *item, struc
 	sim_touch(sim, job->host);
 	host->work += (int64_t)job->run_there * job->procs;
 	if (guest)
-		sim_credit_settle(sim, job, job->doomed ? 0 : job->run_there);
+		sim_credit_settle(sim, job, !job->doomed);
+	else
+		rain_trust_ended(&sim->sites[job->home].trust, job->expected, job->run);
 	if (job->doomed)
 		return put_back(sim, item->what, err);
 	/* Home hears of the end when the link is up again. */

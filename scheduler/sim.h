@@ -58,7 +58,8 @@ struct rain_site_spec {
 	int32_t overclaim_percent; /* of what it bills; 0: 100 */
 	int32_t evicts_percent; /* of the guests are dropped half-way */
 	int32_t renames_days;	/* comes under a new name every so many days */
-	int32_t leaves_day;	/* goes for ever on that day; 0: never */
+	int32_t leaves_day;	/* leaves the federation on that day; 0: never */
+	int32_t ring;		/* sites of the same ring vouch for each other; 0: none */
 	struct rain_source source;
 };
 

@@ -2,13 +2,28 @@
 /* The books of a simulation: what a guest costs, and who may still have how much. */
 #include "scheduler/sim_internal.h"
 
-/* Work of `seconds` on the host, as the host bills it. */
-static int64_t bill(const struct rain_sim *sim, const struct sim_job *job, uint32_t host,
-		    int64_t seconds)
+/* The speed of a host against a home's, in permille. */
+static int32_t relative_speed(const struct rain_sim *sim, uint32_t host, uint32_t home)
 {
-	const struct rain_site_spec *spec = &sim->sites[host].spec;
+	return (int32_t)((int64_t)sim->sites[host].spec.speed_permille * 1000 /
+			 sim->sites[home].spec.speed_permille);
+}
 
-	return seconds * job->procs * spec->speed_permille / 1000 * spec->overclaim_percent / 100;
+/* Work of `seconds` at a speed in permille of the home's. All sites count work in
+ * the same unit, processor-seconds of a machine of speed 1000. */
+static int64_t work(const struct rain_sim *sim, const struct sim_job *job, int64_t seconds,
+		    int64_t speed)
+{
+	return seconds * job->procs * sim->sites[job->home].spec.speed_permille / 1000 * speed / 1000;
+}
+
+/* What the host claims to be. */
+static int32_t claimed_speed(const struct rain_sim *sim, const struct sim_job *job, uint32_t host)
+{
+	int64_t claimed = (int64_t)relative_speed(sim, host, job->home) *
+			  sim->sites[host].spec.overclaim_percent / 100;
+
+	return claimed > INT32_MAX ? INT32_MAX : (int32_t)claimed;
 }
 
 /* The most that a job may cost there: its whole limit. */
@@ -18,7 +33,7 @@ int64_t sim_cost(const struct rain_sim *sim, const struct sim_job *job, uint32_t
 	int64_t seconds = (int64_t)job->limit * home->speed_permille /
 			  sim->sites[host].spec.speed_permille;
 
-	return bill(sim, job, host, seconds + sim->config.overhead);
+	return work(sim, job, seconds + sim->config.overhead, relative_speed(sim, host, job->home));
 }
 
 /* Debts of names that are gone are forgotten over a year. */
@@ -81,27 +96,48 @@ void sim_credit_hold(struct rain_sim *sim, struct sim_job *job)
 		peer->standing.held += job->held;
 }
 
-/* The guest has gone; `used` seconds of it are paid, at most what was held. What
- * was evicted earns nothing. */
-void sim_credit_settle(struct rain_sim *sim, struct sim_job *job, int32_t used)
+/* What home pays: what the host claims, at most what home believes, at most the hold. */
+static int64_t payment(const struct rain_sim *sim, const struct sim_job *job,
+		       const struct sim_peer *borrower)
+{
+	int32_t speed = claimed_speed(sim, job, job->host);
+	int64_t paid;
+
+	if (sim->config.policy.verifies)
+		speed = rain_trust_speed(&borrower->trust, &sim->sites[job->home].trust, speed);
+	paid = work(sim, job, job->run_there, speed);
+	return sim->config.policy.verifies && paid > job->held ? job->held : paid;
+}
+
+/* The guest has gone. What was evicted earns nothing. */
+void sim_credit_settle(struct rain_sim *sim, struct sim_job *job, bool ended)
 {
 	struct sim_peer *lender = record_of(sim, job->host, job->home);
 	struct sim_peer *borrower = record_of(sim, job->home, job->host);
-	int64_t paid = bill(sim, job, job->host, used);
+	int64_t paid = 0;
 
-	if (paid > job->held)
-		paid = job->held;
 	sim->sites[job->home].purse.held -= job->held;
-	sim->sites[job->home].purse.lent += paid;
-	sim->sites[job->host].purse.borrowed += paid;
 	if (lender && borrower) {
+		if (ended) {
+			rain_trust_ended(&borrower->trust, job->expected,
+					 job->run_there - sim->config.overhead);
+			paid = payment(sim, job, borrower);
+		} else if (sim->config.policy.verifies) {
+			/* What was thrown away comes off what the host has given. */
+			rain_trust_evicted(&borrower->trust, sim->now);
+			borrower->standing.borrowed -=
+				work(sim, job, sim->now + job->run_there - job->end,
+				     claimed_speed(sim, job, job->host));
+		}
 		lender->standing.held -= job->held;
 		lender->standing.lent += paid;
 		borrower->standing.borrowed += paid;
 	}
+	sim->sites[job->home].purse.lent += paid;
+	sim->sites[job->host].purse.borrowed += paid;
 	sim->totals.sites[job->home].received += paid;
 	sim->totals.sites[job->host].given += paid;
-	sim->totals.messages += 5; /* finished, receipt, countersigned; inputs, started */
+	sim->totals.messages += 5; /* inputs, started; finished, receipt, countersigned */
 	job->held = 0;
 }
 

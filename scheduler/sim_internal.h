@@ -29,12 +29,14 @@ struct sim_peer {
 	uint32_t site;
 	uint32_t back;	     /* index of us in the peer's list */
 	struct rain_standing standing; /* we are the lender */
+	struct rain_trust trust;       /* we are the borrower */
 };
 
 struct sim_site {
 	struct rain_site_spec spec;
 	struct rain_easy easy;
 	struct rain_predict *predict;
+	struct rain_trust trust; /* of what ran at home */
 	struct sim_peer *peers;
 	uint32_t peer_count;
 	struct rain_arrival next; /* submission that comes next */
@@ -87,7 +89,7 @@ int sim_late(struct rain_sim *sim, struct rain_error *err);
 int64_t sim_cost(const struct rain_sim *sim, const struct sim_job *job, uint32_t host);
 int64_t sim_credit(const struct rain_sim *sim, uint32_t lender, uint32_t peer);
 void sim_credit_hold(struct rain_sim *sim, struct sim_job *job);
-void sim_credit_settle(struct rain_sim *sim, struct sim_job *job, int32_t used);
+void sim_credit_settle(struct rain_sim *sim, struct sim_job *job, bool ended);
 bool sim_link_up(const struct rain_sim *sim, uint32_t a, uint32_t b);
 
 void sim_credit_rename(struct rain_sim *sim, uint32_t site);

@@ -34,7 +34,8 @@ static struct rain_capacity capacity(struct rain_sim *sim, uint32_t lender, uint
 	};
 	int64_t window;
 
-	if (site->spec.rides_free || !sim_link_up(sim, lender, site->peers[peer].site))
+	if (site->spec.rides_free || !sim_link_up(sim, lender, site->peers[peer].site) ||
+	    home->peers[site->peers[peer].back].trust.closed_until > sim->now)
 		result.free = 0;
 	if (result.free == 0)
 		return result;

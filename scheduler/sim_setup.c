@@ -7,6 +7,7 @@
 
 /* Up to so many sites, all peer with all. */
 #define MESH_MAX 65
+#define PRAISE (INT64_C(1) << 50)
 
 static int by_name(const void *a, const void *b)
 {
@@ -41,6 +42,11 @@ static int join(struct rain_sim *sim, uint32_t a, uint32_t b)
 		return -1;
 	sim->sites[a].peers[sim->sites[a].peer_count - 1].back = sim->sites[b].peer_count - 1;
 	sim->sites[b].peers[sim->sites[b].peer_count - 1].back = sim->sites[a].peer_count - 1;
+	if (sim->sites[a].spec.ring && sim->sites[a].spec.ring == sim->sites[b].spec.ring) {
+		/* Receipts for work that nobody did. */
+		sim->sites[a].peers[sim->sites[a].peer_count - 1].standing.borrowed = PRAISE;
+		sim->sites[b].peers[sim->sites[b].peer_count - 1].standing.borrowed = PRAISE;
+	}
 	return 0;
 }
 

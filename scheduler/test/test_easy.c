@@ -148,6 +148,68 @@ static void test_corrects_what_is_late(void **state)
 	rain_easy_release(&easy);
 }
 
+static uint64_t draw(uint64_t *state)
+{
+	*state = *state * 6364136223846793005u + 1442695040888963407u;
+	return *state >> 33;
+}
+
+/* Jobs end at their plan or before: then no head ever waits beyond the first
+ * reservation it got, whatever is backfilled and whatever guests come. */
+static void test_the_head_never_waits_beyond_its_reservation(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 20; seed++) {
+		int64_t ends[4096], promised = 0, head = -1, seq = 0, heads = 0;
+		struct rain_easy easy;
+		uint64_t random = seed;
+
+		rain_easy_init(&easy, 16);
+		for (int64_t now = 0; now < 3000; now++) {
+			struct rain_waiting w;
+
+			for (size_t i = 0; i < easy.active;) {
+				uint32_t job = easy.running[i].job;
+
+				if (ends[job] > now)
+					i++;
+				else
+					assert_true(rain_easy_finish(&easy, job));
+			}
+			if (draw(&random) % 12 == 0) {
+				int32_t plan = 1 + (int32_t)(draw(&random) % 90);
+
+				arrive_with(&easy, seq, 1 + (int32_t)(draw(&random) % 16), plan, seq, plan);
+				seq++;
+			}
+			while (rain_easy_take(&easy, now, &w)) {
+				if (w.seq == head)
+					assert_true(now <= promised);
+				assert_int_equal(rain_easy_start(&easy, now, w.job, w.procs, w.plan, w.plan), 0);
+				ends[w.job] = now + 1 + (int64_t)(draw(&random) % (uint64_t)w.plan);
+			}
+			if (draw(&random) % 10 == 0) {
+				int32_t procs = 1 + (int32_t)(draw(&random) % 8), plan = 1 + (int32_t)(draw(&random) % 50);
+
+				if (rain_easy_fits(&easy, now, procs, plan)) {
+					assert_int_equal(rain_easy_start(&easy, now, (uint32_t)seq, procs, plan, plan), 0);
+					ends[seq++] = now + plan;
+				}
+			}
+			if (!rain_easy_head(&easy))
+				continue;
+			if (rain_easy_head(&easy)->seq != head) {
+				head = rain_easy_head(&easy)->seq;
+				promised = rain_easy_reservation(&easy, now);
+				heads++;
+			}
+			assert_true(rain_easy_reservation(&easy, now) <= promised);
+		}
+		assert_true(heads > 10);
+		rain_easy_release(&easy);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -156,6 +218,7 @@ int main(void)
 		cmocka_unit_test(test_the_head_is_whose_turn_comes_first),
 		cmocka_unit_test(test_guests_and_leavers),
 		cmocka_unit_test(test_corrects_what_is_late),
+		cmocka_unit_test(test_the_head_never_waits_beyond_its_reservation),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

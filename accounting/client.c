@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
@@ -58,6 +59,21 @@ json_t *rain_client_call(const char *config_path, json_t *request, int *code,
 	json_decref(request);
 	rain_config_destroy(config);
 	return result;
+}
+
+int rain_client_key(char key[static RAIN_CLIENT_KEY_SIZE], struct rain_error *err)
+{
+	unsigned char b[16];
+
+	if (getrandom(b, sizeof(b), 0) != (ssize_t)sizeof(b))
+		return rain_error_set(err, "no random numbers: %s", strerror(errno));
+	b[6] = (b[6] & 0x0f) | 0x40;
+	b[8] = (b[8] & 0x3f) | 0x80;
+	snprintf(key, RAIN_CLIENT_KEY_SIZE,
+		 "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1],
+		 b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14],
+		 b[15]);
+	return 0;
 }
 
 static char *next_text(struct rain_cells *cells)

@@ -14,6 +14,10 @@
  * *code gets the exit code. */
 json_t *rain_client_call(const char *config, json_t *request, int *code, struct rain_error *err);
 
+/* A random UUID (version 4), the key that makes an order repeatable. */
+#define RAIN_CLIENT_KEY_SIZE 37
+int rain_client_key(char key[static RAIN_CLIENT_KEY_SIZE], struct rain_error *err);
+
 /* Text of a cell, kept until rain_cells_reset(). */
 #define RAIN_CELLS_MAX 16
 struct rain_cells {

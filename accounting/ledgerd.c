@@ -247,6 +247,17 @@ static void on_reload(evutil_socket_t signal_number, short events, void *arg)
 	rain_notify("READY=1");
 }
 
+static void on_keeping(evutil_socket_t fd, short events, void *arg)
+{
+	struct rain_ledgerd *ledgerd = arg;
+	int64_t wait = rain_keep_run(&ledgerd->keep, ledgerd->store, rain_clock_monotonic_ms());
+	struct timeval delay = {.tv_sec = wait / 1000, .tv_usec = wait % 1000 * 1000};
+
+	(void)fd;
+	(void)events;
+	evtimer_add(ledgerd->keeping, &delay);
+}
+
 /* The text for a node exporter, replaced as a whole. */
 static void on_metrics_file(evutil_socket_t fd, short events, void *arg)
 {
@@ -274,13 +285,15 @@ static char *metrics_text(void *arg)
 	return rain_ledgerd_metrics_text(arg);
 }
 
-static int metrics_init(struct rain_ledgerd *ledgerd, struct rain_error *err)
+static int timers_init(struct rain_ledgerd *ledgerd, struct rain_error *err)
 {
 	const char *listen = ledgerd->config->ledger.metrics;
 
 	ledgerd->metrics_file = evtimer_new(ledgerd->base, on_metrics_file, ledgerd);
-	if (!ledgerd->metrics_file)
+	ledgerd->keeping = evtimer_new(ledgerd->base, on_keeping, ledgerd);
+	if (!ledgerd->metrics_file || !ledgerd->keeping)
 		return rain_error_set(err, "no memory for the event loop");
+	event_active(ledgerd->keeping, EV_TIMEOUT, 0);
 	event_active(ledgerd->metrics_file, EV_TIMEOUT, 0);
 	if (!listen[0])
 		return 0;
@@ -320,7 +333,7 @@ static int ledgerd_init(struct rain_ledgerd *ledgerd, struct rain_error *err)
 	ledgerd->on_hup = signal_event(ledgerd, SIGHUP, on_reload);
 	if (!ledgerd->on_term || !ledgerd->on_int || !ledgerd->on_hup)
 		return rain_error_set(err, "signals can't be handled");
-	if (inotify_open(ledgerd, err) < 0 || metrics_init(ledgerd, err) < 0)
+	if (inotify_open(ledgerd, err) < 0 || timers_init(ledgerd, err) < 0)
 		return -1;
 	ledgerd->server = rain_rpc_server_create(ledgerd->base, ledgerd->config->ledger.socket,
 						 0666, rain_ledgerd_ops, ledgerd, err);
@@ -329,7 +342,8 @@ static int ledgerd_init(struct rain_ledgerd *ledgerd, struct rain_error *err)
 
 static void ledgerd_release(struct rain_ledgerd *ledgerd)
 {
-	struct event *events[] = {ledgerd->intake, ledgerd->publishing, ledgerd->metrics_file, ledgerd->on_term, ledgerd->on_int,
+	struct event *events[] = {ledgerd->intake, ledgerd->publishing, ledgerd->metrics_file,
+				  ledgerd->keeping, ledgerd->on_term, ledgerd->on_int,
 				  ledgerd->on_hup};
 
 	rain_rpc_server_destroy(ledgerd->server);

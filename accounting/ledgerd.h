@@ -12,6 +12,16 @@
 #include "common/config.h"
 #include "common/rpc_server.h"
 
+/* ledgerd_keep.c: what the ledger wants done every now and then. Looks what is due
+ * at now_ms (monotonic), does it, and returns the time until it wants to be called
+ * again. */
+#define RAIN_KEEP_COUNT 3
+struct rain_keep {
+	int64_t due_ms[RAIN_KEEP_COUNT];
+	bool failed[RAIN_KEEP_COUNT]; /* and it is said */
+};
+int64_t rain_keep_run(struct rain_keep *keep, struct rain_ledger *store, int64_t now_ms);
+
 /* All of rain-ledgerd. */
 struct rain_ledgerd {
 	const char *config_path;
@@ -34,6 +44,8 @@ struct rain_ledgerd {
 	struct rain_metrics metrics;
 	struct rain_metrics_server *metrics_server; /* NULL: not wanted */
 	struct event *metrics_file;		    /* timer */
+	struct event *keeping;			    /* timer */
+	struct rain_keep keep;
 };
 
 /* Looks at the spool within moments. */
@@ -42,15 +54,21 @@ void rain_ledgerd_wake(struct rain_ledgerd *ledgerd);
 /* Counts what is put aside. */
 void rain_ledgerd_count_rejected(struct rain_ledgerd *ledgerd);
 
-/* ledgerd_status.c: figures for people and for monitoring. */
-json_t *rain_ledgerd_op_status(void *arg, const struct rain_rpc_caller *caller,
-			       const json_t *request, struct rain_error *err);
-json_t *rain_ledgerd_op_rejected(void *arg, const struct rain_rpc_caller *caller,
-				 const json_t *request, struct rain_error *err);
-json_t *rain_ledgerd_op_replay(void *arg, const struct rain_rpc_caller *caller,
-			       const json_t *request, struct rain_error *err);
-json_t *rain_ledgerd_op_metrics(void *arg, const struct rain_rpc_caller *caller,
+/* An operation of the socket. */
+typedef json_t *rain_ledgerd_op(void *arg, const struct rain_rpc_caller *caller,
 				const json_t *request, struct rain_error *err);
+/* ledgerd_status.c: figures for people and for monitoring. */
+rain_ledgerd_op rain_ledgerd_op_status, rain_ledgerd_op_rejected, rain_ledgerd_op_replay,
+	rain_ledgerd_op_metrics;
+/* ledgerd_bank.c */
+rain_ledgerd_op rain_ledgerd_op_statement, rain_ledgerd_op_transfer, rain_ledgerd_op_refund,
+	rain_ledgerd_op_rates, rain_ledgerd_op_rate_set;
+/* ledgerd_accounts.c */
+rain_ledgerd_op rain_ledgerd_op_accounts, rain_ledgerd_op_account_add,
+	rain_ledgerd_op_account_member, rain_ledgerd_op_account_default,
+	rain_ledgerd_op_account_limit;
+/* ledgerd_report.c */
+rain_ledgerd_op rain_ledgerd_op_report, rain_ledgerd_op_audit, rain_ledgerd_op_reconcile;
 /* The OpenMetrics text, in a new string. NULL: no memory. */
 char *rain_ledgerd_metrics_text(struct rain_ledgerd *ledgerd);
 
@@ -68,6 +86,17 @@ int rain_asker_identify(const struct rain_ledgerd *ledgerd, const struct rain_rp
 int rain_asker_administrator(const struct rain_ledgerd *ledgerd,
 			     const struct rain_rpc_caller *caller, const char *what,
 			     struct rain_asker *asker, struct rain_error *err);
+
+/* "ada" and "user:ada" are the same account. -1 with err when it can't be one. */
+int rain_ledgerd_account_name(const char *text, char name[static 80], struct rain_error *err);
+
+/* True when it is the asker's own account, or that of a project that the asker is in
+ * (or, when that is asked, coordinates), or the asker is an administrator. */
+bool rain_asker_has(struct rain_ledgerd *ledgerd, const struct rain_asker *asker,
+		    const char *account, bool coordinator, struct rain_error *err);
+
+/* What an answer must tell besides its figures, as a list of sentences. */
+json_t *rain_ledgerd_notes(const struct rain_ledgerd *ledgerd);
 
 /* {"<key>": rows, "notes": […]}: sentences that the reader must know besides the
  * figures. Steals rows. */

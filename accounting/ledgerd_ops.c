@@ -12,8 +12,6 @@
 #include "common/tokens.h"
 
 #define ACCOUNT_MAX 80
-#define TIME_MAX (INT64_C(1) << 40)
-#define JOBS_PAGE 200
 
 int rain_asker_identify(const struct rain_ledgerd *ledgerd, const struct rain_rpc_caller *caller,
 			struct rain_asker *asker, struct rain_error *err)
@@ -45,8 +43,7 @@ int rain_asker_administrator(const struct rain_ledgerd *ledgerd,
 	return 0;
 }
 
-/* What an answer must tell besides its figures, as a list of sentences. */
-static json_t *notes(const struct rain_ledgerd *ledgerd)
+json_t *rain_ledgerd_notes(const struct rain_ledgerd *ledgerd)
 {
 	json_t *list = json_array();
 
@@ -62,17 +59,7 @@ static json_t *notes(const struct rain_ledgerd *ledgerd)
 
 json_t *rain_ledgerd_answer(const struct rain_ledgerd *ledgerd, const char *key, json_t *rows)
 {
-	return json_pack("{s:o s:o}", key, rows, "notes", notes(ledgerd));
-}
-
-/* "ada" and "user:ada" are the same account. */
-static int account_name(const char *text, char name[static ACCOUNT_MAX], struct rain_error *err)
-{
-	int n = snprintf(name, ACCOUNT_MAX, "%s%s", strchr(text, ':') ? "" : "user:", text);
-
-	if (text[0] == '\0' || n >= ACCOUNT_MAX)
-		return rain_error_set(err, "\"%.80s\" is no name of an account", text);
-	return 0;
+	return json_pack("{s:o s:o}", key, rows, "notes", rain_ledgerd_notes(ledgerd));
 }
 
 /* Somebody who never ran or received anything has an empty account, not none. */
@@ -103,9 +90,11 @@ static json_t *op_balance(void *arg, const struct rain_rpc_caller *caller, const
 	    rain_json_string_or(request, "account", ACCOUNT_MAX - 1, asker.account, &wanted, err) < 0)
 		return NULL;
 	all = strcmp(wanted, "all") == 0;
-	if (!all && account_name(wanted, name, err) < 0)
+	if (!all && rain_ledgerd_account_name(wanted, name, err) < 0)
 		return NULL;
-	if (!asker.administrator && (all || strcmp(name, asker.account) != 0)) {
+	if (all && rain_asker_administrator(ledgerd, caller, "see all accounts", &asker, err) < 0)
+		return NULL;
+	if (!all && !rain_asker_has(ledgerd, &asker, name, false, NULL)) {
 		rain_error_set(err, "only an administrator may see the balance of others");
 		return NULL;
 	}
@@ -120,50 +109,6 @@ static json_t *op_balance(void *arg, const struct rain_rpc_caller *caller, const
 		json_array_append_new(rows, empty_balance(name));
 	}
 	return rain_ledgerd_answer(ledgerd, "accounts", rows);
-}
-
-/* {kind:"usage", by, since, until, user?, until_run?}; by "job" answers pages of
- * JOBS_PAGE, newest first, and says whether there is more. */
-static json_t *op_report(void *arg, const struct rain_rpc_caller *caller, const json_t *request,
-			 struct rain_error *err)
-{
-	struct rain_ledgerd *ledgerd = arg;
-	struct rain_asker asker;
-	const char *kind, *by, *user;
-	int64_t since, until, until_run;
-	json_t *rows = NULL, *answer;
-	enum rain_ledger_result outcome;
-	bool jobs;
-
-	if (rain_asker_identify(ledgerd, caller, &asker, err) < 0 ||
-	    rain_json_string_or(request, "kind", 16, "usage", &kind, err) < 0 ||
-	    rain_json_string_or(request, "by", 16, "user", &by, err) < 0 ||
-	    rain_json_string_or(request, "user", 64, NULL, &user, err) < 0 ||
-	    rain_json_int(request, "since", 0, TIME_MAX, &since, err) < 0 ||
-	    rain_json_int(request, "until", 0, TIME_MAX, &until, err) < 0 ||
-	    rain_json_int_or(request, "until_run", 0, INT64_MAX, 0, &until_run, err) < 0)
-		return NULL;
-	if (strcmp(kind, "usage") != 0) {
-		rain_error_set(err, "there is no report \"%s\"; there is \"usage\"", kind);
-		return NULL;
-	}
-	if (!asker.administrator) {
-		if (user && strcmp(user, asker.user) != 0) {
-			rain_error_set(err, "only an administrator may see the usage of others");
-			return NULL;
-		}
-		user = asker.user;
-	}
-	jobs = strcmp(by, "job") == 0;
-	outcome = jobs ? rain_ledger_jobs(ledgerd->store, since, until, until_run, JOBS_PAGE, user,
-					 &rows, err)
-		       : rain_ledger_usage(ledgerd->store, since, until, by, user, &rows, err);
-	if (outcome != RAIN_LEDGER_OK)
-		return NULL;
-	answer = rain_ledgerd_answer(ledgerd, "rows", rows);
-	if (answer && jobs)
-		json_object_set_new(answer, "more", json_boolean(json_array_size(rows) == JOBS_PAGE));
-	return answer;
 }
 
 /* {account, amount_utok, reason, idem}; the same idem again grants nothing more. */
@@ -183,7 +128,7 @@ static json_t *op_grant(void *arg, const struct rain_rpc_caller *caller, const j
 	    rain_json_int(request, "amount_utok", 1, RAIN_TOKENS_MAX, &amount, err) < 0 ||
 	    rain_json_string_or(request, "reason", 200, "", &reason, err) < 0 ||
 	    rain_json_string(request, "idem", 36, &idem, err) < 0 ||
-	    account_name(wanted, name, err) < 0)
+	    rain_ledgerd_account_name(wanted, name, err) < 0)
 		return NULL;
 	if (!asker.administrator) {
 		rain_error_set(err, "only an administrator may grant tokens");
@@ -202,7 +147,7 @@ static json_t *op_grant(void *arg, const struct rain_rpc_caller *caller, const j
 		rain_log_info("tokens are granted: account=%s amount=%s by=%s reason=\"%s\"", name,
 			      rain_tokens_format(amount, text), asker.user, reason);
 	return json_pack("{s:o s:b s:o}", "accounts", rows, "again", (int)again, "notes",
-			 notes(ledgerd));
+			 rain_ledgerd_notes(ledgerd));
 }
 
 /* {} for administrators: what the ledger finds wrong with itself. */
@@ -223,12 +168,24 @@ static json_t *op_check(void *arg, const struct rain_rpc_caller *caller, const j
 
 const struct rain_rpc_op rain_ledgerd_ops[] = {
 	{"balance", op_balance},
-	{"report", op_report},
+	{"report", rain_ledgerd_op_report},
 	{"grant", op_grant},
 	{"check", op_check},
 	{"status", rain_ledgerd_op_status},
 	{"rejected", rain_ledgerd_op_rejected},
 	{"replay", rain_ledgerd_op_replay},
 	{"metrics", rain_ledgerd_op_metrics},
+	{"statement", rain_ledgerd_op_statement},
+	{"transfer", rain_ledgerd_op_transfer},
+	{"refund", rain_ledgerd_op_refund},
+	{"rates", rain_ledgerd_op_rates},
+	{"rate_set", rain_ledgerd_op_rate_set},
+	{"accounts", rain_ledgerd_op_accounts},
+	{"account_add", rain_ledgerd_op_account_add},
+	{"account_member", rain_ledgerd_op_account_member},
+	{"account_default", rain_ledgerd_op_account_default},
+	{"account_limit", rain_ledgerd_op_account_limit},
+	{"audit", rain_ledgerd_op_audit},
+	{"reconcile", rain_ledgerd_op_reconcile},
 	{NULL, NULL},
 };

@@ -5,6 +5,8 @@ dist_sql_DATA += accounting/sql/0001-ledger.sql accounting/sql/0002-job-runs.sql
 	accounting/sql/0024-usage.sql accounting/sql/0025-batches.sql \
 	accounting/sql/0026-blocks.sql
 
+dist_sql_DATA += accounting/sql/0050-reports.sql
+
 # libaccounting: pure. Who links it links libcommon too.
 noinst_LTLIBRARIES += libaccounting.la libledger.la
 libaccounting_la_SOURCES = \
@@ -27,7 +29,8 @@ libledger_la_LIBADD = libaccounting.la libscheduler.la libhostlist.la $(PQ_LIBS)
 
 sbin_PROGRAMS += rain-ledgerd
 rain_ledgerd_SOURCES = accounting/ledgerd.c accounting/ledgerd.h accounting/ledgerd_ops.c \
-	accounting/ledgerd_status.c accounting/metrics_http.c
+	accounting/ledgerd_accounts.c accounting/ledgerd_bank.c \
+	accounting/ledgerd_keep.c accounting/ledgerd_report.c accounting/ledgerd_status.c accounting/metrics_http.c
 rain_ledgerd_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(EVENT_CFLAGS)
 rain_ledgerd_LDADD = libledger.la librpc.la $(EVENT_LIBS)
 
@@ -41,8 +44,26 @@ rain_grant_SOURCES = accounting/rain_grant.c accounting/client.c accounting/clie
 rain_grant_LDADD = libcommon.la
 rain_ledger_SOURCES = accounting/rain_ledger.c accounting/client.c accounting/client.h
 rain_ledger_LDADD = libcommon.la
-rain_report_SOURCES = accounting/rain_report.c accounting/client.c accounting/client.h
+
+# The commands that show rows.
+rain_PROGRAMS += rain-audit rain-reconcile rain-statement rain-transfer rain-refund rain-rate rain-account
+show_sources = accounting/client.c accounting/client.h accounting/show.c accounting/show.h
+rain_report_SOURCES = accounting/rain_report.c $(show_sources)
 rain_report_LDADD = libaccounting.la libcommon.la
+rain_audit_SOURCES = accounting/rain_audit.c $(show_sources)
+rain_audit_LDADD = libaccounting.la libcommon.la
+rain_reconcile_SOURCES = accounting/rain_reconcile.c $(show_sources)
+rain_reconcile_LDADD = libaccounting.la libcommon.la $(SLURM_LIBS)
+rain_statement_SOURCES = accounting/rain_statement.c $(show_sources)
+rain_statement_LDADD = libaccounting.la libcommon.la
+rain_transfer_SOURCES = accounting/rain_transfer.c $(show_sources)
+rain_transfer_LDADD = libaccounting.la libcommon.la
+rain_refund_SOURCES = accounting/rain_refund.c $(show_sources)
+rain_refund_LDADD = libaccounting.la libcommon.la
+rain_rate_SOURCES = accounting/rain_rate.c $(show_sources)
+rain_rate_LDADD = libaccounting.la libcommon.la
+rain_account_SOURCES = accounting/rain_account.c $(show_sources)
+rain_account_LDADD = libaccounting.la libcommon.la
 
 check_PROGRAMS += accounting/test/test_record accounting/test/test_pricing accounting/test/test_period accounting/test/test_migrations accounting/test/test_snapshot
 accounting_test_test_record_SOURCES = accounting/test/test_record.c
@@ -73,3 +94,6 @@ noinst_PROGRAMS += accounting/test/spool_fill
 accounting_test_spool_fill_SOURCES = accounting/test/spool_fill.c
 accounting_test_spool_fill_LDADD = libcommon.la
 EXTRA_DIST += accounting/test/bench_drain.sh
+
+TESTS += accounting/test/test_commands.sh
+EXTRA_DIST += accounting/test/test_commands.sh

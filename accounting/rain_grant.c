@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/random.h>
 
 #include "accounting/client.h"
 #include "common/cli.h"
@@ -26,24 +23,6 @@ static const char help[] =
 	"\n"
 	"Exit codes: 0 granted, 1 refused or failed, 2 wrong usage, 3 rain-ledgerd\n"
 	"can't be reached.\n";
-
-#define UUID_LENGTH 36
-
-/* A random UUID (version 4). */
-static int make_key(char key[static UUID_LENGTH + 1], struct rain_error *err)
-{
-	unsigned char b[16];
-
-	if (getrandom(b, sizeof(b), 0) != (ssize_t)sizeof(b))
-		return rain_error_set(err, "no random numbers: %s", strerror(errno));
-	b[6] = (b[6] & 0x0f) | 0x40;
-	b[8] = (b[8] & 0x3f) | 0x80;
-	snprintf(key, UUID_LENGTH + 1,
-		 "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1],
-		 b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14],
-		 b[15]);
-	return 0;
-}
 
 static void print(const json_t *answer, int64_t amount)
 {
@@ -68,7 +47,7 @@ int main(int argc, char *argv[])
 		{NULL, 0, NULL, 0},
 	};
 	const char *config = NULL, *reason = "", *key = NULL;
-	char fresh[UUID_LENGTH + 1];
+	char fresh[RAIN_CLIENT_KEY_SIZE];
 	struct rain_error err;
 	bool json = false;
 	int64_t amount;
@@ -91,7 +70,7 @@ int main(int argc, char *argv[])
 		return rain_cli_usage("%s", err.text);
 	if (amount == 0)
 		return rain_cli_usage("an amount above 0 is needed");
-	if (!key && make_key(fresh, &err) < 0)
+	if (!key && rain_client_key(fresh, &err) < 0)
 		return rain_cli_fail(RAIN_EXIT_FAILURE, &err);
 	answer = rain_client_call(config,
 				  json_pack("{s:s s:s s:I s:s s:s}", "op", "grant", "account",

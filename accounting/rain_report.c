@@ -1,46 +1,138 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include <getopt.h>
-#include <stdbool.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "accounting/client.h"
-#include "accounting/period.h"
+#include "accounting/show.h"
 #include "common/cli.h"
-#include "common/clock.h"
-#include "common/table.h"
 
 static const char help[] =
-	"Usage: rain report [OPTION]...\n"
-	"Shows what ended jobs used and what was charged for them. Users see their own\n"
-	"jobs, administrators of RAIN see all.\n"
+	"Usage: rain report [usage | efficiency | ledger | peers] [OPTION]...\n"
+	"  usage       what ended jobs used and what was charged for them (default)\n"
+	"  efficiency  how long jobs waited, and how much of the time completed\n"
+	"  ledger      what moved, by code, account, day, week or month\n"
+	"  peers       what each peer gave and took\n"
+	"Users see their own jobs, coordinators those of the account that they name,\n"
+	"administrators of RAIN see all; only they see ledger and peers.\n"
 	"\n"
-	"  -b, --by KEY       one line for each user (default), account, partition,\n"
-	"                     place (home, overflow, guest) or job\n"
+	"  -b, --by KEY       one line for each user (default), account, cluster, peer,\n"
+	"                     partition, place (home, overflow, guest), day, week, month\n"
+	"                     or, of usage, job\n"
 	"  -S, --since TIME   jobs that ended at TIME or later (default: month)\n"
 	"  -E, --until TIME   and before TIME (default: now)\n"
 	"  -u, --user NAME    only this user's jobs\n"
-	"  -j, --json         JSON; amounts in micro-tokens, times in epoch seconds\n"
-	"      --csv          comma-separated values\n"
-	"  -P, --parsable2    '|' between the fields\n"
-	"  -c, --config FILE  configuration of RAIN\n"
-	"  -h, --help         show this text\n"
-	"  -V, --version      show the version\n"
-	"\n"
-	"TIME: YYYY-MM-DD, YYYY-MM-DDTHH:MM[:SS], now, today, yesterday, month (its\n"
-	"first day), -12h, -7d, -4w; in the local time zone.\n"
-	"UNPAID is the part of a price that the user's tokens did not cover.\n"
-	"\n"
-	"Exit codes: 0 fine, 1 refused or failed, 2 wrong usage, 3 rain-ledgerd can't\n"
-	"be reached.\n";
+	"  -A, --account NAME only jobs of this account of Slurm\n"
+	RAIN_SHOW_HELP RAIN_SHOW_TIMES
+	"UNPAID is the part of a price that the tokens of who pays did not cover.\n"
+	RAIN_SHOW_EXIT;
+
+static const struct rain_column job_columns[] = {
+	{"JOBID", "slurm_job_id", RAIN_COLUMN_PLAIN},	{"USER", "user_name", RAIN_COLUMN_PLAIN},
+	{"ACCOUNT", "account", RAIN_COLUMN_PLAIN},	{"PARTITION", "partition", RAIN_COLUMN_PLAIN},
+	{"NAME", "job_name", RAIN_COLUMN_PLAIN},	{"STATE", "state", RAIN_COLUMN_PLAIN},
+	{"EXIT", "exit_code", RAIN_COLUMN_NUMBER},	{"START", "start_time", RAIN_COLUMN_TIME},
+	{"END", "end_time", RAIN_COLUMN_TIME},		{"NODELIST", "nodes", RAIN_COLUMN_PLAIN},
+	{"CPUS", "cpus", RAIN_COLUMN_NUMBER},		{"CORE-HOURS", "core_ms", RAIN_COLUMN_HOURS},
+	{"TOKENS", "charged_utok", RAIN_COLUMN_TOKENS}, {"UNPAID", "unpaid_utok", RAIN_COLUMN_TOKENS},
+	{NULL, NULL, RAIN_COLUMN_PLAIN},
+};
+
+/* The first header becomes that of --by. */
+static struct rain_column usage_columns[] = {
+	{NULL, "key", RAIN_COLUMN_PLAIN},
+	{"RUNS", "runs", RAIN_COLUMN_NUMBER},
+	{"CORE-HOURS", "core_ms", RAIN_COLUMN_HOURS},
+	{"TOKENS", "charged_utok", RAIN_COLUMN_TOKENS},
+	{"UNPAID", "unpaid_utok", RAIN_COLUMN_TOKENS},
+	{"CORE-HOURS", "core_ms", RAIN_COLUMN_BAR},
+	{NULL, NULL, RAIN_COLUMN_PLAIN},
+};
+static struct rain_column efficiency_columns[] = {
+	{NULL, "key", RAIN_COLUMN_PLAIN},
+	{"RUNS", "runs", RAIN_COLUMN_NUMBER},
+	{"COMPLETED%", "completed/runs", RAIN_COLUMN_PERCENT},
+	{"CORE-HOURS", "core_ms", RAIN_COLUMN_HOURS},
+	{"USEFUL%", "completed_core_ms/core_ms", RAIN_COLUMN_PERCENT},
+	{"MEAN-WAIT", "wait_s/runs", RAIN_COLUMN_MEAN},
+	{"MEAN-RUN", "run_s/runs", RAIN_COLUMN_MEAN},
+	{NULL, NULL, RAIN_COLUMN_PLAIN},
+};
+static struct rain_column ledger_columns[] = {
+	{NULL, "key", RAIN_COLUMN_PLAIN},
+	{"MOVES", "count", RAIN_COLUMN_NUMBER},
+	{"TOKENS", "amount_utok", RAIN_COLUMN_TOKENS},
+	{"TOKENS", "amount_utok", RAIN_COLUMN_BAR},
+	{NULL, NULL, RAIN_COLUMN_PLAIN},
+};
+static struct rain_column peers_columns[] = {
+	{NULL, "key", RAIN_COLUMN_PLAIN},
+	{"GAVE", "gave_utok", RAIN_COLUMN_TOKENS},
+	{"JOBS", "gave_runs", RAIN_COLUMN_NUMBER},
+	{"TOOK", "took_utok", RAIN_COLUMN_TOKENS},
+	{"THEIRS", "took_runs", RAIN_COLUMN_NUMBER},
+	{"BALANCE", "balance_utok", RAIN_COLUMN_TOKENS},
+	{"HELD", "held_utok", RAIN_COLUMN_TOKENS},
+	{"LIMIT", "credit_limit_utok", RAIN_COLUMN_TOKENS},
+	{NULL, NULL, RAIN_COLUMN_PLAIN},
+};
+
+static const struct kind {
+	const char *name, *title;
+	struct rain_column *columns;
+	const char *keys[12]; /* of --by; the first is the default */
+} kinds[] = {
+	{"usage", "Jobs that ended", usage_columns,
+	 {"user", "account", "cluster", "peer", "partition", "place", "qos", "day", "week", "month", "job"}},
+	{"efficiency", "Jobs that ended", efficiency_columns,
+	 {"user", "account", "cluster", "peer", "partition", "place", "day", "week", "month"}},
+	{"ledger", "Transfers", ledger_columns, {"code", "account", "day", "week", "month"}},
+	{"peers", "Peers", peers_columns, {"peer"}},
+};
 
 struct report {
-	const char *config, *by, *user;
+	struct rain_show show;
+	const struct kind *kind;
+	const char *by, *user, *account, *since_text, *until_text;
+	char zone[64];
 	int64_t since, until;
-	bool json;
-	enum rain_table_style style;
 };
+
+static bool by_job(const struct report *report)
+{
+	return strcmp(report->by, "job") == 0;
+}
+
+/* The name of the time zone, whose days and weeks are meant: of TZ, or of
+ * /etc/localtime. Without a name, UTC, which the table says. */
+static void zone_find(struct report *report)
+{
+	static const char mark[] = "zoneinfo/";
+	const char *tz = getenv("TZ"), *name = NULL;
+	char path[PATH_MAX];
+	ssize_t n;
+
+	if (report->show.utc) {
+		name = "UTC";
+	} else if (tz && tz[0]) {
+		name = tz[0] == ':' ? tz + 1 : tz;
+	} else if ((n = readlink("/etc/localtime", path, sizeof(path) - 1)) > 0) {
+		path[n] = '\0';
+		name = strstr(path, mark);
+		name = name ? name + strlen(mark) : NULL;
+	}
+	snprintf(report->zone, sizeof(report->zone), "%s", name && name[0] != '/' ? name : "UTC");
+}
+
+static json_t *request_make(const struct report *report, int64_t until, int64_t until_run)
+{
+	return json_pack("{s:s s:s s:s s:I s:I s:I s:s* s:s* s:s}", "op", "report", "kind",
+			 report->kind->name, "by", report->by, "since", (json_int_t)report->since,
+			 "until", (json_int_t)until, "until_run", (json_int_t)until_run, "user",
+			 report->user, "account", report->account, "zone", report->zone);
+}
 
 /* All pages in one answer: {"rows", "notes"}. NULL with *code and err. */
 static json_t *fetch(const struct report *report, int *code, struct rain_error *err)
@@ -52,13 +144,8 @@ static json_t *fetch(const struct report *report, int *code, struct rain_error *
 	do {
 		json_t *last;
 
-		page = rain_client_call(report->config,
-					json_pack("{s:s s:s s:s s:I s:I s:I s:s*}", "op", "report",
-						  "kind", "usage", "by", report->by, "since",
-						  (json_int_t)report->since, "until",
-						  (json_int_t)until, "until_run",
-						  (json_int_t)until_run, "user", report->user),
-					code, err);
+		page = rain_client_call(report->show.config, request_make(report, until, until_run), code,
+					err);
 		if (!page) {
 			json_decref(all);
 			return NULL;
@@ -79,142 +166,100 @@ static json_t *fetch(const struct report *report, int *code, struct rain_error *
 	return all;
 }
 
-static int add_job(struct rain_table *table, struct rain_cells *cells, const json_t *row)
+/* For people: a key that is nothing has a name. */
+static void name_nothing(const json_t *rows)
 {
-	const char *const line[] = {
-		rain_cell_plain(cells, row, "slurm_job_id"),
-		rain_cell_plain(cells, row, "user_name"),
-		rain_cell_plain(cells, row, "account"),
-		rain_cell_plain(cells, row, "partition"),
-		rain_cell_plain(cells, row, "job_name"),
-		rain_cell_plain(cells, row, "state"),
-		rain_cell_plain(cells, row, "exit_code"),
-		rain_cell_time(cells, row, "start_time"),
-		rain_cell_time(cells, row, "end_time"),
-		rain_cell_plain(cells, row, "nodes"),
-		rain_cell_plain(cells, row, "cpus"),
-		rain_cell_core_hours(cells, row, "core_ms"),
-		rain_cell_tokens(cells, row, "charged_utok"),
-		rain_cell_tokens(cells, row, "unpaid_utok"),
-	};
+	json_t *row;
+	size_t i;
 
-	return rain_table_add(table, line);
+	json_array_foreach(rows, i, row) {
+		const char *key = json_string_value(json_object_get(row, "key"));
+
+		if (key && !key[0])
+			json_object_set_new(row, "key", json_string("(none)"));
+	}
 }
 
-static int add_sum(struct rain_table *table, struct rain_cells *cells, const json_t *row)
+static int print(struct report *report, json_t *answer)
 {
-	const char *key = rain_cell_plain(cells, row, "key");
-	const char *const line[] = {
-		key[0] ? key : "(none)",
-		rain_cell_plain(cells, row, "runs"),
-		rain_cell_core_hours(cells, row, "core_ms"),
-		rain_cell_tokens(cells, row, "charged_utok"),
-		rain_cell_tokens(cells, row, "unpaid_utok"),
-	};
-
-	return rain_table_add(table, line);
-}
-
-static struct rain_table *make_table(const struct report *report)
-{
-	static const char *const job_headers[] = {
-		"JOBID", "USER", "ACCOUNT", "PARTITION", "NAME", "STATE", ">EXIT", "START", "END",
-		"NODELIST", ">CPUS", ">CORE-HOURS", ">TOKENS", ">UNPAID", NULL};
 	char title[16];
 	size_t i;
 
-	if (strcmp(report->by, "job") == 0)
-		return rain_table_create(job_headers);
+	json_object_set_new(answer, "since", json_integer(report->since));
+	json_object_set_new(answer, "until", json_integer(report->until));
+	json_object_set_new(answer, "zone", json_string(report->zone));
+	rain_show_heading(&report->show, report->kind->title, report->since, report->until);
+	if (by_job(report))
+		return rain_show_rows(&report->show, job_columns, answer, "rows");
 	for (i = 0; report->by[i] && i < sizeof(title) - 1; i++)
 		title[i] = (char)(report->by[i] - 'a' + 'A');
 	title[i] = '\0';
-
-	const char *const headers[] = {title, ">RUNS", ">CORE-HOURS", ">TOKENS", ">UNPAID", NULL};
-
-	return rain_table_create(headers);
+	report->kind->columns[0].header = title;
+	if (!report->show.json)
+		name_nothing(json_object_get(answer, "rows"));
+	return rain_show_rows(&report->show, report->kind->columns, answer, "rows");
 }
 
-static int print(const struct report *report, const json_t *answer)
+static bool is_key(const struct kind *kind, const char *by)
 {
-	char since[RAIN_PERIOD_TEXT_SIZE], until[RAIN_PERIOD_TEXT_SIZE];
-	struct rain_table *table = make_table(report);
-	struct rain_cells cells = {0};
-	const json_t *row;
-	int rc = table ? 0 : -1;
-	size_t i;
-
-	json_array_foreach(json_object_get(answer, "rows"), i, row) {
-		if (rc == 0)
-			rc = strcmp(report->by, "job") == 0 ? add_job(table, &cells, row)
-							     : add_sum(table, &cells, row);
-		rain_cells_reset(&cells);
-	}
-	if (rc == 0 && report->style == RAIN_TABLE_TEXT)
-		printf("Jobs that ended from %s until %s\n\n",
-		       rain_period_format(report->since, since),
-		       rain_period_format(report->until, until));
-	if (rc == 0)
-		rain_table_print(table, report->style, stdout);
-	rain_table_destroy(table);
-	return rc;
-}
-
-static bool is_key(const char *by)
-{
-	static const char *const keys[] = {"user", "account", "partition", "place", "job"};
-
-	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
-		if (strcmp(by, keys[i]) == 0)
+	for (size_t i = 0; kind->keys[i]; i++)
+		if (strcmp(by, kind->keys[i]) == 0)
 			return true;
 	return false;
+}
+
+static const struct kind *kind_find(const char *name)
+{
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (strcmp(name, kinds[i].name) == 0)
+			return &kinds[i];
+	return NULL;
 }
 
 /* 0, or the exit code of a wrong command line. */
 static int read_options(struct report *report, int argc, char *argv[])
 {
-	static const struct option options[] = {
-		{"by", required_argument, NULL, 'b'},	{"since", required_argument, NULL, 'S'},
-		{"until", required_argument, NULL, 'E'}, {"user", required_argument, NULL, 'u'},
-		{"json", no_argument, NULL, 'j'},	{"csv", no_argument, NULL, 'C'},
-		{"parsable2", no_argument, NULL, 'P'},	{"config", required_argument, NULL, 'c'},
-		{NULL, 0, NULL, 0},
-	};
-	const char *since = "month", *until = "now";
-	int64_t now = rain_clock_realtime_ms() / 1000;
+	static const struct option options[] = {{"by", required_argument, NULL, 'b'},
+						{"since", required_argument, NULL, 'S'},
+						{"until", required_argument, NULL, 'E'},
+						{"user", required_argument, NULL, 'u'},
+						{"account", required_argument, NULL, 'A'},
+						RAIN_SHOW_OPTIONS};
 	struct rain_error err;
 	int option;
 
-	while ((option = getopt_long(argc, argv, "b:S:E:u:jPc:", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "b:S:E:u:A:" RAIN_SHOW_LETTERS, options, NULL)) != -1) {
 		switch (option) {
 		case 'b': report->by = optarg; break;
-		case 'S': since = optarg; break;
-		case 'E': until = optarg; break;
+		case 'S': report->since_text = optarg; break;
+		case 'E': report->until_text = optarg; break;
 		case 'u': report->user = optarg; break;
-		case 'j': report->json = true; break;
-		case 'C': report->style = RAIN_TABLE_CSV; break;
-		case 'P': report->style = RAIN_TABLE_PARSABLE2; break;
-		case 'c': report->config = optarg; break;
-		default: return rain_cli_usage("wrong option");
+		case 'A': report->account = optarg; break;
+		default:
+			if (!rain_show_option(&report->show, option, optarg))
+				return rain_cli_usage("wrong option");
 		}
 	}
+	if (optind < argc && !(report->kind = kind_find(argv[optind++])))
+		return rain_cli_usage("there is no report \"%s\"", argv[optind - 1]);
 	if (optind < argc)
 		return rain_cli_usage("unexpected argument '%s'", argv[optind]);
-	if (!is_key(report->by))
-		return rain_cli_usage("--by %s: allowed is user, account, partition, place or job",
-				      report->by);
-	if (rain_period_parse(since, now, &report->since, &err) < 0)
-		return rain_cli_usage("--since: %s", err.text);
-	/* A job that ended within this very second counts as ended by now. */
-	if (rain_period_parse(until, now + 1, &report->until, &err) < 0)
-		return rain_cli_usage("--until: %s", err.text);
-	if (report->until <= report->since)
-		return rain_cli_usage("the time ends before it begins");
+	if (!report->by)
+		report->by = report->kind->keys[0];
+	if (!is_key(report->kind, report->by))
+		return rain_cli_usage("--by %s: a %s report has no such key", report->by,
+				      report->kind->name);
+	if (rain_show_period(&report->show, report->since_text, report->until_text, &report->since,
+			     &report->until, &err) < 0)
+		return rain_cli_usage("%s", err.text);
+	zone_find(report);
 	return 0;
 }
 
 int main(int argc, char *argv[])
 {
-	struct report report = {.by = "user", .style = RAIN_TABLE_TEXT};
+	struct report report = {.show = {.style = RAIN_TABLE_TEXT}, .kind = &kinds[0],
+				.since_text = "month", .until_text = "now"};
 	struct rain_error err;
 	json_t *answer;
 	int code;
@@ -226,17 +271,7 @@ int main(int argc, char *argv[])
 	answer = fetch(&report, &code, &err);
 	if (!answer)
 		return rain_cli_fail(code, &err);
-	code = RAIN_EXIT_OK;
-	if (report.json) {
-		json_object_set_new(answer, "since", json_integer(report.since));
-		json_object_set_new(answer, "until", json_integer(report.until));
-		rain_cli_print_json(answer);
-	} else if (print(&report, answer) < 0) {
-		rain_error_set(&err, "no memory for the table");
-		code = rain_cli_fail(RAIN_EXIT_FAILURE, &err);
-	} else {
-		rain_client_print_notes(answer);
-	}
+	code = print(&report, answer);
 	json_decref(answer);
 	return code;
 }

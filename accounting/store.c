@@ -286,3 +286,18 @@ enum rain_ledger_result rain_ledger_check(struct rain_ledger *store, json_t **ro
 	return query(store, "SELECT coalesce(jsonb_agg(v), '[]') FROM ledger.check_invariants() v",
 		     0, NULL, rows, err);
 }
+
+enum rain_ledger_result rain_ledger_rows(struct rain_ledger *store, const char *sql,
+					 const char *const params[], size_t count, json_t **rows,
+					 struct rain_error *err)
+{
+	char statement[1500];
+	int n = snprintf(statement, sizeof(statement),
+			 "SELECT coalesce(jsonb_agg(to_jsonb(r)), '[]') FROM (%s) r", sql);
+
+	if (n >= (int)sizeof(statement)) {
+		rain_error_set(err, "a statement of rain-ledgerd is too long");
+		return RAIN_LEDGER_REFUSED;
+	}
+	return query(store, statement, (int)count, params, rows, err);
+}

@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "common/error.h"
@@ -66,5 +67,12 @@ enum rain_ledger_result rain_ledger_grant(struct rain_ledger *store, const char 
 /* What check_invariants() found; empty when all is well. */
 enum rain_ledger_result rain_ledger_check(struct rain_ledger *store, json_t **rows,
 					struct rain_error *err);
+
+/* Answers the rows of `sql` (a SELECT of ours with $1 … $N; never a stranger's
+ * text) as an array of objects. A NULL parameter is SQL's NULL. What it calls
+ * must be idempotent: a statement may be sent twice when a connection breaks. */
+enum rain_ledger_result rain_ledger_rows(struct rain_ledger *store, const char *sql,
+					 const char *const params[], size_t count, json_t **rows,
+					 struct rain_error *err);
 
 #endif

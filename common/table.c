@@ -4,6 +4,11 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+/* No column is made narrower than this to fit a terminal. */
+#define NARROWEST 8
 
 struct rain_table {
 	size_t columns;
@@ -98,30 +103,92 @@ static void print_padded(const char *text, size_t wide, bool right, bool last, F
 		fprintf(out, "%s%*s", text, pad, "");
 }
 
+/* Columns of the terminal, or 0 when the output is none. */
+static size_t terminal_width(FILE *out)
+{
+	struct winsize size;
+
+	if (!isatty(fileno(out)) || ioctl(fileno(out), TIOCGWINSZ, &size) < 0)
+		return 0;
+	return size.ws_col;
+}
+
+/* Takes from the widest text columns what the terminal lacks; figures stay whole. */
+static void fit(const struct rain_table *table, size_t *widths, size_t most)
+{
+	for (;;) {
+		size_t sum = (table->columns - 1) * 2, widest = table->columns;
+
+		for (size_t i = 0; i < table->columns; i++) {
+			sum += widths[i];
+			if (!table->right[i] && widths[i] > NARROWEST &&
+			    (widest == table->columns || widths[i] > widths[widest]))
+				widest = i;
+		}
+		if (sum <= most || widest == table->columns)
+			return;
+		widths[widest]--;
+	}
+}
+
+/* The bytes of the first `columns` columns. */
+static size_t bytes_of(const char *text, size_t columns)
+{
+	const char *p = text;
+
+	for (; *p; p++) {
+		if (((unsigned char)*p & 0xc0) == 0x80)
+			continue;
+		if (columns == 0)
+			break;
+		columns--;
+	}
+	return (size_t)(p - text);
+}
+
+static void print_cell(const char *text, size_t wide, bool right, bool last, FILE *out)
+{
+	if (width(text) <= wide) {
+		print_padded(text, wide, right, last, out);
+		return;
+	}
+	/* '+' tells, as in squeue, that there is more. */
+	fprintf(out, "%.*s+", (int)bytes_of(text, wide - 1), text);
+}
+
 static void print_text(const struct rain_table *table, FILE *out)
 {
+	size_t *widths = calloc(table->columns + 1, sizeof(*widths)), most = terminal_width(out);
+
+	/* Without memory every column is as wide as its cell: ugly and right. */
+	for (size_t i = 0; widths && i < table->columns; i++) {
+		widths[i] = width(table->headers[i]);
+		for (size_t r = 0; r < table->rows; r++) {
+			size_t w = width(table->cells[r * table->columns + i]);
+
+			widths[i] = w > widths[i] ? w : widths[i];
+		}
+	}
+	if (widths && most > 0)
+		fit(table, widths, most);
 	for (size_t line = 0; line < table->rows + 2; line++) {
 		for (size_t i = 0; i < table->columns; i++) {
-			size_t wide = width(table->headers[i]);
-			bool last = i + 1 == table->columns;
+			const char *text = line == 0 ? table->headers[i]
+					   : line > 1 ? table->cells[(line - 2) * table->columns + i]
+						      : "";
+			size_t wide = widths ? widths[i] : width(text);
 
-			for (size_t r = 0; r < table->rows; r++) {
-				size_t w = width(table->cells[r * table->columns + i]);
-
-				wide = w > wide ? w : wide;
-			}
 			if (i > 0)
 				fputs("  ", out);
 			if (line == 1)
 				for (size_t k = 0; k < wide; k++)
 					fputc('-', out);
 			else
-				print_padded(line == 0 ? table->headers[i]
-						       : table->cells[(line - 2) * table->columns + i],
-					     wide, table->right[i], last, out);
+				print_cell(text, wide, table->right[i], i + 1 == table->columns, out);
 		}
 		fputc('\n', out);
 	}
+	free(widths);
 }
 
 static void print_csv_cell(const char *text, FILE *out)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 dist_man_MANS += \
+	doc/rain-account.1 \
 	doc/rain-agent.8 \
+	doc/rain-audit.1 \
 	doc/rain-balance.1 \
 	doc/rain-brokerd.8 \
 	doc/rain-gatewayd.8 \
@@ -12,10 +14,15 @@ dist_man_MANS += \
 	doc/rain-panel.1 \
 	doc/rain-paneld.8 \
 	doc/rain-peer.1 \
+	doc/rain-rate.1 \
+	doc/rain-reconcile.1 \
+	doc/rain-refund.1 \
 	doc/rain-relay.8 \
 	doc/rain-report.1 \
 	doc/rain-sandbox.8 \
 	doc/rain-simulate.1 \
+	doc/rain-statement.1 \
+	doc/rain-transfer.1 \
 	doc/rain.1 \
 	doc/rain.conf.5
 dist_doc_DATA = README.md NEWS doc/protocol.txt doc/ledger-backup.txt

@@ -24,7 +24,7 @@ if [ "$users" -gt 0 ]; then # all have tokens: every run is charged
 	sql rain "SELECT count(ledger.grant_tokens(ledger.account_ensure_user('user' || n), 1000000000000, 'bench',
 		md5(n::text)::uuid)) FROM generate_series(0, $users - 1) n" >/dev/null
 fi
-empty() { [ "$(sql rain "SELECT count(*) FROM ledger.usage_report(0, 9999999999, 'place', NULL) WHERE runs >= $records")" = 1 ]; }
+empty() { [ "$(sql rain "SELECT count(*) FROM ledger.usage_report(0, 2000000000, 'place', NULL) WHERE runs >= $records")" = 1 ]; }
 begin=$(date +%s.%N)
 ./rain-ledgerd --config "$work/rain.conf" 2>"$work/log" &
 ledgerd=$!

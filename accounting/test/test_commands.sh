@@ -1,0 +1,172 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The commands of the bank against rain-ledgerd and a real PostgreSQL: what they
+# move, what they show, and what they refuse to whom.
+. "${srcdir:-.}/accounting/test/postgres.sh"
+pg_create
+
+spool=$work/spool
+conf=$work/rain.conf
+mkdir "$spool"
+cat >"$conf" <<CONF
+cluster { name = "alpha" }
+ledger {
+	database = "dbname=rain host=$work/pg user=rain"
+	spool = "$spool"
+	socket = "$work/ledger.sock"
+	home-rate = "1"
+}
+node-type "mark2" { nodes = "node[1-8]" mflops-per-core = 1000 }
+CONF
+export TZ=Europe/Berlin
+
+# Slurm's record; times in epoch seconds
+put() { # job restart user account start end [state [partition [submit]]]
+	cat >"$spool/.$1-$2.tmp" <<JSON
+{"v":1,"cluster":"alpha","job_id":$1,"array_job_id":null,"array_task_id":null,"het_job_id":null,
+"restart":$2,"uid":0,"user":"$3","group":"root","account":"$4","partition":"${8:-trainer}",
+"qos":"normal","name":"job $1","state":"${7:-COMPLETED}","exit_code":0,"exit_signal":0,
+"submit":${9:-$(($5 - 10))},"eligible":$(($5 - 10)),"start":$5,"end":$6,"nodes":"node[1-4]","node_count":4,
+"cpus":16,"tres":"cpu=16","admin_comment":null}
+JSON
+	mv "$spool/.$1-$2.tmp" "$spool/${9:-$5}-$1-$2.json"
+}
+spool_is_empty() { [ -z "$(compgen -G "$spool/*.json")" ]; }
+answers() { ./rain-balance -c "$conf" >/dev/null 2>&1; }
+key() { printf '00000000-0000-4000-8000-%012d' "$1"; }
+
+# says WHAT PATTERN COMMAND...: it succeeds and prints a line that matches
+says() {
+	local what=$1 pattern=$2 out
+	shift 2
+	out=$("$@" 2>&1) || fail "$what: $* failed: $out"
+	grep -qE -- "$pattern" <<<"$out" || fail "$what: $* says: $out"
+	echo "ok: $what"
+}
+
+# denies WHAT PATTERN COMMAND...: it fails, with exit code 1 and this sentence
+denies() {
+	local what=$1 pattern=$2 out code
+	shift 2
+	out=$("$@" 2>&1)
+	code=$?
+	[ $code = 1 ] || fail "$what: $* ended with $code: $out"
+	grep -qE -- "$pattern" <<<"$out" || fail "$what: $* says: $out"
+	echo "ok: $what"
+}
+
+rain() { ./rain-"$1" -c "$conf" "${@:2}"; }
+as_user() { runuser -u postgres -- ./rain-"$1" -c "$conf" "${@:2}"; }
+
+./rain-ledgerd --config "$conf" 2>"$work/log" &
+ledgerd=$!
+wait_until answers
+
+# 16 cores for 9 s at 1 GFLOP/s: 0.04 tokens; 2024-03-31 02:00 CET is 03:00 CEST
+rain grant root 2000 --key "$(key 1)" >/dev/null || fail "rain grant"
+put 1 0 root '' 1711846790 1711846799 # ends 2024-03-31 01:59:59 CET
+put 2 0 root '' 1711846791 1711846800 # ends 2024-03-31 03:00:00 CEST
+put 3 0 root '' 1711918791 1711918800 # ends 2024-03-31 23:00:00 CEST
+put 4 0 root '' 1711922391 1711922400 # ends 2024-04-01 00:00:00 CEST
+put 5 0 root '' 1711700000 1711922409 FAILED # over midnights and the change of clocks
+wait_until spool_is_empty
+
+says "the statement has a running balance" 'charge +[0-9]+ +system:use +-[0-9.]+ +[0-9.]+' rain statement
+says "the statement adds up" '^Closing balance' rain statement
+[ "$(rain statement --json | jq '.opening_utok + ([.rows[].amount_utok] | add) == .closing_utok and .rows[-1].balance_utok == .closing_utok')" = true ] ||
+	fail "the statement doesn't add up: $(rain statement --json)"
+says "stable headers" '^TIME\|WHAT\|JOB\|WITH\|AMOUNT\|BALANCE\|REASON$' rain statement -P
+
+# A day of local time has 23 hours here; what ends at midnight belongs to the next day.
+days() { rain report --by day --since 2024-03-30 --until 2024-04-02 -P "$@" | tail -n +2 | cut -d'|' -f1,2 | paste -sd' '; }
+[ "$(days)" = '2024-03-31|3 2024-04-01|2' ] || fail "days in Berlin: $(days)"
+[ "$(days --utc)" = '2024-03-31|5' ] || fail "days in UTC: $(days --utc)"
+says "local time is said plainly" 'from 2024-03-31 00:00:00 CET until 2024-04-01 00:00:00 CEST' \
+	rain report --since 2024-03-31 --until 2024-04-01
+says "UTC is said plainly" 'from 2024-03-31 00:00:00 UTC until' rain report --since 2024-03-31 --until 2024-04-01 --utc
+for by in user account cluster peer partition place qos day week month; do
+	says "usage by $by" "^${by^^}\|RUNS\|CORE-HOURS\|TOKENS\|UNPAID$" rain report --by $by --since 2024-01-01 -P
+done
+says "weeks are ISO's" '^2024-W13' rain report --by week --since 2024-03-30 --until 2024-04-01 --csv
+says "efficiency" '^root\|5\|80.0\|' rain report efficiency --since 2024-01-01 -P
+says "the ledger by code" '^charge\|5\|' rain report ledger --by code -P
+says "peers" '^PEER\|GAVE\|JOBS\|TOOK\|THEIRS\|BALANCE\|HELD\|LIMIT$' rain report peers -P
+says "no bar but on a terminal" '^user:' rain report ledger --by account -P
+[ "$(rain report ledger --by account | grep -c '█\|#')" = 0 ] || fail "bars in a pipe"
+rain report --by moon 2>/dev/null
+[ $? = 2 ] || fail "--by moon isn't wrong usage"
+
+# Requeue, preemption, an array, a het job, a job number that comes again: each its own run.
+put 10 0 root '' 1712000000 1712000009 REQUEUED trainer 1711990000
+put 10 1 root '' 1712000100 1712000109 PREEMPTED trainer 1711990000
+put 10 2 root '' 1712000200 1712000209 COMPLETED trainer 1711990000
+put 10 0 root '' 1713000000 1713000009 COMPLETED trainer 1712990000
+sed -i 's/"array_job_id":null,"array_task_id":null/"array_job_id":9,"array_task_id":4/' "$spool/1711990000-10-2.json" 2>/dev/null
+wait_until spool_is_empty
+expect "every run of a job number is charged once" rain "SELECT count(*), count(DISTINCT (submit_time, restart)),
+	sum(charged) FROM ledger.job_runs_find('alpha', 10)" "4|4|160000"
+
+denies "a refund must name the run" 'has 4 charged runs' rain refund 10
+says "a refund of one run" '0.040000 tokens refunded' rain refund 10 --restart 1 --key "$(key 2)"
+run=$(sql rain "SELECT job_run_id FROM ledger.job_runs_find('alpha', 10) WHERE restart = 1")
+says "the same refund again" 'made before' rain refund --run "$run" 0.04 --key "$(key 2)"
+denies "no more than the charge" 'has a charge to refund|more can.t be' rain refund 10 1 --restart 1
+says "a part" '0.010000 tokens refunded' rain refund 1 0.01
+denies "a job that isn't there" 'no run of job 999' rain refund 999
+
+says "a project" 'project:heat is there' rain account add heat
+says "below it" 'project:tiny is there' rain account add tiny --parent heat
+says "to a project" '5.000000 tokens transferred from user:root to project:heat' rain transfer project:heat 5 --key "$(key 3)"
+says "the same transfer again" 'made before' rain transfer project:heat 5 --key "$(key 3)"
+denies "more than there is" 'tokens available' rain transfer --from project:heat user:root 6
+denies "to nobody" 'no user' rain transfer no-such-user 1
+says "a limit" 'may go 2.000000 tokens below' rain account limit project:heat 2 --reason test
+says "the list" '^project:heat\|.*\|5.000000\|0.000000\|7.000000\|2.000000$' rain account list -P
+says "a rate" 'cpu costs 5/18' rain rate set cpu 5/18 --reason test
+says "is shown" '^cpu\|5/18\|alpha\|\*\|\*\|' rain rate show -P
+rain rate set cpu fast 2>/dev/null
+[ $? = 2 ] || fail "a rate that is no ratio isn't wrong usage"
+
+sealed() { [ "$(rain audit --json | jq '.head.unsealed == 0 and .head.blocks > 0')" = true ]; }
+wait_until sealed
+says "the audit finds nothing" '^History is what was sealed' rain audit
+head=$(rain audit --json | jq -r '"\(.head.block_id)=\(.head.hash)"')
+says "a hash that was kept" '^History is what' rain audit --known "$head"
+denies "another hash" 'was rewritten' rain audit --known "${head%=*}=00"
+transfer=$(sql rain_owner "SELECT max(transfer_id) FROM ledger.transfer WHERE reason = 'test' OR true")
+tamper() { # REASON: as a superuser would, with the triggers off
+	PGOPTIONS='-c client_min_messages=warning' psql -Xq -U postgres -d rain -c "SET session_replication_role = replica;
+		UPDATE ledger.transfer SET reason = '$1' WHERE transfer_id = $transfer" || fail "a superuser can't tamper"
+}
+was=$(sql rain_owner "SELECT reason FROM ledger.transfer WHERE transfer_id = $transfer")
+tamper x
+denies "one changed byte is found, with its row" "\\b$transfer\\b" rain audit
+tamper "$was"
+says "as it was, it is sound again" '^History is what' rain audit
+
+if [ "$(id -u)" = 0 ]; then
+	denies "a user can't audit" 'only an administrator' as_user audit
+	denies "a stranger's statement" 'neither your account' as_user statement root
+	denies "a stranger's transfer" 'neither your account' as_user transfer --from root postgres 1
+	denies "a user can't refund" 'only an administrator' as_user refund 2
+	denies "a user can't set rates" 'only an administrator' as_user rate set cpu 0
+	denies "a user can't set limits" 'only an administrator' as_user account limit postgres 5
+	denies "a user can't make projects at the top" 'only an administrator' as_user account add mine
+	denies "a user can't see the ledger" 'only an administrator' as_user report ledger
+	denies "a user can't see others' jobs" 'only an administrator' as_user report --user root
+	says "a member" 'postgres is member of project:heat' rain account member heat postgres
+	says "sees its project" '^project:heat\|' as_user account list -P
+	denies "but moves nothing" 'you coordinate' as_user transfer --from project:heat postgres 1
+	says "a coordinator" 'is coordinator' rain account member heat postgres --coordinator
+	says "moves its tokens" '1.000000 tokens transferred' as_user transfer --from project:heat postgres 1
+	says "and those below" 'project:tiny is there' as_user account add tiny --parent heat
+	put 20 0 root heat 1714000000 1714000009
+	put 21 0 root other 1714000000 1714000009
+	wait_until spool_is_empty
+	says "a coordinator sees the project's jobs" '^root\|1\|' as_user report --account heat --since 2024-01-01 -P
+	denies "and no others" 'only an administrator' as_user report --account other --user root
+	as_user report --account other --since 2024-01-01 -P | grep -q root && fail "a coordinator sees all"
+	says "what pays" 'project:heat pays for your jobs' as_user account default project:heat
+	as_user report --by job --account heat --since 2024-01-01 -P | grep -q root && fail "jobs of others by job"
+fi
+expect "the ledger is sound" rain "SELECT * FROM ledger.check_invariants()" ""

@@ -63,7 +63,7 @@ up_repair() {
 	for name in $CLUSTERS; do
 		repaired+=$(in_cluster "$name" bash /run/trainer/lib/control.sh repair 9>&- | sed "s/^/ $name:/")
 	done
-	note "${repaired:+started again:$repaired}${repaired:-were running}"
+	if [[ -n $repaired ]]; then note "started again:$repaired"; else note "were running"; fi
 }
 
 up_all() {

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # How fast a backlog of job records is booked, and how much memory that takes.
 #
-#   accounting/test/bench_drain.sh [RECORDS [USERS]]   in a build directory
+#   accounting/test/bench_drain.sh [RECORDS [USERS [HOME-RATE]]]   in a build directory
 . "${srcdir:-.}/accounting/test/postgres.sh"
-records=${1:-100000} users=${2:-100}
+records=${1:-100000} users=${2:-100} rate=${3:-0}
 pg_options="-c max_wal_size=4GB" # fsync stays on: what counts is durable
 pg_create
 spool=$work/spool
@@ -15,7 +15,7 @@ ledger {
 	database = "dbname=rain host=$work/pg user=rain"
 	spool = "$spool"
 	socket = "$work/ledger.sock"
-	home-rate = "1/4"
+	home-rate = "$rate"
 }
 node-type "mark2" { nodes = "node[1-8]" mflops-per-core = 1000 }
 CONF

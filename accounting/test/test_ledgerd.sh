@@ -239,7 +239,7 @@ test_metrics() {
 	text=$(http 'GET /metrics HTTP/1.1') || fail "nobody listens for metrics"
 	for line in 'HTTP/1.1 200 OK' 'Content-Type: application/openmetrics-text' 'rain_ledger_database_up 1' \
 		'rain_ledger_spool_records 0' 'rain_ledger_rejected_records 0' \
-		'rain_account_balance_tokens{account="user:root"} ' 'rain_ledger_commit_seconds_bucket{le="+Inf"} ' '# EOF'; do
+		'rain_account_balance_tokens{account="user:root"} ' 'rain_account_credited_tokens_total{account="user:root"} ' 'rain_ledger_commit_seconds_bucket{le="+Inf"} ' '# EOF'; do
 		grep -qF -- "$line" <<<"$text" || fail "the metrics lack '$line': $text"
 	done
 	grep -q 'rain_ledger_runs_recorded_total [1-9]' <<<"$text" || fail "no run is counted: $text"

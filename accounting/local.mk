@@ -3,7 +3,7 @@ dist_sql_DATA += accounting/sql/0001-ledger.sql accounting/sql/0002-job-runs.sql
 	accounting/sql/0020-projects.sql accounting/sql/0021-lots.sql \
 	accounting/sql/0022-holds.sql accounting/sql/0023-rates.sql \
 	accounting/sql/0024-usage.sql accounting/sql/0025-batches.sql \
-	accounting/sql/0026-blocks.sql
+	accounting/sql/0026-blocks.sql accounting/sql/0027-corrected.sql
 
 dist_sql_DATA += accounting/sql/0050-reports.sql
 
@@ -82,7 +82,7 @@ accounting_test_test_migrations_LDADD = $(test_libs) $(SODIUM_LIBS)
 dist_check_SCRIPTS = accounting/test/test_ledger.sh accounting/test/test_ledgerd.sh \
 	accounting/test/test_projects.sh accounting/test/test_lots.sh \
 	accounting/test/test_rates.sh accounting/test/test_usage.sh \
-	accounting/test/test_blocks.sh
+	accounting/test/test_blocks.sh accounting/test/test_model.sh
 TESTS += $(dist_check_SCRIPTS)
 EXTRA_DIST += accounting/test/postgres.sh
 check_LTLIBRARIES = accounting/test/kill_on_unlink.la
@@ -97,3 +97,15 @@ EXTRA_DIST += accounting/test/bench_drain.sh
 
 TESTS += accounting/test/test_commands.sh
 EXTRA_DIST += accounting/test/test_commands.sh
+# Started by test_model.sh, which brings its database.
+noinst_PROGRAMS += accounting/test/model_clients
+accounting_test_model_clients_SOURCES = accounting/test/model_clients.c accounting/test/model.c accounting/test/model.h
+accounting_test_model_clients_CFLAGS = $(AM_CFLAGS) $(PQ_CFLAGS)
+accounting_test_model_clients_LDADD = $(PQ_LIBS)
+EXTRA_DIST += accounting/test/model-seeds
+
+# Minutes of work and gigabytes of data: never part of the tests.
+EXTRA_DIST += accounting/bench/ledger.sh
+bench-ledger: rain-migrate
+	srcdir=$(srcdir) bash $(srcdir)/accounting/bench/ledger.sh
+.PHONY: bench-ledger

@@ -118,6 +118,13 @@ test_transfers() {
 	refused "an unknown transfer" rain RN003 "SELECT ledger.transfer_correct(999999, 1, '', '', '$(uuid 14)')"
 	balance project:lab 800 0
 	balance user:ben 200 0
+	# What a burst paid, corrected before the run is known: no refund on top of that.
+	sql rain-gw "SELECT ledger.hold_create('$(uuid 15)', ledger.account_id('user:ben'), ledger.account_id('peer:bravo'), 50, '')" >/dev/null
+	sql rain-gw "SELECT ledger.hold_post('$(uuid 15)', '$(uuid 16)', 50)" >/dev/null
+	id=$(sql rain_owner "SELECT transfer_id FROM ledger.transfer WHERE idem = '$(uuid 16)'")
+	sql rain "SELECT ledger.transfer_correct($id, 50, '', '', '$(uuid 17)')" >/dev/null
+	refused "a corrected post as a run's charge" rain-gw RN005 \
+		"SELECT ledger.hold_post_run('$(uuid 15)', '$(uuid 16)', 50, 'alpha', 1, 1, 0)"
 	sound "after transfers"
 }
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 exampledir = $(docdir)/examples
-dist_example_DATA = contrib/examples/heat.c contrib/examples/heat.in contrib/examples/heat.sh
+dist_example_DATA = contrib/examples/heat.c contrib/examples/heat.in contrib/examples/heat.sh \
+	contrib/examples/led.sh contrib/examples/rain_led.h
 
 configexampledir = $(docdir)/config
 dist_configexample_DATA = \

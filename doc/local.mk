@@ -8,6 +8,7 @@ dist_man_MANS += \
 	doc/rain-gatewayd.8 \
 	doc/rain-grant.1 \
 	doc/rain-guest-guard.8 \
+	doc/rain-led.1 \
 	doc/rain-ledger.1 \
 	doc/rain-ledgerd.8 \
 	doc/rain-migrate.8 \

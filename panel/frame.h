@@ -12,14 +12,18 @@
  * Status mode: "boot" is lit once the node is up and blinks until then;
  * "network" is lit when link, address and head are fine, blinks when only the
  * head is silent, and is dark without link or address; "temp" is lit when the
- * node is too hot.
+ * node is too hot, and flashes shortly every two seconds when it is cool and
+ * slow all the same.
  * Load mode: the LEDs from the first to the last are a bar of five steps, one
  * for each 20 % of load per core (from 10, 30, 50, 70 and 90 %).
  * Both modes: while jobs hold the node, their owners' patterns play on "user1"
  * (home) and "user2" (guests).  Where the bar already lights that LED, the
  * pattern plays as dark flashes in a lit light, so that both can be read.
  * Several owners take turns, each for two repetitions, the newest first, with
- * a second pause between them.
+ * a second pause between them.  What a job's own program shows on a user LED
+ * goes before pattern and bar.
+ * Self-test: one LED after the other, then all, for a tenth of a second each
+ * and four; identify: all blink together, twice a second.
  */
 enum rain_panel_led {
 	RAIN_LED_BOOT,

@@ -5,16 +5,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-static json_t *leds_json(const struct rain_panel_frame *frame)
+static json_t *leds_json(const struct rain_panel_state *state,
+			 const struct rain_panel_frame *frame)
 {
 	json_t *leds = json_array();
 
-	for (int i = 0; i < RAIN_LED_COUNT; i++)
-		json_array_append_new(leds,
-				      json_pack("{s:s,s:i,s:s}", "name",
-						rain_panel_led_name((enum rain_panel_led)i),
-						"level", frame->level[i], "show",
-						rain_panel_show_name(frame->show[i])));
+	for (int i = 0; i < RAIN_LED_COUNT; i++) {
+		const struct rain_panel_job *job =
+			i < RAIN_LED_USER1
+				? NULL
+				: rain_panel_state_driver(state, (unsigned int)(i - RAIN_LED_USER1));
+		json_t *led = json_pack("{s:s,s:i,s:s}", "name",
+					rain_panel_led_name((enum rain_panel_led)i), "level",
+					frame->level[i], "show",
+					rain_panel_show_name(frame->show[i]));
+
+		if (led && job)
+			json_object_set_new(led, "job", json_integer(job->id));
+		json_array_append_new(leds, led);
+	}
 	return leds;
 }
 
@@ -57,9 +66,18 @@ static const char *network_name(enum rain_panel_network network)
 
 static const char *temperature_name(enum rain_panel_temperature temperature)
 {
-	static const char *const names[] = {"unknown", "ok", "hot"};
+	static const char *const names[] = {"unknown", "ok", "hot", "slow"};
 
 	return names[temperature];
+}
+
+/* What this board has no sensor for is not there. */
+static void add_measured(json_t *frame, const struct rain_panel_state *state)
+{
+	if (state->millidegrees != 0)
+		json_object_set_new(frame, "millidegrees", json_integer(state->millidegrees));
+	if (state->clock_khz != 0)
+		json_object_set_new(frame, "clock_khz", json_integer(state->clock_khz));
 }
 
 char *rain_panel_frame_json(const struct rain_panel_picture *picture)
@@ -74,11 +92,12 @@ char *rain_panel_frame_json(const struct rain_panel_picture *picture)
 			  rain_panel_mode_name(state->mode), "time_ms",
 			  (json_int_t)picture->changed_ms, "writes", (json_int_t)picture->writes,
 			  "levels", levels_json(picture->frame), "leds",
-			  leds_json(picture->frame), "network", network_name(state->network),
+			  leds_json(state, picture->frame), "network", network_name(state->network),
 			  "temperature", temperature_name(state->temperature), "load_percent",
 			  (int)state->load_percent, "jobs", jobs_json(picture));
 	if (!reply)
 		return NULL;
+	add_measured(json_object_get(reply, "result"), state);
 	text = json_dumps(reply, JSON_COMPACT);
 	json_decref(reply);
 	if (!text)

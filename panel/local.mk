@@ -6,11 +6,13 @@ libpanelnotice_la_SOURCES = panel/notice.c panel/notice.h
 
 # Pure: bytes, numbers and times go in; state, frames and text come out.
 libpanel_la_SOURCES = \
+	panel/caller_parse.c panel/caller.h \
 	panel/frame.c panel/frame.h \
 	panel/frame_json.c panel/frame_json.h \
 	panel/notice_decode.c \
 	panel/pattern.c panel/pattern.h \
 	panel/presence.c panel/presence.h \
+	panel/request.c panel/request.h \
 	panel/state.c panel/state.h \
 	panel/view.c panel/view.h panel/view_read.c
 libpanel_la_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
@@ -19,6 +21,7 @@ libpanel_la_LIBADD = libpanelnotice.la
 sbin_PROGRAMS += rain-paneld
 rain_paneld_SOURCES = \
 	panel/address.c panel/address.h \
+	panel/caller.c panel/caller.h \
 	panel/child.c panel/child.h \
 	panel/device.c panel/device.h \
 	panel/driver.c panel/driver.h panel/driver_leds.c \
@@ -27,6 +30,7 @@ rain_paneld_SOURCES = \
 	panel/heal.c panel/heal.h \
 	panel/listen.c panel/listen.h \
 	panel/paneld.c panel/paneld.h panel/paneld_notice.c \
+	panel/paneld_user.c \
 	panel/rain-paneld.c \
 	panel/sense.c panel/sense.h \
 	panel/server.c panel/server.h \
@@ -37,6 +41,12 @@ rain_paneld_LDADD = libpanel.la libcommon.la $(JANSSON_LIBS)
 rain_PROGRAMS += rain-panel-jobs
 rain_panel_jobs_SOURCES = panel/rain-panel-jobs.c
 rain_panel_jobs_LDADD = libhostlist.la libcommon.la $(SLURM_LIBS)
+
+# `rain led`, for jobs' programs: libc and the little that commands share.
+rain_PROGRAMS += rain-led
+rain_led_SOURCES = panel/rain-led.c panel/request.h
+rain_led_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+rain_led_LDADD = libpanel.la libcommon.la $(JANSSON_LIBS)
 
 rain_PROGRAMS += rain-panel
 rain_panel_SOURCES = \
@@ -82,3 +92,8 @@ panel_test_test_device_LDADD = $(test_libs)
 panel_test_test_leds_SOURCES = panel/test/test_leds.c panel/driver_leds.c panel/driver.h
 panel_test_test_leds_CFLAGS = $(AM_CFLAGS) -DRAIN_PANEL_LEDS_ROOT='"leds-of-the-test"'
 panel_test_test_leds_LDADD = libpanel.la $(test_libs)
+
+check_PROGRAMS += panel/test/test_caller
+panel_test_test_caller_SOURCES = panel/test/test_caller.c panel/sense.c panel/sense.h
+panel_test_test_caller_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+panel_test_test_caller_LDADD = libpanel.la $(test_libs)

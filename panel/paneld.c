@@ -17,16 +17,17 @@
 #include "common/log.h"
 #include "common/notify.h"
 #include "panel/frame_json.h"
+#include "panel/request.h"
 #include "panel/sense.h"
 #include "panel/trim.h"
 
-#define THERMAL_ROOT "/sys/class/thermal"
+#define SYS_ROOT "/sys"
 /* How often it looks around: network, heat, jobs. The kernel renews the load
  * every five seconds. */
 #define TICK_MS 10000
 #define TICK_LOAD_MS 5000
 #define SIM_SOCKET_NAME "sim.sock"
-#define FDS_MAX (RAIN_PANEL_SERVER_FDS + 5)
+#define FDS_MAX (RAIN_PANEL_SERVER_FDS + 6)
 
 static char *frame_line(void *arg)
 {
@@ -94,11 +95,19 @@ static int open_sockets(struct rain_paneld *daemon, struct rain_error *err)
 	if (mkdir(directory, 0755) < 0 && errno != EEXIST)
 		return rain_error_set(err, "can't make %s: %s", directory, strerror(errno));
 	snprintf(sim_path, sizeof(sim_path), "%s/%s", directory, SIM_SOCKET_NAME);
-	if (rain_panel_server_init(&daemon->server, daemon->config->panel.listen, sim_path, &calls,
-				   err) < 0)
-		return -1;
 	daemon->notice_fd = rain_paneld_notice_open(path, err);
-	return daemon->notice_fd < 0 ? -1 : 0;
+	if (daemon->notice_fd < 0)
+		return -1;
+	if (asprintf(&daemon->user_path, "%s/%s", directory, RAIN_PANEL_USER_SOCKET_NAME) < 0) {
+		daemon->user_path = NULL;
+		return rain_error_set(err, "out of memory");
+	}
+	daemon->user_fd = rain_paneld_user_open(daemon->user_path, err);
+	if (daemon->user_fd < 0)
+		return -1;
+	/* Last: who reaches the port finds the rest there. */
+	return rain_panel_server_init(&daemon->server, daemon->config->panel.listen, sim_path,
+				      &calls, err);
 }
 
 static int open_signals(struct rain_paneld *daemon, struct rain_error *err)
@@ -134,7 +143,7 @@ int rain_paneld_init(struct rain_paneld *daemon, const char *config_path, const 
 	daemon->config_path = config_path;
 	daemon->node = node;
 	daemon->helper = helper;
-	daemon->notice_fd = daemon->network_fd = daemon->signal_fd = -1;
+	daemon->notice_fd = daemon->user_fd = daemon->network_fd = daemon->signal_fd = -1;
 	daemon->server.tcp_fd = daemon->server.local_fd = -1;
 	daemon->head.fd = -1;
 	for (size_t i = 0; i < RAIN_PANEL_CLIENTS_MAX; i++)
@@ -180,12 +189,16 @@ static void look_around(struct rain_paneld *daemon, int64_t now_ms)
 
 	rain_panel_head_check(&daemon->head, now_ms);
 	sense_network(daemon);
-	state->temperature = rain_panel_sense_temperature(THERMAL_ROOT);
 	state->load_percent = rain_panel_sense_load();
+	state->temperature = rain_panel_sense_temperature(SYS_ROOT, state->load_percent,
+							  &state->millidegrees, &state->clock_khz);
 	if (state->temperature != before) {
 		daemon->changed = true;
 		if (state->temperature == RAIN_PANEL_TEMPERATURE_HOT)
 			rain_log_warning("too hot node=%s", daemon->node);
+		else if (state->temperature == RAIN_PANEL_TEMPERATURE_SLOW)
+			rain_log_warning("cool, but not at full speed node=%s clock_khz=%lld",
+					 daemon->node, (long long)state->clock_khz);
 	}
 	rain_panel_heal_sweep(&daemon->heal, state, now_ms);
 	daemon->tick_ms = now_ms + (state->mode == RAIN_PANEL_LOAD ? TICK_LOAD_MS : TICK_MS);
@@ -227,7 +240,7 @@ static void read_signals(struct rain_paneld *daemon)
 }
 
 /* The order of what is polled; the server's descriptors follow. */
-enum slot { SLOT_SIGNAL, SLOT_NOTICE, SLOT_NETWORK, SLOT_HEAD, SLOT_HEAL, SLOT_SERVER };
+enum slot { SLOT_SIGNAL, SLOT_NOTICE, SLOT_USER, SLOT_NETWORK, SLOT_HEAD, SLOT_HEAL, SLOT_SERVER };
 
 /* Fills in what to wait for (poll ignores -1). Returns how many; lowers
  * *deadline_ms. */
@@ -239,6 +252,7 @@ static size_t prepare(struct rain_paneld *daemon, struct pollfd fds[static FDS_M
 
 	fds[SLOT_SIGNAL] = (struct pollfd){.fd = daemon->signal_fd, .events = POLLIN};
 	fds[SLOT_NOTICE] = (struct pollfd){.fd = daemon->notice_fd, .events = POLLIN};
+	fds[SLOT_USER] = (struct pollfd){.fd = daemon->user_fd, .events = POLLIN};
 	fds[SLOT_NETWORK] = (struct pollfd){.fd = daemon->network_fd, .events = POLLIN};
 	fds[SLOT_HEAD].fd = rain_panel_head_fd(&daemon->head, &events, &until[0]);
 	fds[SLOT_HEAD].events = events;
@@ -263,6 +277,9 @@ static void dispatch(struct rain_paneld *daemon, const struct pollfd *fds, size_
 		read_signals(daemon);
 	if (fds[SLOT_NOTICE].revents &&
 	    rain_paneld_notice_read(daemon->notice_fd, &daemon->state, now_ms))
+		daemon->changed = true;
+	if (fds[SLOT_USER].revents &&
+	    rain_paneld_user_read(daemon->user_fd, &daemon->state, now_ms))
 		daemon->changed = true;
 	if (fds[SLOT_NETWORK].revents) {
 		rain_panel_sense_network_drain(daemon->network_fd);
@@ -313,6 +330,7 @@ int rain_paneld_run(struct rain_paneld *daemon, struct rain_error *err)
 
 	look_around(daemon, rain_clock_monotonic_ms());
 	daemon->state.booted = true;
+	daemon->state.self_test_until_ms = rain_clock_monotonic_ms() + RAIN_PANEL_SELF_TEST_MS;
 	rain_notify("READY=1");
 	rain_panel_trim();
 	while (!daemon->stop) {
@@ -348,6 +366,11 @@ void rain_paneld_release(struct rain_paneld *daemon)
 		close(daemon->notice_fd);
 		unlink(daemon->config->panel.socket);
 	}
+	if (daemon->user_fd >= 0) {
+		close(daemon->user_fd);
+		unlink(daemon->user_path);
+	}
+	free(daemon->user_path);
 	if (daemon->network_fd >= 0)
 		close(daemon->network_fd);
 	if (daemon->signal_fd >= 0)

@@ -4,6 +4,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include "common/config.h"
 #include "common/error.h"
@@ -31,6 +33,8 @@ struct rain_paneld {
 	struct rain_panel_heal heal;
 	struct rain_panel_head head;
 	int notice_fd;
+	int user_fd;
+	char *user_path;
 	int network_fd;
 	int signal_fd;
 	int64_t tick_ms; /* when to look around next */
@@ -46,6 +50,22 @@ int rain_paneld_run(struct rain_paneld *daemon, struct rain_error *err);
 
 /* All LEDs off, all sockets gone. */
 void rain_paneld_release(struct rain_paneld *daemon);
+
+/* A datagram and who sent it, as the kernel knows. */
+struct rain_paneld_datagram {
+	size_t size;
+	bool truncated;
+	struct ucred who;
+	struct sockaddr_un address;
+	socklen_t address_length;
+};
+
+/* 1 with *from; 0: there was one, but not for us; -1: none waits. */
+int rain_paneld_receive(int fd, char *text, size_t size, struct rain_paneld_datagram *from);
+
+/* The socket of jobs' programs, panel/request.h (paneld_user.c). */
+int rain_paneld_user_open(const char *path, struct rain_error *err);
+bool rain_paneld_user_read(int fd, struct rain_panel_state *state, int64_t now_ms);
 
 /* The notice socket (paneld_notice.c). */
 int rain_paneld_notice_open(const char *path, struct rain_error *err);

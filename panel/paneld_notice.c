@@ -59,41 +59,53 @@ static bool take(const char *text, size_t size, struct rain_panel_state *state, 
 	return rc > 0;
 }
 
+int rain_paneld_receive(int fd, char *text, size_t size, struct rain_paneld_datagram *from)
+{
+	/* Room for no descriptor: the kernel closes what is sent along. */
+	union {
+		char bytes[CMSG_SPACE(sizeof(struct ucred))];
+		struct cmsghdr align;
+	} control;
+	struct iovec data = {.iov_base = text, .iov_len = size};
+	struct msghdr message = {
+		.msg_name = &from->address,
+		.msg_namelen = sizeof(from->address),
+		.msg_iov = &data,
+		.msg_iovlen = 1,
+		.msg_control = control.bytes,
+		.msg_controllen = sizeof(control.bytes),
+	};
+	ssize_t got = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+
+	if (got < 0)
+		return errno == EINTR ? 0 : -1;
+	if (!sender(&message, &from->who))
+		return 0;
+	from->size = (size_t)got;
+	from->truncated = (message.msg_flags & MSG_TRUNC) != 0;
+	from->address_length = message.msg_namelen;
+	return 1;
+}
+
 bool rain_paneld_notice_read(int fd, struct rain_panel_state *state, int64_t now_ms)
 {
 	bool changed = false;
 
 	for (int i = 0; i < NOTICES_AT_ONCE; i++) {
-		/* Room for no descriptor: the kernel closes what is sent along. */
-		union {
-			char bytes[CMSG_SPACE(sizeof(struct ucred))];
-			struct cmsghdr align;
-		} control;
 		char text[RAIN_PANEL_NOTICE_MAX];
-		struct iovec data = {.iov_base = text, .iov_len = sizeof(text)};
-		struct msghdr message = {
-			.msg_iov = &data,
-			.msg_iovlen = 1,
-			.msg_control = control.bytes,
-			.msg_controllen = sizeof(control.bytes),
-		};
-		struct ucred who;
-		ssize_t got = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+		struct rain_paneld_datagram from;
+		int rc = rain_paneld_receive(fd, text, sizeof(text), &from);
 
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
+		if (rc < 0)
 			break;
-		if (!sender(&message, &who) || (who.uid != 0 && who.uid != geteuid())) {
-			rain_log_warning("notice ignored: it is not from root");
+		if (rc == 0)
 			continue;
-		}
-		if (message.msg_flags & MSG_TRUNC) {
+		if (from.who.uid != 0 && from.who.uid != geteuid())
+			rain_log_warning("notice ignored: it is not from root");
+		else if (from.truncated)
 			rain_log_warning("notice ignored: it is longer than %d bytes",
 					 RAIN_PANEL_NOTICE_MAX);
-			continue;
-		}
-		if (take(text, (size_t)got, state, now_ms))
+		else if (take(text, from.size, state, now_ms))
 			changed = true;
 	}
 	return changed;

@@ -18,6 +18,8 @@
 #define HOT_MILLIDEGREES 80000
 #define ZONES_MAX 32
 #define TRIPS_MAX 16
+#define POLICIES_MAX 16
+#define BUSY_PERCENT 80
 
 static bool address_counts(const struct sockaddr *address)
 {
@@ -130,25 +132,94 @@ static long zone_limit(const char *zone)
 	return limit;
 }
 
-enum rain_panel_temperature rain_panel_sense_temperature(const char *root)
+/* The zones: whether one can be read, whether one is too hot. */
+static void sense_zones(const char *root, bool *known, bool *hot, int64_t *millidegrees)
 {
-	enum rain_panel_temperature result = RAIN_PANEL_TEMPERATURE_UNKNOWN;
 	char zone[400], path[512];
 	long now;
 
 	for (int i = 0; i < ZONES_MAX; i++) {
-		snprintf(zone, sizeof(zone), "%s/thermal_zone%d", root, i);
+		snprintf(zone, sizeof(zone), "%s/class/thermal/thermal_zone%d", root, i);
 		snprintf(path, sizeof(path), "%s/temp", zone);
 		if (access(zone, F_OK) < 0)
 			break;
 		/* A sensor that is off reads as an error: not known. */
 		if (!read_number(path, &now))
 			continue;
-		if (now >= zone_limit(zone))
-			return RAIN_PANEL_TEMPERATURE_HOT;
-		result = RAIN_PANEL_TEMPERATURE_OK;
+		*hot = *hot || now >= zone_limit(zone);
+		if (!*known || now > *millidegrees)
+			*millidegrees = now;
+		*known = true;
 	}
-	return result;
+}
+
+/* Whether the kernel cools by holding a processor back; fans don't count. */
+static bool is_throttled(const char *root)
+{
+	char path[512], type[64];
+	long now;
+
+	for (int i = 0; i < ZONES_MAX; i++) {
+		snprintf(path, sizeof(path), "%s/class/thermal/cooling_device%d/type", root, i);
+		if (read_small(path, type, sizeof(type)) < 0)
+			break;
+		if (!strstr(type, "cpufreq") && strcmp(type, "Processor") != 0)
+			continue;
+		snprintf(path, sizeof(path), "%s/class/thermal/cooling_device%d/cur_state", root, i);
+		if (read_number(path, &now) && now > 0)
+			return true;
+	}
+	return false;
+}
+
+static bool read_clock(const char *root, int policy, const char *name, long *khz)
+{
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/devices/system/cpu/cpufreq/policy%d/%s", root, policy,
+		 name);
+	return read_number(path, khz) && *khz > 0;
+}
+
+/* True when a clock domain is slower than it must be. A board has few of them,
+ * numbered by their first core. */
+static bool is_slow(const char *root, unsigned int load_percent, int64_t *clock_khz)
+{
+	bool slow = false;
+
+	for (int policy = 0; policy < POLICIES_MAX; policy++) {
+		long limit, now, most;
+
+		if (!read_clock(root, policy, "cpuinfo_max_freq", &most))
+			continue;
+		if (read_clock(root, policy, "scaling_max_freq", &limit) && limit < most / 10 * 9)
+			slow = true;
+		if (!read_clock(root, policy, "scaling_cur_freq", &now))
+			continue;
+		if (*clock_khz == 0 || now < *clock_khz)
+			*clock_khz = now;
+		if (load_percent >= BUSY_PERCENT && now < most / 10 * 9)
+			slow = true;
+	}
+	return slow;
+}
+
+enum rain_panel_temperature rain_panel_sense_temperature(const char *root,
+							 unsigned int load_percent,
+							 int64_t *millidegrees,
+							 int64_t *clock_khz)
+{
+	bool known = false, hot = false, slow;
+
+	*millidegrees = *clock_khz = 0;
+	sense_zones(root, &known, &hot, millidegrees);
+	slow = is_slow(root, load_percent, clock_khz);
+	if (hot || is_throttled(root))
+		return RAIN_PANEL_TEMPERATURE_HOT;
+	if (slow)
+		return RAIN_PANEL_TEMPERATURE_SLOW;
+	return known || *clock_khz > 0 ? RAIN_PANEL_TEMPERATURE_OK
+				       : RAIN_PANEL_TEMPERATURE_UNKNOWN;
 }
 
 unsigned int rain_panel_sense_load(void)

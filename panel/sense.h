@@ -18,10 +18,21 @@ bool rain_panel_sense_network(void);
 int rain_panel_sense_network_open(void);
 void rain_panel_sense_network_drain(int fd);
 
-/* The hottest of the thermal zones below `root` ("/sys/class/thermal") against
- * its own lowest passive or hot trip point, or 80 °C where it has none.
- * Unknown without a readable zone. */
-enum rain_panel_temperature rain_panel_sense_temperature(const char *root);
+/*
+ * Heat and clock, from the files below `root` ("/sys").  *millidegrees gets the
+ * hottest thermal zone and *clock_khz the slowest core's clock, 0 where no
+ * sensor tells.
+ *
+ * Hot: a zone is at its own lowest passive or hot trip point (80 °C where it has
+ * none), or the kernel holds the clock back as a means of cooling.
+ * Slow: not hot, and the clock is limited to, or at a load of 80 % or more stays
+ * at, less than nine tenths of what the processor can do.
+ * Unknown: neither a zone nor a clock can be read.
+ */
+enum rain_panel_temperature rain_panel_sense_temperature(const char *root,
+							 unsigned int load_percent,
+							 int64_t *millidegrees,
+							 int64_t *clock_khz);
 
 /* Load of the last minute in percent of all cores; 0 when not known. */
 unsigned int rain_panel_sense_load(void);

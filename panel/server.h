@@ -18,15 +18,21 @@
  *   {"op":"watch"}               the same, and another line at every change
  *   {"op":"mode","mode":"load"}  turns the virtual switch; sim.sock only
  *
+ * (Programs of jobs speak with user.sock: panel/request.h.)
+ *
  * A frame:
  *   {"node":"node1","driver":"sim","mode":"status","time_ms":…,"writes":…,
  *    "levels":[255,255,0,0,0],
  *    "leds":[{"name":"boot","level":255,"show":"on"},…],
- *    "network":"ok","temperature":"unknown","load_percent":3,
+ *    "network":"ok","temperature":"ok","load_percent":3,
+ *    "millidegrees":54000,"clock_khz":1152000,
  *    "jobs":[{"job":12,"uid":20001,"kind":"home","since":…,"elapsed_ms":…,
  *             "code":".-"},…]}
  * time_ms (when the LEDs last changed) and since are of this node's clock,
- * which may be wrong; elapsed_ms is not.  Guests have "peer" when it is known.
+ * which may be wrong; elapsed_ms is not.  Guests have "peer" when it is known,
+ * a LED that a job's program drives has "job"; temperature is "unknown", "ok",
+ * "hot" or "slow" (cool and slow all the same), and what no sensor tells is not
+ * there.
  */
 
 #define RAIN_PANEL_CLIENTS_MAX 32

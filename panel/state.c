@@ -58,6 +58,7 @@ int rain_panel_state_start(struct rain_panel_state *state, const struct rain_pan
 	if (!plays(state, notice->uid, notice->kind))
 		state->epoch_ms[notice->kind] = now_ms;
 	job = &state->jobs[state->job_count];
+	memset(job, 0, sizeof(*job));
 	job->id = notice->job;
 	job->uid = notice->uid;
 	job->kind = notice->kind;
@@ -84,6 +85,54 @@ int rain_panel_state_end(struct rain_panel_state *state, uint32_t job, int64_t n
 	if (!plays(state, gone.uid, gone.kind))
 		state->epoch_ms[gone.kind] = now_ms;
 	return 1;
+}
+
+static int check_number(enum rain_panel_drive_show show, unsigned int number,
+			struct rain_error *err)
+{
+	if (show == RAIN_DRIVE_BLINK && (number < 1 || number > RAIN_DRIVE_RATE_MAX))
+		return rain_error_set(err, "it can blink 1 to %d times a second, not %u",
+				      RAIN_DRIVE_RATE_MAX, number);
+	if (show == RAIN_DRIVE_CODE && (number < 1 || number > RAIN_DRIVE_CODE_MAX))
+		return rain_error_set(err, "a code is 1 to %d flashes, not %u",
+				      RAIN_DRIVE_CODE_MAX, number);
+	return 0;
+}
+
+int rain_panel_state_drive(struct rain_panel_state *state, uint32_t job, unsigned int led,
+			   enum rain_panel_drive_show show, unsigned int number, int64_t now_ms,
+			   struct rain_error *err)
+{
+	const struct rain_panel_job *found = rain_panel_state_find(state, job);
+	struct rain_panel_drive *drive;
+
+	if (!found || led > 1)
+		return rain_error_set(err, "job %u is not on this node", job);
+	if (check_number(show, number, err) < 0)
+		return -1;
+	if (show != RAIN_DRIVE_BLINK && show != RAIN_DRIVE_CODE)
+		number = 0;
+	drive = &state->jobs[found - state->jobs].drive[led];
+	if (drive->show == show && drive->number == number &&
+	    (show == RAIN_DRIVE_AUTO || rain_panel_state_driver(state, led) == found))
+		return 0;
+	*drive = (struct rain_panel_drive){show, number, now_ms, ++state->drive_order};
+	return 1;
+}
+
+const struct rain_panel_job *rain_panel_state_driver(const struct rain_panel_state *state,
+						     unsigned int led)
+{
+	const struct rain_panel_job *last = NULL;
+
+	for (size_t i = 0; i < state->job_count; i++) {
+		const struct rain_panel_job *job = &state->jobs[i];
+
+		if (job->drive[led].show != RAIN_DRIVE_AUTO &&
+		    (!last || job->drive[led].order > last->drive[led].order))
+			last = job;
+	}
+	return last;
 }
 
 const char *rain_panel_mode_name(enum rain_panel_mode mode)

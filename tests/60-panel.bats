@@ -24,6 +24,51 @@ panel_jobs() { # CLUSTER: "node job kind" lines
 	await 5 eval '[ -z "$(panel_jobs alpha)" ]'
 }
 
+led_of() { # CLUSTER NODE LED: what it shows, and the job that drives it
+	"$TRAINER" exec "$1" rain panel --once --json |
+		jq -r --arg n "$2" --arg l "$3" '.nodes[] | select(.node == $n) | .leds[] | select(.name == $l) | "\(.show) \(.job)"'
+}
+led_is() { [ "$(led_of "$1" "$2" "$3")" = "$4" ]; }
+
+@test "a job drives the LEDs of its own nodes, nobody else does, and its end clears them" {
+	id=$(submit ada --nodes=2 --ntasks-per-node=1 --wrap='srun rain led user1 blink 3; srun rain led user2 code 2; sleep 20')
+	await 20 job_is alpha "$id" RUNNING
+	first=$(job alpha "$id" BatchHost)
+	await 10 led_is alpha "$first" user2 "pattern $id"
+	[ "$("$TRAINER" exec alpha rain panel --once --json | jq "[.nodes[] | .leds[]? | select(.job == $id)] | length")" = 4 ]
+	# not his job; his own user, but outside of the job; root, who has none
+	run -1 on_node alpha "$first" ben "rain led user1 on"
+	[[ $output == *"belongs to no job"* ]]
+	run -1 on_node alpha "$first" ada "SLURM_JOB_ID=$id rain led user1 on"
+	run -1 on_node alpha "$first" root "rain led user1 on"
+	led_is alpha "$first" user1 "blink $id"
+	"$TRAINER" exec alpha --user ada scancel "$id"
+	await 20 led_is alpha "$first" user1 "off null"
+	await 5 led_is alpha "$first" user2 "off null"
+}
+
+@test "root makes a board blink" {
+	on_node alpha node3 root "rain led identify 20"
+	led_is alpha node3 boot "blink null"
+	on_node alpha node3 root "rain led identify 0"
+	await 5 led_is alpha node3 boot "on null"
+	run -1 on_node alpha node3 ada "rain led identify 20"
+}
+
+# A stopped paneld and a full socket are nothing to a job.
+@test "a stopped paneld does not delay jobs" {
+	launch() { on alpha ada "s=\$(date +%s%N); for i in 1 2 3 4 5; do srun -w node2 true; done; echo \$(((\$(date +%s%N) - s) / 1000000))"; }
+	before=$(launch)
+	pid=$("$TRAINER" exec alpha bash -c 'cut -d" " -f1 /run/trainer/pids/paneld@node2')
+	"$TRAINER" exec alpha kill -STOP "$pid"
+	for i in $(seq 30); do on_node alpha node2 root "timeout 1 python3 -c 'import socket; s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.setblocking(False); s.connect(\"/run/rain/panel/panel.sock\"); [s.send(b\"x\") for i in range(1000)]'" || break; done
+	stopped=$(launch)
+	"$TRAINER" exec alpha kill -CONT "$pid"
+	echo "five launches: $before ms, with a stopped paneld and a full socket $stopped ms"
+	((stopped < 2 * before + 500))
+	await 15 eval '[ -z "$(panel_jobs alpha)" ]'
+}
+
 @test "a killed paneld does not delay a job and heals itself" {
 	"$TRAINER" kill alpha paneld@node1
 	id=$(submit ada --nodes=8 --ntasks=8 --wrap='srun sleep 6')

@@ -276,7 +276,7 @@ int set_up(void **state)
 int tear_down(void **state)
 {
 	static const char *const files[] = {"rain.conf", "answers", "helper", "log",
-					    "panel.sock", "sim.sock"};
+					    "panel.sock", "sim.sock", "user.sock"};
 	struct fixture *fixture = *state;
 
 	if (fixture->pid > 0)

@@ -131,9 +131,47 @@ static void test_mode_names(void **unused)
 	assert_int_equal(rain_panel_mode_parse("disco", &mode), -1);
 }
 
+/* What a job's program shows lasts until it says otherwise or the job ends; the
+ * last one to speak is seen. */
+static void test_drive(void **state)
+{
+	struct rain_panel_state panel;
+	struct rain_panel_notice first = {.job = 1, .uid = 20001}, second = {.job = 2, .uid = 20002};
+	struct rain_error err;
+
+	(void)state;
+	rain_panel_state_init(&panel, RAIN_PANEL_STATUS);
+	assert_null(rain_panel_state_driver(&panel, 0));
+	rain_panel_state_start(&panel, &first, 0, 0, NULL);
+	rain_panel_state_start(&panel, &second, 0, 0, NULL);
+	assert_int_equal(rain_panel_state_drive(&panel, 1, 0, RAIN_DRIVE_BLINK, 2, 5, &err), 1);
+	assert_int_equal(rain_panel_state_drive(&panel, 1, 0, RAIN_DRIVE_BLINK, 2, 9, &err), 0);
+	assert_int_equal(rain_panel_state_driver(&panel, 0)->id, 1);
+	assert_null(rain_panel_state_driver(&panel, 1));
+	assert_int_equal(rain_panel_state_drive(&panel, 2, 0, RAIN_DRIVE_ON, 0, 10, &err), 1);
+	assert_int_equal(rain_panel_state_driver(&panel, 0)->id, 2);
+	assert_int_equal(rain_panel_state_end(&panel, 2, 11), 1);
+	assert_int_equal(rain_panel_state_driver(&panel, 0)->id, 1);
+	assert_int_equal(rain_panel_state_drive(&panel, 1, 0, RAIN_DRIVE_AUTO, 0, 12, &err), 1);
+	assert_null(rain_panel_state_driver(&panel, 0));
+	/* A new job with an old number begins with nothing. */
+	assert_int_equal(rain_panel_state_drive(&panel, 1, 1, RAIN_DRIVE_CODE, 3, 13, &err), 1);
+	rain_panel_state_end(&panel, 1, 14);
+	rain_panel_state_start(&panel, &first, 15, 15, NULL);
+	assert_null(rain_panel_state_driver(&panel, 1));
+
+	assert_int_equal(rain_panel_state_drive(&panel, 7, 0, RAIN_DRIVE_ON, 0, 16, &err), -1);
+	assert_int_equal(rain_panel_state_drive(&panel, 1, 2, RAIN_DRIVE_ON, 0, 16, &err), -1);
+	assert_int_equal(rain_panel_state_drive(&panel, 1, 0, RAIN_DRIVE_BLINK, 0, 16, &err), -1);
+	assert_int_equal(rain_panel_state_drive(&panel, 1, 0, RAIN_DRIVE_BLINK, 11, 16, &err), -1);
+	assert_int_equal(rain_panel_state_drive(&panel, 1, 0, RAIN_DRIVE_CODE, 10, 16, &err), -1);
+	assert_null(rain_panel_state_driver(&panel, 0));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_drive),
 		cmocka_unit_test(test_start_and_end), cmocka_unit_test(test_id_used_again),
 		cmocka_unit_test(test_full),	      cmocka_unit_test(test_any_order),
 		cmocka_unit_test(test_mode_names),

@@ -352,6 +352,136 @@ static void test_all_off_at_the_end(void **state)
 	hang_up(talk);
 }
 
+/* Runs `rain-led WORDS` as uid below a process with the given title and owner;
+ * returns its exit code. */
+static int led(const struct fixture *fixture, const char *title, uid_t stepd_uid, uid_t uid,
+	       const char *words)
+{
+	const char *program = getenv("RAIN_LED") ? getenv("RAIN_LED") : "./rain-led";
+	char *socket_path = path_of(fixture, "user.sock"), *stepd = path_of(fixture, "slurmstepd");
+	char command[512], drop[128];
+	int status;
+	pid_t pid;
+
+	snprintf(drop, sizeof(drop), "setpriv --reuid=%u --regid=%u --clear-groups", (unsigned)uid,
+		 (unsigned)uid);
+	/* More than one command, so that the shell stays as the parent. */
+	snprintf(command, sizeof(command), "%s %s --socket %s %s 2>/dev/null; exit $?", drop, program,
+		 socket_path, words);
+	pid = fork();
+	if (pid == 0) {
+		if (setresuid(stepd_uid, stepd_uid, stepd_uid) < 0)
+			_exit(126);
+		execl(stepd, title, "-c", command, (char *)NULL);
+		_exit(127);
+	}
+	waitpid(pid, &status, 0);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* Only the job's own processes drive its LEDs, only while it is here. */
+static void test_led(void **state)
+{
+	struct fixture *fixture = *state;
+	json_t *frame;
+
+	if (geteuid() != 0) {
+		skip();
+		return;
+	}
+	unlink(path_of(fixture, "slurmstepd"));
+	assert_int_equal(symlink("/bin/sh", path_of(fixture, "slurmstepd")), 0);
+	notify_job(fixture, RAIN_PANEL_START, 12, 20001, RAIN_PANEL_HOME);
+	notify_job(fixture, RAIN_PANEL_START, 13, 20002, RAIN_PANEL_HOME);
+	wait_for_job(fixture, 13, true);
+
+	/* no job; somebody else's job; a job that is not here; a title that root
+	 * did not give; wrong words */
+	assert_int_equal(led(fixture, "sh", 0, 20001, "user1 on"), 1);
+	assert_int_equal(led(fixture, "slurmstepd: [13.0]", 0, 20001, "user1 on"), 1);
+	assert_int_equal(led(fixture, "slurmstepd: [14.0]", 0, 20001, "user1 on"), 1);
+	assert_int_equal(led(fixture, "slurmstepd: [12.0]", 0, 20001, "user1 blink 11"), 1);
+	assert_int_equal(led(fixture, "slurmstepd: [12.0]", 0, 20001, "boot on"), 2);
+	frame = frame_of(fixture);
+	assert_null(json_object_get(json_array_get(json_object_get(frame, "leds"), 3), "job"));
+	json_decref(frame);
+
+	assert_int_equal(led(fixture, "slurmstepd: [12.0]", 0, 20001, "user2 on"), 0);
+	assert_int_equal(led(fixture, "slurmstepd: [13.batch]", 0, 20002, "user1 code 3"), 0);
+	frame = frame_of(fixture);
+	assert_int_equal(
+		json_integer_value(json_object_get(
+			json_array_get(json_object_get(frame, "leds"), 4), "job")),
+		12);
+	assert_string_equal(show(frame, 4), "on");
+	assert_string_equal(show(frame, 3), "pattern");
+	json_decref(frame);
+	notify_job(fixture, RAIN_PANEL_END, 12, 20001, RAIN_PANEL_HOME);
+	wait_for_job(fixture, 12, false);
+	frame = frame_of(fixture);
+	assert_string_equal(show(frame, 4), "off");
+	json_decref(frame);
+	assert_int_equal(led(fixture, "slurmstepd: [12.0]", 0, 20001, "user2 on"), 1);
+
+	assert_int_equal(led(fixture, "sh", 0, 20001, "identify 60"), 1);
+	assert_int_equal(led(fixture, "sh", 0, 0, "identify 60"), 0);
+	frame = frame_of(fixture);
+	for (int i = 0; i < 5; i++)
+		assert_string_equal(show(frame, i), "blink");
+	json_decref(frame);
+	assert_int_equal(led(fixture, "slurmstepd: [13.0]", 0, 20002, "identify 0"), 0);
+	unlink(path_of(fixture, "slurmstepd"));
+}
+
+/* A title that the user gives to a process of his own is worth nothing. */
+static void test_led_of_a_false_step(void **state)
+{
+	struct fixture *fixture = *state;
+	char command[256];
+	int status;
+	pid_t pid;
+
+	if (geteuid() != 0) {
+		skip();
+		return;
+	}
+	unlink(path_of(fixture, "slurmstepd"));
+	assert_int_equal(symlink("/bin/sh", path_of(fixture, "slurmstepd")), 0);
+	notify_job(fixture, RAIN_PANEL_START, 12, 20001, RAIN_PANEL_HOME);
+	wait_for_job(fixture, 12, true);
+	snprintf(command, sizeof(command), "./rain-led --socket %s user1 on 2>/dev/null; exit $?",
+		 path_of(fixture, "user.sock"));
+	pid = fork();
+	if (pid == 0) {
+		if (setresgid(20001, 20001, 20001) < 0 || setresuid(20001, 20001, 20001) < 0)
+			_exit(126);
+		execl(path_of(fixture, "slurmstepd"), "slurmstepd: [12.0]", "-c", command,
+		      (char *)NULL);
+		_exit(127);
+	}
+	waitpid(pid, &status, 0);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 1);
+	unlink(path_of(fixture, "slurmstepd"));
+}
+
+/* On the socket that everybody may write to: noise, floods and silence. */
+static void test_noise_from_users(void **state)
+{
+	struct fixture *fixture = *state;
+	int fd = connect_unix(path_of(fixture, "user.sock"), SOCK_DGRAM | SOCK_NONBLOCK);
+	char large[4096];
+
+	assert_true(fd >= 0);
+	memset(large, 'x', sizeof(large));
+	for (int i = 0; i < 20000; i++)
+		(void)!send(fd, large, i % 2 ? sizeof(large) : 5, MSG_DONTWAIT);
+	/* Slurm's own socket is another one: a job's start gets through at once. */
+	notify_job(fixture, RAIN_PANEL_START, 12, 20001, RAIN_PANEL_HOME);
+	wait_for_job(fixture, 12, true);
+	close(fd);
+}
+
 static void test_idle_cost(void **state)
 {
 	struct fixture *fixture = *state;
@@ -374,7 +504,8 @@ int main(void)
 		TEST(test_slow_watcher), TEST(test_many_clients),
 		TEST(test_heals),	 TEST(test_knows_jobs_of_before),
 		TEST(test_after_a_crash), TEST(test_all_off_at_the_end),
-		TEST(test_idle_cost),
+		TEST(test_led),		 TEST(test_led_of_a_false_step),
+		TEST(test_noise_from_users), TEST(test_idle_cost),
 	};
 
 	return cmocka_run_group_tests_name("panel/paneld", tests, NULL, NULL);

@@ -48,3 +48,8 @@ scheduler_test_test_overflow_SOURCES = scheduler/test/test_overflow.c
 scheduler_test_test_overflow_LDADD = libscheduler.la $(test_libs)
 scheduler_test_test_predict_SOURCES = scheduler/test/test_predict.c
 scheduler_test_test_predict_LDADD = libscheduler.la $(test_libs)
+
+check_PROGRAMS += scheduler/test/test_trace
+scheduler_test_test_trace_SOURCES = scheduler/test/test_trace.c scheduler/trace.c scheduler/trace.h
+scheduler_test_test_trace_CFLAGS = $(AM_CFLAGS) $(ARCHIVE_CFLAGS)
+scheduler_test_test_trace_LDADD = libscheduler.la $(test_libs) $(ARCHIVE_LIBS)

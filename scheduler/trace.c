@@ -136,9 +136,11 @@ static int end_line(struct rain_trace *trace, struct lines *lines, struct rain_e
 	got = rain_trace_line(lines->text, &job, trace, err);
 	if (got > 0 && add(trace, &job, err) < 0)
 		return -1;
+	if (got < 0)
+		return -1;
 	lines->used = 0;
 	lines->number++;
-	return got < 0 ? -1 : 0;
+	return 0;
 }
 
 static int take_block(struct rain_trace *trace, struct lines *lines, const char *block, size_t size,

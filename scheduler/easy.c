@@ -280,3 +280,54 @@ const struct rain_waiting *rain_easy_head(const struct rain_easy *easy)
 {
 	return easy->waiting ? &easy->queue[easy->head] : NULL;
 }
+
+static int copy(struct rain_easy *to, const struct rain_easy *from)
+{
+	*to = *from;
+	to->queue_size = from->waiting;
+	to->running_size = from->active;
+	to->queue = calloc(from->waiting + 1, sizeof *to->queue);
+	to->running = calloc(from->active + 1, sizeof *to->running);
+	if (!to->queue || !to->running) {
+		rain_easy_release(to);
+		return -1;
+	}
+	if (from->waiting)
+		memcpy(to->queue, from->queue, from->waiting * sizeof *to->queue);
+	if (from->active)
+		memcpy(to->running, from->running, from->active * sizeof *to->running);
+	look_at_all(to);
+	return 0;
+}
+
+int rain_easy_forecast(const struct rain_easy *easy, int64_t now, int64_t starts[])
+{
+	struct rain_easy planned;
+	struct rain_waiting next;
+
+	if (copy(&planned, easy) < 0)
+		return -1;
+	for (size_t i = 0; i < planned.waiting; i++)
+		planned.queue[i].job = (uint32_t)i; /* the place in the original queue */
+	for (;;) {
+		while (rain_easy_take(&planned, now, &next)) {
+			starts[next.job] = now;
+			if (rain_easy_start(&planned, now, next.job, next.procs, next.plan, next.plan) < 0) {
+				rain_easy_release(&planned);
+				return -1;
+			}
+		}
+		if (planned.waiting == 0)
+			break;
+		now = planned.running[0].end;
+		while (planned.active > 0 && planned.running[0].end <= now) {
+			planned.free += planned.running[0].procs;
+			planned.active--;
+			memmove(planned.running, planned.running + 1,
+				planned.active * sizeof *planned.running);
+		}
+		look_at_all(&planned);
+	}
+	rain_easy_release(&planned);
+	return 0;
+}

@@ -92,6 +92,11 @@ bool rain_easy_finish(struct rain_easy *easy, uint32_t job);
  * rain_easy_take has returned false. */
 int64_t rain_easy_reservation(struct rain_easy *easy, int64_t now);
 
+/* When each waiting job will start if all goes by plan and nobody else comes:
+ * starts[i] is for easy->queue[i]. A backfill simulation of the live queue, which
+ * leaves easy as it is. -1: no memory. */
+int rain_easy_forecast(const struct rain_easy *easy, int64_t now, int64_t starts[]);
+
 /* The waiting job that has the reservation, or NULL. */
 const struct rain_waiting *rain_easy_head(const struct rain_easy *easy);
 

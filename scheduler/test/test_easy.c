@@ -148,6 +148,32 @@ static void test_corrects_what_is_late(void **state)
 	rain_easy_release(&easy);
 }
 
+static void test_forecasts_the_live_queue(void **state)
+{
+	struct rain_easy easy;
+	int64_t when[4];
+
+	(void)state;
+	rain_easy_init(&easy, 10);
+	arrive(&easy, 1, 6, 100);
+	assert_int_equal(starts(&easy, 0), 1);
+	arrive(&easy, 2, 8, 50);  /* when 1 has ended */
+	arrive(&easy, 3, 2, 500); /* at once, beside both */
+	arrive(&easy, 4, 9, 10);  /* when 2 and 3 have ended */
+	arrive(&easy, 5, 2, 40);  /* at once, ends before 2 begins */
+	assert_int_equal(rain_easy_forecast(&easy, 10, when), 0);
+	assert_int_equal(when[0], 100);
+	assert_int_equal(when[1], 10);
+	assert_int_equal(when[2], 510);
+	assert_int_equal(when[3], 10);
+	assert_int_equal(easy.waiting, 4); /* nothing has really started */
+	assert_int_equal(easy.free, 4);
+	assert_int_equal(starts(&easy, 10), 3);
+	assert_int_equal(starts(&easy, 10), 5);
+	assert_int_equal(starts(&easy, 10), -1);
+	rain_easy_release(&easy);
+}
+
 static uint64_t draw(uint64_t *state)
 {
 	*state = *state * 6364136223846793005u + 1442695040888963407u;
@@ -218,6 +244,7 @@ int main(void)
 		cmocka_unit_test(test_the_head_is_whose_turn_comes_first),
 		cmocka_unit_test(test_guests_and_leavers),
 		cmocka_unit_test(test_corrects_what_is_late),
+		cmocka_unit_test(test_forecasts_the_live_queue),
 		cmocka_unit_test(test_the_head_never_waits_beyond_its_reservation),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,7 +3,8 @@ dist_sql_DATA += accounting/sql/0001-ledger.sql accounting/sql/0002-job-runs.sql
 	accounting/sql/0020-projects.sql accounting/sql/0021-lots.sql \
 	accounting/sql/0022-holds.sql accounting/sql/0023-rates.sql \
 	accounting/sql/0024-usage.sql accounting/sql/0025-batches.sql \
-	accounting/sql/0026-blocks.sql accounting/sql/0027-corrected.sql
+	accounting/sql/0026-blocks.sql accounting/sql/0027-corrected.sql \
+	accounting/sql/0028-usage-months.sql
 
 dist_sql_DATA += accounting/sql/0050-reports.sql
 

@@ -7,7 +7,7 @@
 #   BENCH_RUNS     job runs for the reports (default 10000000; 0: leave them out)
 #   BENCH_TRANSFERS  transfers for the statements (default 2000000)
 # shellcheck disable=SC2034 # for pg_start
-pg_settings='-c max_connections=100 -c max_wal_size=4GB' # as the server comes, fsync included
+pg_options='-c max_connections=100 -c max_wal_size=4GB' # as the server comes, fsync included
 . "${srcdir:-.}/accounting/test/postgres.sh"
 pg_create
 pgbench=$pg_bin/pgbench

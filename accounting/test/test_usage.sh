@@ -51,6 +51,10 @@ ben|1|0|0"
 1970-01-03|2|85|10"
 		usage "by week, $when folding" 0 $((99 * day)) week "1970-W01|5|115|10
 1970-W06|1|0|3"
+		usage "a month and some days, $when folding" 0 $((34 * day)) user "ada|4|115|10
+ben|1|0|0"
+		usage "some days and a month, $when folding" $day $((59 * day)) user "ada|3|105|10
+ben|2|0|3"
 		usage "by month, $when folding" 0 $((99 * day)) month "1970-01|5|115|10
 1970-02|1|0|3"
 		usage "by another zone's days, $when folding" 0 $((3 * day)) day "1970-01-02|3|30|0

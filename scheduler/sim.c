@@ -90,7 +90,9 @@ static int out_of_memory(struct rain_error *err)
 int sim_enqueue(struct rain_sim *sim, uint32_t index, struct rain_error *err)
 {
 	const struct sim_job *job = &sim->jobs[index];
-	bool everywhere = sim->config.kind == RAIN_SIM_DUPLICATE;
+	/* What has been thrown out often enough stays at home, and so comes to its end. */
+	bool everywhere = sim->config.kind == RAIN_SIM_DUPLICATE &&
+			  job->evictions < SIM_EVICTIONS_MAX;
 
 	for (uint32_t i = 0; i < (everywhere ? sim->count : 1); i++) {
 		uint32_t host = everywhere ? i : job->home;
@@ -341,7 +343,9 @@ int sim_pass(struct rain_sim *sim, uint32_t site, struct rain_error *err)
 		if (sim_begin(sim, waiting.job, host, err) < 0)
 			return -1;
 	}
-	return sim->config.owners_evict ? sim_owner_evicts(sim, site, err) : 0;
+	if (sim->config.owners_evict && sim->config.kind == RAIN_SIM_LATE)
+		return sim_owner_evicts(sim, site, err);
+	return 0;
 }
 
 static int settle(struct rain_sim *sim, struct rain_error *err)

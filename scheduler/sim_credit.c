@@ -132,6 +132,8 @@ void sim_credit_settle(struct rain_sim *sim, struct sim_job *job, bool ended)
 		lender->standing.held -= job->held;
 		lender->standing.lent += paid;
 		borrower->standing.borrowed += paid;
+	} else if (ended) { /* a policy without peers keeps no books, but work was done */
+		paid = work(sim, job, job->run_there, claimed_speed(sim, job, job->host));
 	}
 	sim->sites[job->home].purse.lent += paid;
 	sim->sites[job->host].purse.borrowed += paid;

@@ -7,6 +7,7 @@
 
 #define NOWHERE UINT32_MAX
 #define FOREVER INT64_MAX
+#define SIM_EVICTIONS_MAX 100 /* of one job; then no peer gets it any more */
 
 /* A job that waits or runs. */
 struct sim_job {

@@ -121,7 +121,8 @@ static uint32_t best_of_queue(struct rain_sim *sim, uint32_t lender, uint32_t pe
 		const struct rain_waiting *waiting = &easy->queue[i];
 		struct rain_candidate job;
 
-		if (waiting->procs > offer.free || sim->now < sim->jobs[waiting->job].not_before)
+		if (waiting->procs > offer.free || sim->now < sim->jobs[waiting->job].not_before ||
+		    sim->jobs[waiting->job].evictions >= SIM_EVICTIONS_MAX)
 			continue;
 		job = candidate(sim, waiting->job);
 		job.owed = sim->sites[lender].peers[peer].standing.borrowed -

@@ -208,6 +208,28 @@ static void test_same_seed_same_result_whatever_the_order(void **state)
 	}
 }
 
+/* Every policy comes to its end in a world where everything happens. */
+static void test_ends_whatever_happens(void **state)
+{
+	struct rain_site_spec traits[SITES] = {
+		{.evicts_percent = 100}, {.renames_days = 1}, {.leaves_day = 2}, {.overclaim_percent = 900},
+	};
+
+	(void)state;
+	for (size_t p = 0; p < POLICIES; p++) {
+		struct rain_sim_config config = config_of(policies[p]);
+		struct world *world;
+
+		config.owners_evict = true;
+		config.stale_percent = 30;
+		config.cut_every = 7000;
+		config.cut_for = 7000;
+		world = simulate(config, 11, in_order, traits);
+		assert_int_equal(world->count, SITES * JOBS);
+		destroy(world);
+	}
+}
+
 static void test_another_seed_is_another_result(void **state)
 {
 	struct world *a = simulate(config_of("clever"), 1, in_order, NULL);
@@ -309,6 +331,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_no_machine_oversubscribed_no_job_twice_or_early),
 		cmocka_unit_test(test_same_seed_same_result_whatever_the_order),
+		cmocka_unit_test(test_ends_whatever_happens),
 		cmocka_unit_test(test_another_seed_is_another_result),
 		cmocka_unit_test(test_work_is_conserved),
 		cmocka_unit_test(test_who_never_lends_hosts_nobody_and_gains_little),

@@ -46,7 +46,8 @@ static bool has_ended(const job_info_t *job)
 {
 	uint32_t state = job->job_state & JOB_STATE_BASE;
 
-	return state > JOB_SUSPENDED && !(job->job_state & (JOB_COMPLETING | JOB_REQUEUE));
+	/* Without nodes it never ran, so there is nothing to record. */
+	return state > JOB_SUSPENDED && job->nodes && job->nodes[0] && !(job->job_state & (JOB_COMPLETING | JOB_REQUEUE));
 }
 
 /* As jobcomp_rain writes them; libslurm keeps its own names to itself. */

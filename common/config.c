@@ -402,6 +402,7 @@ void rain_config_destroy(struct rain_config *config)
 		config->panel.head,
 		config->panel.socket,
 		config->panel.mode,
+		config->panel.web_listen,
 	};
 	for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++)
 		free(strings[i]);

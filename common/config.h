@@ -19,6 +19,13 @@
 #define RAIN_CONFIG_PANEL_LEDS 5
 #define RAIN_CONFIG_NO_PIN (-1)
 
+/* Who sees on rain-panelweb's page whose jobs there are. */
+enum rain_config_web_names {
+	RAIN_WEB_NAMES_NOBODY,
+	RAIN_WEB_NAMES_ADMINISTRATORS, /* root and ledger.administrators, on this machine */
+	RAIN_WEB_NAMES_EVERYBODY,
+};
+
 /* Nodes of one kind and their calibrated speed. */
 struct rain_node_type {
 	char *name;
@@ -88,6 +95,8 @@ struct rain_config {
 		bool switch_pull_up;
 		/* Driver leds: names below /sys/class/leds; "" for none. */
 		char *led_names[RAIN_CONFIG_PANEL_LEDS];
+		char *web_listen; /* HOST:PORT of rain-panelweb */
+		enum rain_config_web_names web_names;
 	} panel;
 };
 

@@ -68,6 +68,32 @@ static int read_names(cfg_t *section, struct rain_config *config, const char **k
 	return 0;
 }
 
+static int read_web(cfg_t *section, struct rain_config *config, const char **key,
+		    struct rain_error *why)
+{
+	static const char *const names[] = {"nobody", "administrators", "everybody"};
+	const char *text;
+	char *host, *port;
+
+	*key = "web-listen";
+	text = cfg_getstr(section, *key);
+	config->panel.web_listen = strdup(text);
+	if (!config->panel.web_listen)
+		return rain_error_set(why, "no memory");
+	if (rain_config_address_split(text, &host, &port, why) < 0)
+		return -1;
+	free(host);
+	free(port);
+	*key = "web-names";
+	text = cfg_getstr(section, *key);
+	for (int i = 0; i < 3; i++) {
+		config->panel.web_names = (enum rain_config_web_names)i;
+		if (strcmp(text, names[i]) == 0)
+			return 0;
+	}
+	return rain_error_set(why, "allowed is \"nobody\", \"administrators\" or \"everybody\"");
+}
+
 int rain_config_panel_hardware(cfg_t *section, struct rain_config *config, const char **key,
 			       struct rain_error *why)
 {
@@ -86,5 +112,7 @@ int rain_config_panel_hardware(cfg_t *section, struct rain_config *config, const
 	config->panel.switch_pull_up = cfg_getbool(section, "switch-pull-up");
 	if (read_pins(section, config, key, why) < 0)
 		return -1;
-	return read_names(section, config, key, why);
+	if (read_names(section, config, key, why) < 0)
+		return -1;
+	return read_web(section, config, key, why);
 }

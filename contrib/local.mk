@@ -15,7 +15,8 @@ units = \
 	contrib/systemd/rain-brokerd.service \
 	contrib/systemd/rain-gatewayd.service \
 	contrib/systemd/rain-ledgerd.service \
-	contrib/systemd/rain-paneld.service
+	contrib/systemd/rain-paneld.service \
+	contrib/systemd/rain-panelweb.service
 nodist_systemd_DATA = $(units)
 sysusersdir = $(prefix)/lib/sysusers.d
 tmpfilesdir = $(prefix)/lib/tmpfiles.d

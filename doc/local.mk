@@ -14,6 +14,7 @@ dist_man_MANS += \
 	doc/rain-migrate.8 \
 	doc/rain-panel.1 \
 	doc/rain-paneld.8 \
+	doc/rain-panelweb.8 \
 	doc/rain-peer.1 \
 	doc/rain-rate.1 \
 	doc/rain-reconcile.1 \

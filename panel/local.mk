@@ -9,6 +9,7 @@ libpanel_la_SOURCES = \
 	panel/caller_parse.c panel/caller.h \
 	panel/frame.c panel/frame.h \
 	panel/frame_json.c panel/frame_json.h \
+	panel/history.c panel/history.h \
 	panel/notice_decode.c \
 	panel/pattern.c panel/pattern.h \
 	panel/presence.c panel/presence.h \
@@ -56,6 +57,26 @@ rain_panel_SOURCES = \
 rain_panel_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 rain_panel_LDADD = libpanel.la libhostlist.la libcommon.la $(JANSSON_LIBS)
 
+# The web page.
+sbin_PROGRAMS += rain-panelweb
+rain_panelweb_SOURCES = \
+	panel/address.c panel/address.h \
+	panel/ask.c panel/ask.h \
+	panel/child.c panel/child.h \
+	panel/entitled.c panel/entitled.h \
+	panel/rain-panelweb.c \
+	panel/web.c panel/web.h
+rain_panelweb_CPPFLAGS = $(AM_CPPFLAGS) -DRAIN_WEBDIR='"$(webdir)"'
+rain_panelweb_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(MICROHTTPD_CFLAGS)
+rain_panelweb_LDADD = libpanel.la libhostlist.la libcommon.la $(JANSSON_LIBS) $(MICROHTTPD_LIBS)
+webdir = $(datadir)/rain/web
+dist_web_DATA = panel/web/panel.html
+
+rain_PROGRAMS += rain-panelweb-data
+rain_panelweb_data_SOURCES = panel/rain-panelweb-data.c
+rain_panelweb_data_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+rain_panelweb_data_LDADD = libcommon.la $(JANSSON_LIBS) $(SLURM_LIBS)
+
 check_PROGRAMS += panel/test/test_pattern panel/test/test_panel_state panel/test/test_frame \
 	panel/test/test_notice panel/test/test_presence
 panel_test_test_pattern_SOURCES = panel/test/test_pattern.c
@@ -97,3 +118,8 @@ check_PROGRAMS += panel/test/test_caller
 panel_test_test_caller_SOURCES = panel/test/test_caller.c panel/sense.c panel/sense.h
 panel_test_test_caller_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 panel_test_test_caller_LDADD = libpanel.la $(test_libs)
+
+check_PROGRAMS += panel/test/test_golden
+panel_test_test_golden_SOURCES = panel/test/test_golden.c
+panel_test_test_golden_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+panel_test_test_golden_LDADD = libpanel.la $(test_libs)

@@ -79,3 +79,29 @@ led_is() { [ "$(led_of "$1" "$2" "$3")" = "$4" ]; }
 	await 15 eval '[ -z "$(panel_jobs alpha)" ]'
 	run -0 on alpha ada "rain panel --once --json | jq '.nodes | length'"
 }
+
+# The terminal, by tmux: what a person sees at three widths, with and without colour.
+terminal() { # WIDTH ENVIRONMENT: rain panel as it stands there
+	local name=rain-panel-$$-$1
+	tmux -L "$name" -f /dev/null new-session -d -x "$1" -y 24 "env LANG=C.UTF-8 $2 $TRAINER exec alpha rain panel --watch"
+	await 15 eval "tmux -L $name capture-pane -p | grep -q node8"
+	await 15 eval "! tmux -L $name capture-pane -p | grep -q asking"
+	tmux -L "$name" capture-pane -p -e
+	tmux -L "$name" send-keys q
+	await 10 eval "! tmux -L $name list-sessions" || tmux -L "$name" kill-server
+}
+
+@test "the terminal shows all boards at 40, 80 and 200 columns" {
+	command -v tmux
+	id=$(submit ada --nodes=2 --ntasks-per-node=1 --wrap='srun sleep 60')
+	await 20 job_is alpha "$id" RUNNING
+	for width in 40 80 200; do
+		picture=$(terminal $width "")
+		plain=$(sed 's/\x1b\[[0-9;]*m//g' <<<"$picture")
+		[ "$(grep -c '^node[1-8] ' <<<"$plain")" = 8 ]
+		[ "$(grep -c "$id .*ada" <<<"$plain")" = 2 ]
+		[[ $picture == *$'\x1b['* ]]
+		awk -v width=$width 'length($0) > width { exit 1 }' <<<"$plain"
+	done
+	"$TRAINER" exec alpha --user ada scancel "$id"
+}

@@ -7,3 +7,5 @@ tests_rain_rpc_SOURCES = tests/rpc.c
 tests_rain_rpc_LDADD = libcommon.la $(JANSSON_LIBS)
 
 include tests/fuzz/fuzz.mk
+
+EXTRA_DIST += tests/browser.py

@@ -79,6 +79,7 @@ static void test_bad(void **state)
 		{"cluster { name = \"a\" }\nlend { max-nodes = -1 }", "lend.max-nodes"},
 		{"cluster { name = \"a\" }\npanel { i2c-address = 0x50 }", "panel.i2c-address"},
 		{"cluster { name = \"a\" }\npanel { led-pins = {\"A0\"} }", "panel.led-pins"},
+		{"cluster { name = \"a\" }\npanel { web-names = \"all\" }", "panel.web-names"},
 		{"cluster { name = \"a\" }\npanel { switch-pin = \"A0\" }", "pin A0 has another"},
 		{"cluster { name = \"a\" }\npanel { switch-pin = \"C1\" }", "panel.switch-pin"},
 		{"cluster { name = \"a\" }\npanel { led-names = {\"\",\"\",\"\",\"\",\"../x\"} }",

@@ -52,6 +52,7 @@ daemon_describe() { # NAME
 	ledgerd) WHO=rain WHAT=(/usr/local/sbin/rain-ledgerd --config "$RAIN_CONF") ;;
 	brokerd) WHAT=(/usr/local/sbin/rain-brokerd --config "$RAIN_CONF") ;;
 	gatewayd) WHO=rain-gw WHAT=(/usr/local/sbin/rain-gatewayd --config "$RAIN_CONF") ;;
+	panelweb) WHO=rain-panel WHAT=(/usr/local/sbin/rain-panelweb --config "$RAIN_CONF") ;;
 	paneld@*) WHERE=${name#*@} WHO=rain-panel WHAT=(/usr/local/sbin/rain-paneld --config "$RAIN_CONF" --node "${name#*@}") ;;
 	*) return 1 ;;
 	esac
@@ -125,6 +126,7 @@ daemon_ready() { # NAME
 	ledgerd) socket_lives /run/rain/ledger/ledger.sock ;;
 	brokerd) socket_lives /run/rain/broker/broker.sock ;;
 	gatewayd) socket_lives /run/rain/gateway/gateway.sock && socket_lives /run/rain/gateway/control.sock ;;
+	panelweb) (: </dev/tcp/127.0.0.1/7249) 2>/dev/null ;;
 	paneld@*) in_node "${1#*@}" grep -q '/run/rain/panel/panel\.sock$' /proc/net/unix ;;
 	*) return 0 ;;
 	esac

@@ -75,4 +75,5 @@ table_daemons() { # CLUSTER
 	table_nodes "$1" | sed 's/^/slurmd@/'
 	printf '%s\n' ledgerd brokerd gatewayd
 	for ((i = 1; i <= NODES; i++)); do echo "paneld@node$i"; done
+	echo panelweb
 }

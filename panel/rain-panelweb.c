@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <getopt.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/cli.h"
+#include "common/clock.h"
+#include "common/config.h"
+#include "common/file.h"
+#include "common/hostlist.h"
+#include "common/log.h"
+#include "common/notify.h"
+#include "panel/ask.h"
+#include "panel/child.h"
+#include "panel/history.h"
+#include "panel/web.h"
+
+#define NODES_MAX 256
+#define PAGE_MAX 262144
+#define LOOK_MS 5000
+#define HELPER_MS 20000
+
+static const char help[] =
+	"Usage: rain-panelweb [OPTION]…\n"
+	"\n"
+	"Shows the front panels of the cluster as a web page that is always up to date,\n"
+	"with the jobs on the nodes, the queue, and how each peer stands.  Read-only;\n"
+	"stays in the foreground; needs no privilege.\n"
+	"\n"
+	"  -c, --config FILE  read FILE instead of " RAIN_CONFIG_PATH "\n"
+	"      --page FILE    show FILE instead of " RAIN_WEBDIR "/panel.html\n"
+	"      --helper PROGRAM\n"
+	"                     ask Slurm and the gateway by PROGRAM instead of\n"
+	"                     " RAIN_LIBEXECDIR "/rain-panelweb-data\n"
+	"  -v, --verbose      log more\n"
+	"  -h, --help         show this and exit\n"
+	"  -V, --version      show the version and exit\n"
+	"\n"
+	"Exit codes: 0 stopped by a signal, 1 failure, 2 wrong usage.\n";
+
+struct arguments {
+	const char *config, *page, *helper;
+	enum rain_log_level level;
+};
+
+/* An event as it was sent last. */
+struct wording {
+	char *named, *nameless;
+};
+
+struct panelweb {
+	const struct arguments *arguments;
+	struct rain_config *config;
+	struct rain_web *web;
+	struct rain_panel_ask *ask;
+	struct rain_panel_child child;
+	struct rain_history history;
+	struct wording *nodes, cluster;
+	char **names;
+	size_t count;
+	int64_t look_ms;
+	bool silent; /* the helper failed, and the log says so */
+};
+
+static volatile sig_atomic_t stopping;
+
+static void on_signal(int number)
+{
+	(void)number;
+	stopping = 1;
+}
+
+static json_t *job_json(const struct rain_panel_view_job *job, int64_t waited_ms, bool named)
+{
+	const struct passwd *entry = named && job->kind == RAIN_PANEL_HOME ? getpwuid(job->uid) : NULL;
+
+	return json_pack("{s:I,s:s,s:s,s:s,s:s,s:I}", "job", (json_int_t)job->id, "kind",
+			 job->kind == RAIN_PANEL_GUEST ? "guest" : "home", "peer",
+			 named ? job->peer : "", "user", entry ? entry->pw_name : "", "code",
+			 job->code, "elapsed_ms", (json_int_t)(job->elapsed_ms + waited_ms));
+}
+
+static char *node_text(const struct rain_panel_view_node *node, const json_t *frame, size_t index,
+		       bool named)
+{
+	int64_t waited_ms = rain_clock_monotonic_ms() - node->received_ms;
+	json_t *levels = json_array(), *shows = json_array(), *jobs = json_array(), *object;
+	char *text;
+
+	for (int i = 0; node->answered && i < RAIN_LED_COUNT; i++) {
+		json_array_append_new(levels, json_integer(node->level[i]));
+		json_array_append_new(shows, json_string(rain_panel_show_name(node->show[i])));
+	}
+	for (size_t i = 0; node->answered && i < node->job_count; i++)
+		json_array_append_new(jobs, job_json(&node->jobs[i], waited_ms, named));
+	object = json_pack("{s:I,s:s,s:b,s:s,s:s,s:o,s:o,s:o,s:O?,s:O?,s:O?,s:O?,s:O?}", "index",
+			   (json_int_t)index, "node", node->name, "answered", (int)node->answered,
+			   "trouble", node->trouble, "mode", rain_panel_mode_name(node->mode), "levels",
+			   levels, "shows", shows, "jobs", jobs, "network", json_object_get(frame, "network"),
+			   "temperature", json_object_get(frame, "temperature"), "load_percent",
+			   json_object_get(frame, "load_percent"), "millidegrees",
+			   json_object_get(frame, "millidegrees"), "clock_khz",
+			   json_object_get(frame, "clock_khz"));
+	text = object ? json_dumps(object, JSON_COMPACT) : NULL;
+	json_decref(object);
+	return text;
+}
+
+/* Keeps the new wording and tells it to all when it differs from the last. */
+static void tell(struct panelweb *panelweb, const char *event, struct wording *last, char *named,
+		 char *nameless)
+{
+	struct rain_web_event both = {named, nameless};
+
+	if (!named || !nameless || (last->named && strcmp(last->named, named) == 0)) {
+		free(named);
+		free(nameless);
+		return;
+	}
+	rain_web_publish(panelweb->web, event, &both);
+	free(last->named);
+	free(last->nameless);
+	*last = (struct wording){named, nameless};
+}
+
+static void tell_nodes(struct panelweb *panelweb)
+{
+	const struct rain_panel_view_node *nodes = rain_panel_ask_nodes(panelweb->ask);
+
+	for (size_t i = 0; i < panelweb->count; i++) {
+		const json_t *frame = rain_panel_ask_frame(panelweb->ask, i);
+
+		tell(panelweb, "node", &panelweb->nodes[i], node_text(&nodes[i], frame, i, true),
+		     node_text(&nodes[i], frame, i, false));
+	}
+}
+
+static void greet(void *arg, bool named, struct rain_web *web, void *viewer)
+{
+	struct panelweb *panelweb = arg;
+
+	(void)web;
+	for (size_t i = 0; i < panelweb->count; i++) {
+		if (panelweb->nodes[i].named)
+			rain_web_add(viewer, "node",
+				     named ? panelweb->nodes[i].named : panelweb->nodes[i].nameless);
+	}
+	if (panelweb->cluster.named)
+		rain_web_add(viewer, "cluster",
+			     named ? panelweb->cluster.named : panelweb->cluster.nameless);
+}
+
+/* Takes the names out of what the helper said. */
+static char *cluster_text(const struct panelweb *panelweb, json_t *data, bool named)
+{
+	json_t *jobs = json_object_get(data, "jobs"), *job;
+	size_t i;
+
+	if (!named) {
+		json_array_foreach(jobs, i, job) {
+			json_object_set_new(job, "user", json_string(""));
+			json_object_set_new(job, "name", json_string(""));
+		}
+	}
+	json_object_set_new(data, "cluster", json_string(panelweb->config->cluster_name));
+	json_object_set_new(data, "named", json_boolean(named));
+	json_object_set_new(data, "home_nodes", json_integer((json_int_t)panelweb->count));
+	return json_dumps(data, JSON_COMPACT);
+}
+
+static void take_data(struct panelweb *panelweb)
+{
+	json_t *data = json_loads(panelweb->child.answer ? panelweb->child.answer : "", 0, NULL);
+	char *named, *nameless;
+
+	if (!json_is_object(data)) {
+		if (!panelweb->silent)
+			rain_log_warning("can't ask about jobs and peers; the lights go on helper=%s",
+					 panelweb->arguments->helper);
+		panelweb->silent = true;
+		json_decref(data);
+		return;
+	}
+	panelweb->silent = false;
+	if (json_is_array(json_object_get(data, "peers")))
+		rain_history_add(&panelweb->history, json_object_get(data, "peers"),
+				 rain_clock_realtime_ms());
+	json_object_set_new(data, "history", rain_history_json(&panelweb->history));
+	named = cluster_text(panelweb, data, true);
+	nameless = cluster_text(panelweb, data, false);
+	json_decref(data);
+	tell(panelweb, "cluster", &panelweb->cluster, named, nameless);
+}
+
+/* Starts the helper when it is time, and takes what it says. */
+static void look(struct panelweb *panelweb, int64_t now_ms)
+{
+	const struct arguments *arguments = panelweb->arguments;
+	char *argv[] = {(char *)arguments->helper, (char *)arguments->config, NULL};
+	struct rain_error err;
+	int rc;
+
+	if (panelweb->child.pid > 0) {
+		rc = rain_panel_child_read(&panelweb->child, now_ms, &err);
+		if (rc == 0)
+			return;
+		take_data(panelweb);
+		rain_panel_child_release(&panelweb->child);
+		panelweb->look_ms = now_ms + LOOK_MS;
+	} else if (now_ms >= panelweb->look_ms) {
+		panelweb->look_ms = now_ms + LOOK_MS;
+		if (rain_panel_child_exec(&panelweb->child, argv, now_ms + HELPER_MS, &err) < 0)
+			rain_log_warning("%s", err.text);
+	}
+}
+
+static int run(struct panelweb *panelweb, struct rain_error *err)
+{
+	rain_notify("READY=1");
+	while (!stopping) {
+		int64_t now_ms = rain_clock_monotonic_ms();
+		int64_t until_ms = panelweb->child.pid > 0 ? now_ms + 50 : panelweb->look_ms;
+		int64_t timeout_ms = rain_web_timeout_ms(panelweb->web);
+
+		if (timeout_ms >= 0 && now_ms + timeout_ms < until_ms)
+			until_ms = now_ms + timeout_ms;
+		if (rain_panel_ask_step(panelweb->ask, rain_web_fd(panelweb->web), until_ms) < 0)
+			return rain_error_set(err, "can't wait: %s", strerror(errno));
+		if (rain_panel_ask_changed(panelweb->ask))
+			tell_nodes(panelweb);
+		look(panelweb, rain_clock_monotonic_ms());
+		rain_web_run(panelweb->web);
+	}
+	rain_notify("STOPPING=1");
+	return 0;
+}
+
+static int start(struct panelweb *panelweb, const char *page, size_t size, struct rain_error *err)
+{
+	const struct rain_config *config = panelweb->config;
+
+	if (rain_hostlist_expand(config->panel.nodes, NODES_MAX, &panelweb->names, &panelweb->count,
+				 err) < 0)
+		return rain_error_prefix(err, "panel.nodes");
+	if (panelweb->count == 0)
+		return rain_error_set(err, "%s does not say which nodes there are: set panel.nodes",
+				      config->path);
+	panelweb->nodes = calloc(panelweb->count, sizeof(*panelweb->nodes));
+	if (!panelweb->nodes)
+		return rain_error_set(err, "out of memory");
+	panelweb->web = rain_web_create(config, page, size, greet, panelweb, err);
+	if (!panelweb->web)
+		return -1;
+	panelweb->ask = rain_panel_ask_create(panelweb->names, panelweb->count,
+					      (int)config->panel.port, true, err);
+	return panelweb->ask ? 0 : -1;
+}
+
+static void release(struct panelweb *panelweb)
+{
+	rain_web_destroy(panelweb->web);
+	rain_panel_ask_destroy(panelweb->ask);
+	rain_panel_child_release(&panelweb->child);
+	for (size_t i = 0; panelweb->nodes && i < panelweb->count; i++) {
+		free(panelweb->nodes[i].named);
+		free(panelweb->nodes[i].nameless);
+	}
+	free(panelweb->nodes);
+	free(panelweb->cluster.named);
+	free(panelweb->cluster.nameless);
+	rain_hostlist_free(panelweb->names);
+	rain_config_destroy(panelweb->config);
+}
+
+static int parse(int argc, char *argv[], struct arguments *arguments)
+{
+	static const struct option options[] = {
+		{"config", required_argument, NULL, 'c'}, {"page", required_argument, NULL, 'p'},
+		{"helper", required_argument, NULL, 'H'}, {"verbose", no_argument, NULL, 'v'}, {0},
+	};
+	int option;
+
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, "c:v", options, NULL)) >= 0) {
+		switch (option) {
+		case 'c': arguments->config = optarg; break;
+		case 'p': arguments->page = optarg; break;
+		case 'H': arguments->helper = optarg; break;
+		case 'v': arguments->level = RAIN_LOG_DEBUG; break;
+		default:
+			return rain_cli_usage("option %s is unknown or lacks its value",
+					      argv[optind - 1]);
+		}
+	}
+	if (optind < argc)
+		return rain_cli_usage("\"%s\" is one word too many", argv[optind]);
+	return 0;
+}
+
+int main(int argc, char *argv[])
+{
+	struct arguments arguments = {.config = RAIN_CONFIG_PATH,
+				      .page = RAIN_WEBDIR "/panel.html",
+				      .helper = RAIN_LIBEXECDIR "/rain-panelweb-data",
+				      .level = RAIN_LOG_INFO};
+	static struct panelweb panelweb; /* large: not on the stack */
+	struct sigaction action = {.sa_handler = on_signal};
+	struct rain_error err;
+	size_t size = 0;
+	char *page;
+	int rc;
+
+	rain_cli_standard_options(argc, argv, help);
+	rc = parse(argc, argv, &arguments);
+	if (rc != 0)
+		return rc;
+	rain_log_open("rain-panelweb", arguments.level);
+	signal(SIGPIPE, SIG_IGN);
+	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGINT, &action, NULL);
+	panelweb.arguments = &arguments;
+	rain_panel_child_init(&panelweb.child);
+	page = rain_file_read(arguments.page, PAGE_MAX, &size, &err);
+	panelweb.config = page ? rain_config_load(arguments.config, &err) : NULL;
+	rc = panelweb.config ? start(&panelweb, page, size, &err) : -1;
+	if (rc == 0) {
+		rain_log_info("is up address=http://%s/", panelweb.config->panel.web_listen);
+		rc = run(&panelweb, &err);
+	}
+	if (rc < 0)
+		rain_log_error("%s", err.text);
+	release(&panelweb);
+	free(page);
+	return rc < 0 ? RAIN_EXIT_FAILURE : RAIN_EXIT_OK;
+}

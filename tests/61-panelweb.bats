@@ -1,0 +1,74 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The web page, in a real browser. Its pictures stay beside the clusters' logs.
+load helper
+
+teardown_file() { clear_jobs; }
+
+page() { "$TRAINER" exec alpha --user "$1" curl -sS --max-time 5 "${@:2}"; } # USER ARGUMENTS
+events() { "$TRAINER" exec alpha --user "$1" timeout 3 curl -sSN http://127.0.0.1:7249/events || true; } # USER
+
+@test "the page can be looked at and nothing else" {
+	[[ $(page ada http://127.0.0.1:7249/) == *"<title>RAIN</title>"* ]]
+	[ "$(page ada -o /dev/null -w '%{http_code}' -X POST -d x http://127.0.0.1:7249/)" = 405 ]
+	[ "$(page ada -o /dev/null -w '%{http_code}' http://127.0.0.1:7249/../etc/passwd)" = 404 ]
+	[ "$(page ada -o /dev/null -w '%{http_code}' -H 'Host: evil.example' http://127.0.0.1:7249/)" = 403 ]
+}
+
+@test "only those who are entitled see names" {
+	id=$(submit ada --nodes=1 --job-name=secret --wrap='sleep 60')
+	await 20 job_is alpha "$id" RUNNING
+	await 15 eval '[[ $(events root) == *secret* ]]'
+	[[ $(events root) == *'"user":"ada"'* ]]
+	run -0 events ben
+	[[ $output == *"\"job\":$id"* ]]
+	[[ $output != *secret* && $output != *'"ada"'* ]]
+	"$TRAINER" exec alpha --user ada scancel "$id"
+}
+
+@test "a light comes on for fifty viewers at once, in little memory" {
+	cat >"$BATS_TEST_TMPDIR/watch.py" <<-'PYTHON'
+		import json, selectors, socket, subprocess, sys, time
+		selector, viewers, seen = selectors.DefaultSelector(), [], {}
+		for i in range(50):
+		    s = socket.create_connection(("127.0.0.1", 7249))
+		    s.sendall(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+		    selector.register(s, selectors.EVENT_READ, i)
+		end, started, text = time.monotonic() + 20, None, {i: b"" for i in range(50)}
+		job = subprocess.Popen(["srun", "-w", "node5", "sh", "-c", "date +%s.%N; sleep 2"], stdout=subprocess.PIPE)
+		while len(seen) < 50 and time.monotonic() < end:
+		    for key, _ in selector.select(0.5):
+		        text[key.data] = text[key.data][-4000:] + key.fileobj.recv(65536)
+		        now = time.time()
+		        if key.data not in seen and b'"node":"node5"' in text[key.data] and b'"jobs":[{' in text[key.data].split(b'"node":"node5"')[-1][:400]:
+		            seen[key.data] = now
+		began = float(job.stdout.readline())
+		rss = [l for l in open(f"/proc/{sys.argv[1]}/status") if l.startswith("VmRSS")][0].split()[1]
+		print(f"{len(seen)} viewers saw it, the last {1000 * (max(seen.values()) - began):.0f} ms after the program began; {rss} kB")
+		sys.exit(not (len(seen) == 50 and int(rss) < 16384))
+	PYTHON
+	pid=$("$TRAINER" exec alpha cut -d' ' -f1 /run/trainer/pids/panelweb)
+	run -0 "$TRAINER" exec alpha python3 - "$pid" <"$BATS_TEST_TMPDIR/watch.py"
+	echo "# $output" >&3
+}
+
+@test "a browser shows lights, owners, places and accounts; by keyboard, on a telephone" {
+	id=$(submit ada --nodes=2 --ntasks-per-node=1 --job-name=heat --wrap='srun sleep 300')
+	away=$(submit ada --nodes=2 --burst=only --job-name=waves --wrap='sleep 300')
+	submit ben --nodes=3 --exclusive --job-name=weather --wrap='srun sleep 300' >/dev/null
+	submit ben --nodes=8 --exclusive --job-name=big --wrap='srun sleep 5' >/dev/null
+	await 20 job_is alpha "$id" RUNNING
+	await 60 job_on_peer "$away"
+	await 15 eval '[[ $(events root) == *weather* ]]'
+	run "$TRAINER" exec alpha bash -c 'd=$(mktemp -d); cat >$d/b.py; python3 $d/b.py $d '"$id"' ada '"$away"' >$d/tap 2>&1; echo $? >$d/code; echo $d' <"$BATS_TEST_DIRNAME/browser.py"
+	directory=${lines[-1]}
+	"$TRAINER" exec alpha cat "$directory/tap"
+	logs=${RAIN_TRAINER_STATE:-/var/lib/rain-trainer}/${RAIN_TRAINER_INSTANCE:-test}/log
+	for picture in panelweb-wide panelweb-narrow; do
+		"$TRAINER" exec alpha cat "$directory/$picture.png" >"$logs/$picture.png"
+		[ -s "$logs/$picture.png" ]
+	done
+	[ "$("$TRAINER" exec alpha cat "$directory/code")" = 0 ]
+	"$TRAINER" exec alpha --user ada scancel "$away"
+	await 30 eval '[[ $(events root) != *waves* ]]'
+}

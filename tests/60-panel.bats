@@ -101,7 +101,8 @@ terminal() { # WIDTH ENVIRONMENT: rain panel as it stands there
 		[ "$(grep -c '^node[1-8] ' <<<"$plain")" = 8 ]
 		[ "$(grep -c "$id .*ada" <<<"$plain")" = 2 ]
 		[[ $picture == *$'\x1b['* ]]
-		awk -v width=$width 'length($0) > width { exit 1 }' <<<"$plain"
+		# columns, not bytes: awk may count either
+		[ "$(LC_ALL=C.UTF-8 wc -L <<<"$plain")" -le $width ]
 	done
 	"$TRAINER" exec alpha --user ada scancel "$id"
 }

@@ -100,9 +100,8 @@ terminal() { # WIDTH ENVIRONMENT: rain panel as it stands there
 		plain=$(sed 's/\x1b\[[0-9;]*m//g' <<<"$picture")
 		[ "$(grep -c '^node[1-8] ' <<<"$plain")" = 8 ]
 		[ "$(grep -c "$id .*ada" <<<"$plain")" = 2 ]
-		[[ $picture == *$'\x1b['* ]]
-		# columns, not bytes: awk may count either
-		[ "$(LC_ALL=C.UTF-8 wc -L <<<"$plain")" -le $width ]
+		grep -q $'\x1b\\[' <<<"$picture"
+		(($(LC_ALL=C.UTF-8 wc -L <<<"$plain") <= width))
 	done
 	"$TRAINER" exec alpha --user ada scancel "$id"
 }

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,6 +48,19 @@ static long environment_number(const char *name, long fallback)
 	long value = text ? strtol(text, &end, 10) : 0;
 
 	return text && end != text && !*end && value > 0 && value <= INT32_MAX ? value : fallback;
+}
+
+/* Slurm may launch a job again after its controller was killed; the script is
+ * begun by one agent only, and the gateway decides by this name by which. */
+static int self_make(struct rain_agent *agent, struct rain_error *err)
+{
+	unsigned char random[16];
+
+	if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
+		return rain_error_set(err, "no random bytes: %s", strerror(errno));
+	for (size_t i = 0; i < sizeof(random); i++)
+		snprintf(agent->self + 2 * i, 3, "%02x", random[i]);
+	return 0;
 }
 
 static int options_read(struct rain_agent *agent, bool *stage_node, int argc, char *argv[])
@@ -143,7 +157,7 @@ static int exit_report(struct rain_agent *agent, struct rain_local_client *clien
 		       json_t *outputs, const char *failure)
 {
 	json_t *request =
-		json_pack("{s:i, s:i, s:I, s:I, s:O}", "code", end->signal ? 0 : end->code,
+		json_pack("{s:s, s:i, s:i, s:I, s:I, s:O}", "agent", agent->self, "code", end->signal ? 0 : end->code,
 			  "signal", end->signal, "stdout_bytes", (json_int_t)streams[0].offset,
 			  "stderr_bytes", (json_int_t)streams[1].offset, "outputs", outputs);
 	struct rain_error err;
@@ -165,7 +179,7 @@ static int work(struct rain_agent *agent, struct rain_agent_signals *signals,
 {
 	if (rain_agent_manifest_get(agent, err) < 0 ||
 	    rain_agent_stage_everywhere(agent, err) < 0 ||
-	    post(agent, agent->client, "started", json_object(), NULL, err) < 0 ||
+	    post(agent, agent->client, "started", json_pack("{s:s}", "agent", agent->self), NULL, err) < 0 ||
 	    rain_agent_run(agent, signals, streams, end, err) < 0) {
 		int ended_by = rain_agent_signals_attach(signals, -1);
 
@@ -239,6 +253,8 @@ int main(int argc, char *argv[])
 		rain_error_set(&err, "SLURM_JOB_ID is not set: this is no Slurm job");
 		return rain_cli_fail(RAIN_AGENT_EXIT_FAILED, &err);
 	}
+	if (self_make(&agent, &err) < 0)
+		return rain_cli_fail(RAIN_AGENT_EXIT_FAILED, &err);
 	umask(022);
 	/* Threads may still wait for the gateway: nothing is torn down. */
 	_exit(only_stage ? stage_node(&agent) : run(&agent));

@@ -34,6 +34,7 @@ struct rain_agent_manifest {
 
 struct rain_agent {
 	const char *loan, *gateway; /* HOST:PORT */
+	char self[33]; /* random: tells this agent from another one of the same job */
 	uint32_t job;
 	long nodes;
 	char job_dir[256];

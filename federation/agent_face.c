@@ -95,12 +95,17 @@ static void reply_event(struct rain_http_request *request, int changed, const st
 void rain_agent_started(struct rain_gateway *gateway, struct rain_http_request *request)
 {
 	struct rain_live_loan *loan = open_loan_of(gateway, request);
+	const json_t *body = loan ? rain_http_request_json(request) : NULL;
 	const struct rain_queue_job *job;
 	struct rain_lender_extra extra = { NULL };
 	struct rain_error err;
 
-	if (!loan)
+	if (!body)
 		return;
+	if (rain_json_string_or(body, "agent", RAIN_AGENT_SIZE - 1, "", &extra.agent, &err)) {
+		rain_http_reply_error(request, 400, "%s", err.text);
+		return;
+	}
 	job = rain_queue_find(&rain_mind_of(gateway)->queue, loan->row.job_id);
 	extra.job_nodes = job && job->nodelist[0] ? job->nodelist : NULL;
 	reply_event(request,
@@ -125,14 +130,15 @@ static int exit_read(const json_t *body, struct exit_report *report, struct rain
 	    rain_json_int_or(body, "signal", 0, RAIN_SIGNAL_MAX, 0, &report->event.signal, err) ||
 	    rain_json_int(body, "stdout_bytes", 0, RAIN_STREAM_BYTES_MAX, &report->extra.stdout_bytes, err) ||
 	    rain_json_int(body, "stderr_bytes", 0, RAIN_STREAM_BYTES_MAX, &report->extra.stderr_bytes, err) ||
-	    rain_json_string_or(body, "error", 4096, "", &report->extra.reason, err))
+	    rain_json_string_or(body, "error", 4096, "", &report->extra.reason, err) ||
+	    rain_json_string_or(body, "agent", RAIN_AGENT_SIZE - 1, "", &report->extra.agent, err))
 		return -1;
 	if (json_object_get(body, "terminated") && rain_json_bool(body, "terminated", &terminated, err))
 		return -1;
 	report->event.terminated = terminated;
 	report->event.failed = report->extra.reason[0] != '\0';
 	if (report->event.code < 0)
-		report->event.code = report->event.signal ? 0 : 125;
+		report->event.code = report->event.signal ? 0 : RAIN_LOAN_CODE_FAILED;
 	report->extra.outputs = rain_outputs_parse(body, "outputs", err);
 	return report->extra.outputs ? 0 : -1;
 }
@@ -260,7 +266,12 @@ void rain_agent_signals_get(struct rain_gateway *gateway, struct rain_http_reque
 void rain_agent_stream_take(struct rain_gateway *gateway, struct rain_http_request *request)
 {
 	struct rain_live_loan *loan = open_loan_of(gateway, request);
+	const char *agent = rain_http_request_query(request, "agent");
 
+	if (loan && loan->row.agent[0] && agent && strcmp(agent, loan->row.agent) != 0) {
+		rain_http_reply_error(request, 410, "another agent runs this loan");
+		return;
+	}
 	if (!loan || rain_face_stream_put(gateway, request, true, loan->row.id) < 0)
 		return;
 	rain_waiters_wake(&loan->waiters);

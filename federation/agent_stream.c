@@ -45,8 +45,8 @@ static int64_t stream_put(struct rain_agent_stream *stream, const char *data, si
 	int64_t taken = -1;
 	char path[256];
 
-	rain_agent_path(stream->agent, path, "/streams/%s?offset=%lld", stream->name,
-			(long long)stream->offset);
+	rain_agent_path(stream->agent, path, "/streams/%s?offset=%lld&agent=%s", stream->name,
+			(long long)stream->offset, stream->agent->self);
 	if (rain_local_call(stream->client, "PUT", path, data, size, 0, 65536, &answer,
 			    &stream->err) < 0) {
 		stream->refused = true;

@@ -111,7 +111,7 @@ const struct rain_money *rain_money_of(struct rain_gateway *gateway, const char 
 	if (!money || (money->read_ms && now - money->read_ms < MONEY_FRESH_MS))
 		return money;
 	if (rain_store_transaction(gateway->store, money_work, money, &err)) {
-		rain_log_warning("the tokens of user=%s aren't known: %s", user, err.text);
+		rain_log_debug("the tokens of user=%s aren't known: %s", user, err.text);
 		return NULL;
 	}
 	money->read_ms = now;

@@ -107,14 +107,14 @@ static int job_left(struct rain_burst_record *r, enum rain_burst_job job, struct
 	return 1;
 }
 
-static int bind_refused(struct rain_burst_record *r, struct rain_burst_actions *a)
+/* A controller that came back with an older state: the job is moved again and
+ * its next relay goes on with what this one left, the end included. */
+static int job_unbound(struct rain_burst_record *r)
 {
-	if (r->job != RAIN_BURST_JOB_TO_BIND)
+	if (r->state == RAIN_BURST_VOID ||
+	    !(r->job == RAIN_BURST_JOB_BOUND || (r->job == RAIN_BURST_JOB_OVER && is_over(r))))
 		return 0;
-	/* It never was in the overflow partition, so no relay can have run. */
-	r->job = RAIN_BURST_JOB_OVER;
-	if (is_open(r))
-		withdraw(r, a);
+	r->job = RAIN_BURST_JOB_TO_BIND;
 	return 1;
 }
 
@@ -128,12 +128,14 @@ static int job_event(struct rain_burst_record *r, enum rain_burst_event_type typ
 		r->job = RAIN_BURST_JOB_BOUND;
 		return 1;
 	case RAIN_BURST_EVENT_BIND_REFUSED:
-		return bind_refused(r, a);
+		return r->job == RAIN_BURST_JOB_TO_BIND ? job_left(r, RAIN_BURST_JOB_OVER, a) : 0;
 	case RAIN_BURST_EVENT_RETURN_DONE:
 		if (r->job != RAIN_BURST_JOB_TO_RETURN)
 			return 0;
 		r->job = RAIN_BURST_JOB_OVER;
 		return 1;
+	case RAIN_BURST_EVENT_JOB_UNBOUND:
+		return job_unbound(r);
 	case RAIN_BURST_EVENT_JOB_REQUEUED:
 		return job_left(r, RAIN_BURST_JOB_TO_RETURN, a);
 	default:
@@ -299,7 +301,7 @@ int rain_burst_step(struct rain_burst_record *record, const struct rain_burst_ev
 
 unsigned rain_burst_todo(const struct rain_burst_record *r)
 {
-	if (r->job == RAIN_BURST_JOB_TO_BIND && is_open(r))
+	if (r->job == RAIN_BURST_JOB_TO_BIND && r->state != RAIN_BURST_VOID)
 		return RAIN_BURST_TODO_BIND;
 	/* A job that is requeued while its burst is recalled goes home at once;
 	 * one that we take back ourselves only when the lender is through. */

@@ -58,6 +58,7 @@ enum rain_burst_event_type {
 	RAIN_BURST_EVENT_BIND_DONE,    /* broker: the job is in the overflow partition */
 	RAIN_BURST_EVENT_BIND_REFUSED, /* broker: it isn't pending any more */
 	RAIN_BURST_EVENT_RETURN_DONE,  /* broker: it is in its own partition */
+	RAIN_BURST_EVENT_JOB_UNBOUND,  /* Slurm forgot the move: the same run waits at home again */
 	RAIN_BURST_EVENT_JOB_OVER,     /* the home job ended, or was cancelled */
 	RAIN_BURST_EVENT_JOB_REQUEUED, /* somebody else put it back into the queue */
 	RAIN_BURST_EVENT_INPUTS,       /* relay */

@@ -147,6 +147,13 @@ static bool is_taken_care_of(const struct rain_gateway *gateway, const struct ra
 			  burst->row.record.state != RAIN_BURST_VOID));
 }
 
+/* A virtual node refuses for a second or two to start again what was just
+ * taken from it ("job credential revoked"), and the job would fail. */
+static bool is_fresh_from_there(const struct rain_queue_job *job)
+{
+	return job->restart > 0 && job->eligible_s < RAIN_REBIND_S;
+}
+
 static void consider(struct rain_gateway *gateway, const struct rain_queue_job *job, int64_t now)
 {
 	struct rain_asks *asks = rain_asks_of(gateway);
@@ -165,7 +172,8 @@ static void consider(struct rain_gateway *gateway, const struct rain_queue_job *
 		}
 		return;
 	}
-	verdict = job->completing ? RAIN_DECIDE_IGNORE : rain_candidate_verdict(job, sentence);
+	verdict = job->completing || is_fresh_from_there(job) ? RAIN_DECIDE_IGNORE
+							      : rain_candidate_verdict(job, sentence);
 	if (verdict == RAIN_DECIDE_IGNORE || !(note = note_make(asks, job)))
 		return;
 	note->seen_ms = now;

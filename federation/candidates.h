@@ -17,6 +17,7 @@
 #define RAIN_ROOM_MIN_MS 1000	  /* until a full peer is asked again, doubling up to … */
 #define RAIN_ROOM_MAX_MS 8000
 
+#define RAIN_REBIND_S 3
 #define RAIN_LOST_IN_A_ROW 3	  /* such a peer is left alone for a while */
 #define RAIN_LOST_MS 60000
 

@@ -16,7 +16,7 @@
 #define RETRY_MAX_MS 10000
 /* How long a job may be absent from what Slurm shows: a controller that comes
  * back with an old state shows it again.  Absent is not finished. */
-#define ABSENT_MS (10 * 60 * 1000)
+#define ABSENT_MS (3 * 60 * 1000)
 #define ABSENT_OVER_MS 5000
 /* A lender that said it fetches by itself has so long. */
 #define PUSH_AFTER_MS 3000
@@ -233,19 +233,47 @@ static void on_absent(struct rain_gateway *gateway, struct rain_live_burst *burs
 	}
 }
 
+static bool is_same_run(const struct rain_live_burst *burst, const struct rain_queue_job *job)
+{
+	return job->restart == burst->row.restart && job->submit_time == burst->row.submit_time;
+}
+
+/* Where the run of this burst is, by Slurm. */
+static void place_on_queue(struct rain_gateway *gateway, struct rain_live_burst *burst,
+			   const struct rain_queue_job *job)
+{
+	bool bound = burst->row.record.job == RAIN_BURST_JOB_BOUND;
+	bool away = !strcmp(job->partition, gateway->config->gateway.overflow_partition);
+	bool pending = !strcmp(job->state, "PENDING");
+
+	if (!bound && away)
+		event(gateway, burst, RAIN_BURST_EVENT_BIND_DONE);
+	else if (!bound && !pending)
+		event(gateway, burst, RAIN_BURST_EVENT_BIND_REFUSED);
+	else if (bound && !away && pending)
+		event(gateway, burst, RAIN_BURST_EVENT_JOB_UNBOUND);
+	else if (bound && !away)
+		event(gateway, burst, RAIN_BURST_EVENT_JOB_OVER); /* it runs at home now */
+}
+
 void rain_home_on_queue(struct rain_gateway *gateway, struct rain_live_burst *burst)
 {
 	const struct rain_queue_job *job = rain_queue_find(&rain_mind_of(gateway)->queue, burst->row.job_id);
 	const struct rain_burst_record *record = &burst->row.record;
 
-	if (burst->live.busy || record->job == RAIN_BURST_JOB_OVER)
+	if (burst->live.busy || (record->state == RAIN_BURST_VOID && record->job == RAIN_BURST_JOB_OVER))
 		return;
+	if (record->job == RAIN_BURST_JOB_OVER) {
+		if (job && is_same_run(burst, job) && !strcmp(job->state, "PENDING"))
+			event(gateway, burst, RAIN_BURST_EVENT_JOB_UNBOUND);
+		return;
+	}
 	if (!job) {
 		on_absent(gateway, burst);
 		return;
 	}
 	burst->live.absent_ms = 0;
-	if (job->restart != burst->row.restart || job->submit_time != burst->row.submit_time) {
+	if (!is_same_run(burst, job)) {
 		bool same = job->restart > burst->row.restart && job->submit_time >= burst->row.submit_time;
 		if (record->job == RAIN_BURST_JOB_TO_RETURN && same)
 			return; /* we did that ourselves; the rest of the way back is under way */
@@ -253,10 +281,7 @@ void rain_home_on_queue(struct rain_gateway *gateway, struct rain_live_burst *bu
 										      : RAIN_BURST_EVENT_JOB_OVER);
 	} else if (rain_loan_verdict_find(job->state) >= 0) {
 		event(gateway, burst, RAIN_BURST_EVENT_JOB_OVER);
-	} else if (record->job == RAIN_BURST_JOB_TO_BIND) {
-		if (!strcmp(job->partition, gateway->config->gateway.overflow_partition))
-			event(gateway, burst, RAIN_BURST_EVENT_BIND_DONE);
-		else if (strcmp(job->state, "PENDING") != 0)
-			event(gateway, burst, RAIN_BURST_EVENT_BIND_REFUSED);
+	} else if (record->job != RAIN_BURST_JOB_TO_RETURN) {
+		place_on_queue(gateway, burst, job);
 	}
 }

@@ -61,8 +61,10 @@ static json_t *exit_json(const struct rain_live_burst *burst)
 		json_object_update_new(object, json_pack("{s:i, s:s}", "code", -1, "error", burst->return_error));
 	else if (row->outcome == RAIN_OUTCOME_TIMEOUT && !row->signal)
 		json_object_set_new(object, "signal", json_integer(15));
-	else if (row->code == 125 && row->sentence[0])
-		json_object_set_new(object, "error", json_string(row->sentence));
+	else if (row->outcome == RAIN_OUTCOME_EXITED && row->sentence[0] && !row->signal)
+		/* RAIN failed there after the script; a good end it wasn't. */
+		json_object_update_new(object, json_pack("{s:I, s:s}", "code", (json_int_t)(row->code ? row->code : -1),
+							 "error", row->sentence));
 	return object;
 }
 

@@ -88,6 +88,8 @@ static void note(struct rain_loan_row *row, const struct rain_loan_event *event,
 		row->disputed = true;
 	if (row->record.state == RAIN_LOAN_CLOSED && row->amount_utok < 0)
 		row->amount_utok = 0;
+	if (event->type == RAIN_LOAN_EVENT_STARTED && extra->agent)
+		snprintf(row->agent, sizeof row->agent, "%s", extra->agent);
 	if (extra->job_nodes)
 		snprintf(row->job_nodes, sizeof row->job_nodes, "%s", extra->job_nodes);
 	if (extra->reason && extra->reason[0])
@@ -127,6 +129,8 @@ static int step(struct rain_gateway *gateway, PGconn *tx, struct rain_loan_row *
 		if (rain_mind_price(&row->terms, core_ms, &event.claim_utok, err))
 			return -1;
 	}
+	if (event.type == RAIN_LOAN_EVENT_EXIT || event.type == RAIN_LOAN_EVENT_STARTED)
+		event.other_agent = strcmp(row->agent, extra->agent ? extra->agent : "") != 0;
 	changed = rain_loan_step(&row->record, &event, now_ms, &a, err);
 	if (changed <= 0)
 		return changed;

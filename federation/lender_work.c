@@ -14,7 +14,9 @@
 #define RETRY_MS 500
 #define SUBMIT_TRIES 8
 #define CANCEL_AGAIN_MS 3000
-#define ABSENT_MS (10 * 60 * 1000)
+#define ABSENT_MS (3 * 60 * 1000)
+#define REUSED_MS 10000 /* … or its number is another job's: it can't come back */
+#define UNBEGUN_MS 15000 /* … or it can't begin without our leave, if it comes back */
 #define ABSENT_OVER_MS 30000
 #define STAGE_MS (30 * 60 * 1000) /* for all inputs to arrive */
 /* Streams and outputs wait so long for a home that doesn't say it has them. */
@@ -81,8 +83,12 @@ static void event(struct rain_gateway *gateway, struct rain_live_loan *loan, str
 /* Slurm, or the owner's bounds, say no; anything else may pass. */
 static bool is_refusal(const char *error)
 {
+	static const char *const passing[] = { "onnect", "ontact", "imed out", "ommunication", "ocket" };
 	static const char *const refusals[] = { "refuses", "no room", "has no user", "does not lend", "must be",
 						"more than", "do not fit", "can't fill", "can't reach" };
+	for (size_t i = 0; i < sizeof passing / sizeof *passing; i++)
+		if (strstr(error, passing[i]))
+			return false;
 	for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++)
 		if (strstr(error, refusals[i]))
 			return true;
@@ -255,6 +261,15 @@ static void job_over(struct rain_gateway *gateway, struct rain_live_loan *loan, 
 	event(gateway, loan, (struct rain_loan_event){ .type = RAIN_LOAN_EVENT_JOB_OVER, .verdict = verdict }, &extra);
 }
 
+static int64_t absent_limit(const struct rain_loan_record *r, bool is_reused)
+{
+	if (is_reused)
+		return REUSED_MS;
+	if (r->state < RAIN_LOAN_RUNNING)
+		return UNBEGUN_MS;
+	return rain_loan_is_over(r) ? ABSENT_OVER_MS : ABSENT_MS;
+}
+
 void rain_lender_on_queue(struct rain_gateway *gateway, struct rain_live_loan *loan)
 {
 	const struct rain_queue_job *job = rain_queue_find(&rain_mind_of(gateway)->queue, loan->row.job_id);
@@ -268,8 +283,8 @@ void rain_lender_on_queue(struct rain_gateway *gateway, struct rain_live_loan *l
 	if (!job || strcmp(job->loan, loan->row.id) != 0) {
 		if (!loan->live.absent_ms)
 			loan->live.absent_ms = now;
-		if (now - loan->live.absent_ms > (rain_loan_is_over(r) ? ABSENT_OVER_MS : ABSENT_MS))
-			job_over(gateway, loan, RAIN_LOAN_VERDICT_UNKNOWN, "its job is unknown to Slurm for long");
+		if (now - loan->live.absent_ms > absent_limit(r, job != NULL))
+			job_over(gateway, loan, RAIN_LOAN_VERDICT_UNKNOWN, "Slurm has forgotten its job");
 		return;
 	}
 	loan->live.absent_ms = 0;

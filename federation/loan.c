@@ -95,9 +95,11 @@ static int finish(struct rain_loan_record *r, enum rain_outcome outcome, int64_t
 	return 1;
 }
 
-static int started(struct rain_loan_record *r, int64_t now_ms, struct rain_loan_actions *a,
-		   struct rain_error *err)
+static int started(struct rain_loan_record *r, const struct rain_loan_event *e, int64_t now_ms,
+		   struct rain_loan_actions *a, struct rain_error *err)
 {
+	if (r->state == RAIN_LOAN_RUNNING && e->other_agent)
+		return rain_error_set(err, "another agent has started this script: it is not run twice");
 	if (r->state == RAIN_LOAN_RUNNING)
 		return 0;
 	/* The agent may be faster than the broker's answer to the release. */
@@ -117,6 +119,8 @@ static int exited(struct rain_loan_record *r, const struct rain_loan_event *e, i
 {
 	if (rain_loan_is_over(r) || r->state == RAIN_LOAN_EXITED)
 		return 0; /* the agent didn't hear our answer */
+	if (r->state == RAIN_LOAN_RUNNING && e->other_agent)
+		return 0; /* it was told not to start; Slurm will show how the job ends */
 	/* It never began: the agent couldn't, or was stopped before. */
 	if (is_waiting(r) && r->job_known)
 		return e->failed ? finish(r, RAIN_OUTCOME_LOST, 0, now_ms, a) : 0;
@@ -130,6 +134,9 @@ static int exited(struct rain_loan_record *r, const struct rain_loan_event *e, i
 		return finish(r, RAIN_OUTCOME_CANCELLED, e->claim_utok, now_ms, a);
 	if (r->evicting)
 		return finish(r, RAIN_OUTCOME_EVICTED, 0, now_ms, a);
+	/* RAIN's own failure before the script ran (125), or after. */
+	if (e->failed && e->code == RAIN_LOAN_CODE_FAILED)
+		return finish(r, RAIN_OUTCOME_LOST, 0, now_ms, a);
 	r->terminated = e->terminated;
 	if (!e->terminated && !e->signal && e->code <= 128)
 		return finish(r, RAIN_OUTCOME_EXITED, e->claim_utok, now_ms, a);
@@ -236,7 +243,7 @@ static int own_event(struct rain_loan_record *r, const struct rain_loan_event *e
 	case RAIN_LOAN_EVENT_STAGE_FAILED:
 		return is_waiting(r) && r->inputs && !r->staged ? finish(r, RAIN_OUTCOME_LOST, 0, now_ms, a) : 0;
 	case RAIN_LOAN_EVENT_STARTED:
-		return started(r, now_ms, a, err);
+		return started(r, e, now_ms, a, err);
 	case RAIN_LOAN_EVENT_EXIT:
 		return exited(r, e, now_ms, a, err);
 	case RAIN_LOAN_EVENT_JOB_OVER:

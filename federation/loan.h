@@ -90,6 +90,8 @@ struct rain_loan_event {
 	int64_t claim_utok; /* exit, job over: what the run costs if it ends now
 			       (rain_loan_run_ms long); bounded by the ceiling here */
 	int64_t code, signal;		/* exit */
+	bool other_agent;		/* started, exit: not by the agent that has started
+					   it; Slurm may launch a job again after a crash */
 	bool failed;			/* exit: RAIN failed there, not the script */
 	bool terminated;		/* exit: Slurm itself had sent the agent SIGTERM */
 	enum rain_loan_verdict verdict; /* job over */
@@ -111,6 +113,9 @@ struct rain_loan_actions {
 #define RAIN_LOAN_INPUTS_MS (4 * 60 * 1000)
 /* A guest job that goes on after its end was reported is cancelled. */
 #define RAIN_LOAN_LINGER_MS 20000
+
+/* The agent's code when RAIN failed before there was one of the script. */
+#define RAIN_LOAN_CODE_FAILED 125
 
 /* As rain_burst_step(). */
 int rain_loan_step(struct rain_loan_record *record, const struct rain_loan_event *event,

@@ -111,8 +111,10 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	rain_leases_tick(gateway);
 	for (burst = mind->bursts; burst; burst = next_burst) {
 		next_burst = burst->next;
-		if (!burst->live.touched)
-			rain_home_work(gateway, burst);
+		if (burst->live.touched)
+			continue;
+		rain_home_work(gateway, burst);
+		rain_burst_drop_when_done(gateway, burst);
 	}
 	for (loan = mind->loans; loan; loan = next_loan) {
 		next_loan = loan->next;

@@ -186,6 +186,8 @@ struct rain_live_burst *rain_burst_of_job(const struct rain_gateway *gateway, in
 
 /* Reads what was touched and works on it: the callback of mind->turn. */
 void rain_live_turn(evutil_socket_t fd, short what, void *gateway);
+/* Forgets a burst that needs no more attention, and its streams. */
+void rain_burst_drop_when_done(struct rain_gateway *gateway, struct rain_live_burst *burst);
 void rain_live_drop_all(struct rain_mind *mind);
 
 /* The peer of a row. */
@@ -257,6 +259,7 @@ struct rain_lender_extra {
 	int64_t job_id; /* submitted */
 	const char *reason;
 	const char *job_nodes;
+	const char *agent; /* started, exit: which one says it */
 	int64_t stdout_bytes, stderr_bytes; /* exit */
 	json_t *outputs;		    /* exit */
 	int64_t amount_utok;		    /* countersigned */

@@ -7,6 +7,8 @@
 #include "common/clock.h"
 #include "federation/mind.h"
 
+#define KEEP_MS 60000
+
 struct rain_live_burst *rain_burst_live(const struct rain_gateway *gateway, const char *id)
 {
 	struct rain_live_burst *burst = rain_mind_of(gateway)->bursts;
@@ -129,10 +131,22 @@ static int read_loan(PGconn *tx, void *arg, struct rain_error *err)
 	return reading->found < 0 ? -1 : 0;
 }
 
-/* Nothing left to do, and nobody left who might ask. */
+/* Nothing left to do.  One that ended well is kept for a while: a controller
+ * that comes back with an older state may show its job as waiting again. */
 static bool burst_is_done(const struct rain_live_burst *burst)
 {
-	return rain_burst_is_done(&burst->row.record) && !burst->live.busy;
+	bool is_old = burst->row.record.state == RAIN_BURST_VOID ||
+		      rain_clock_realtime_ms() - burst->row.changed_ms > KEEP_MS;
+
+	return rain_burst_is_done(&burst->row.record) && !burst->live.busy && is_old;
+}
+
+void rain_burst_drop_when_done(struct rain_gateway *gateway, struct rain_live_burst *burst)
+{
+	if (!burst_is_done(burst))
+		return;
+	rain_stream_remove(gateway, false, burst->row.id);
+	burst_drop(rain_mind_of(gateway), burst);
 }
 
 static bool loan_is_done(const struct rain_live_loan *loan)
@@ -160,10 +174,7 @@ static bool burst_turn(struct rain_gateway *gateway, struct rain_live_burst *bur
 	burst->row = reading.burst;
 	rain_waiters_wake(&burst->waiters);
 	rain_home_work(gateway, burst);
-	if (burst_is_done(burst)) {
-		rain_stream_remove(gateway, false, burst->row.id);
-		burst_drop(rain_mind_of(gateway), burst);
-	}
+	rain_burst_drop_when_done(gateway, burst);
 	return true;
 }
 

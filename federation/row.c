@@ -99,6 +99,7 @@ static const struct column loan_columns[] = {
 	L("state", COLUMN_LOAN_STATE, record.state),
 	L("job_id", COLUMN_INT, job_id),
 	L("job_nodes", COLUMN_TEXT, job_nodes),
+	L("agent", COLUMN_TEXT, agent),
 	L("job_over", COLUMN_BOOL, record.job_over),
 	L("manifest", COLUMN_JSON, manifest),
 	L("staged", COLUMN_BOOL, record.staged),

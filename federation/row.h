@@ -18,6 +18,7 @@
 #define RAIN_JOB_NAME_SIZE 129
 #define RAIN_PARTITION_SIZE 257
 #define RAIN_SENTENCE_SIZE 400
+#define RAIN_AGENT_SIZE 65
 
 struct rain_burst_row {
 	char id[RAIN_UUID_SIZE];
@@ -54,6 +55,7 @@ struct rain_loan_row {
 	struct rain_loan_record record;
 	int64_t job_id;
 	char job_nodes[RAIN_REASON_SIZE];
+	char agent[RAIN_AGENT_SIZE]; /* which one has started the script */
 	json_t *manifest;
 	int64_t changed_ms;
 	int64_t stdout_bytes, stderr_bytes;

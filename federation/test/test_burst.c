@@ -134,6 +134,28 @@ static void test_evicted_costs_nothing(void **state)
 	assert_int_equal(step(&r, RAIN_BURST_EVENT_SETTLE, &a), -1);
 }
 
+static void test_a_forgetful_controller(void **state)
+{
+	struct rain_burst_record r = fresh();
+	struct rain_burst_actions a;
+
+	(void)state;
+	step(&r, RAIN_BURST_EVENT_INPUTS, &a);
+	step(&r, RAIN_BURST_EVENT_ACCEPTED, &a);
+	step(&r, RAIN_BURST_EVENT_STARTED, &a);
+	step(&r, RAIN_BURST_EVENT_FINISHED, &a);
+	assert_int_equal(step(&r, RAIN_BURST_EVENT_JOB_UNBOUND, &a), 1);
+	assert_int_equal(rain_burst_todo(&r), RAIN_BURST_TODO_BIND);
+	assert_int_equal(step(&r, RAIN_BURST_EVENT_BIND_DONE, &a), 1);
+	assert_int_equal(step(&r, RAIN_BURST_EVENT_INPUTS, &a), 0); /* the new relay */
+	assert_int_equal(step(&r, RAIN_BURST_EVENT_DELIVERED, &a), 1);
+	assert_int_equal(step(&r, RAIN_BURST_EVENT_JOB_OVER, &a), 1);
+	assert_int_equal(step(&r, RAIN_BURST_EVENT_JOB_UNBOUND, &a), 1); /* and once more */
+	assert_int_equal(step(&r, RAIN_BURST_EVENT_BIND_DONE, &a), 1);
+	assert_int_equal(step(&r, RAIN_BURST_EVENT_DELIVERED, &a), 0);
+	assert_int_equal(step(&r, RAIN_BURST_EVENT_JOB_OVER, &a), 1);
+}
+
 static void test_waits_no_longer_than_promised(void **state)
 {
 	struct rain_burst_record r = fresh();
@@ -278,6 +300,7 @@ int main(void)
 		cmocka_unit_test(test_rejected_goes_home),
 		cmocka_unit_test(test_cancelled_at_home),
 		cmocka_unit_test(test_evicted_costs_nothing),
+		cmocka_unit_test(test_a_forgetful_controller),
 		cmocka_unit_test(test_waits_no_longer_than_promised),
 		cmocka_unit_test(test_numbers_go_up),
 		cmocka_unit_test(test_all_of_it),

@@ -172,6 +172,22 @@ static void test_before_the_script_begins_nothing_is_owed(void **state)
 	assert_int_equal(r.outcome, RAIN_OUTCOME_CANCELLED);
 }
 
+static void test_is_not_run_twice(void **state)
+{
+	struct rain_loan_record r = running();
+	struct rain_loan_actions a;
+
+	(void)state;
+	assert_int_equal(step(&r, RAIN_LOAN_EVENT_STARTED, &a), 0); /* it didn't hear us */
+	assert_int_equal(step_at(&r, (struct rain_loan_event){ .type = RAIN_LOAN_EVENT_STARTED, .other_agent = true },
+				 1500, &a), -1);
+	assert_int_equal(step_at(&r, (struct rain_loan_event){ .type = RAIN_LOAN_EVENT_EXIT, .other_agent = true,
+				 .failed = true, .code = 125 }, 1500, &a), 0);
+	assert_int_equal(step_at(&r, (struct rain_loan_event){ .type = RAIN_LOAN_EVENT_EXIT, .failed = true, .code = 125 },
+				 1500, &a), 1);
+	assert_int_equal(r.outcome, RAIN_OUTCOME_LOST);
+}
+
 static void test_orphan(void **state)
 {
 	struct rain_loan_record r = fresh();
@@ -298,6 +314,7 @@ int main(void)
 		cmocka_unit_test(test_recall),
 		cmocka_unit_test(test_withdrawing_what_runs_is_a_recall),
 		cmocka_unit_test(test_before_the_script_begins_nothing_is_owed),
+		cmocka_unit_test(test_is_not_run_twice),
 		cmocka_unit_test(test_orphan),
 		cmocka_unit_test(test_all_of_it),
 	};

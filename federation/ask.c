@@ -12,19 +12,19 @@
 
 #define PEERS_MAX 256
 
-enum rain_decide_verdict rain_candidate_verdict(const struct rain_queue_job *job,
-						char sentence[static RAIN_DECIDE_SENTENCE])
+enum rain_eligibility rain_candidate_verdict(const struct rain_queue_job *job,
+					     char sentence[static RAIN_DECIDE_SENTENCE])
 {
-	struct rain_decide_job d = { .state = job->state, .reason = job->reason, .only = job->only, .held = job->held,
-				     .batch = job->batch, .array = job->array, .het = job->het, .gres = job->gres,
-				     
-				     .eligible_s = job->eligible_s, .constrained = job->constrained, .no_limit = job->no_limit };
-	enum rain_decide_verdict verdict = rain_decide_job(&d, sentence);
+	struct rain_eligible_job d = { .state = job->state, .reason = job->reason, .eligible_s = job->eligible_s,
+				       .only = job->only, .held = job->held, .batch = job->batch,
+				       .array = job->array, .het = job->het, .gres = job->gres,
+				       .constrained = job->constrained, .no_limit = job->no_limit };
+	enum rain_eligibility verdict = rain_eligible(&d, sentence);
 	struct rain_error err;
 
-	if (verdict == RAIN_DECIDE_ASK && rain_shape_check(&job->shape, &err)) {
+	if (verdict == RAIN_ELIGIBLE_ASK && rain_shape_check(&job->shape, &err)) {
 		snprintf(sentence, RAIN_DECIDE_SENTENCE, "waits at home: %.300s", err.text);
-		return RAIN_DECIDE_HOME;
+		return RAIN_ELIGIBLE_HOME;
 	}
 	return verdict;
 }

@@ -159,7 +159,7 @@ static void consider(struct rain_gateway *gateway, const struct rain_queue_job *
 	struct rain_asks *asks = rain_asks_of(gateway);
 	bool away = !strcmp(job->partition, gateway->config->gateway.overflow_partition);
 	char sentence[RAIN_DECIDE_SENTENCE] = "";
-	enum rain_decide_verdict verdict;
+	enum rain_eligibility verdict;
 	struct rain_note *note;
 
 	if (job->loan[0] || rain_loan_verdict_find(job->state) >= 0 || is_taken_care_of(gateway, job))
@@ -172,12 +172,12 @@ static void consider(struct rain_gateway *gateway, const struct rain_queue_job *
 		}
 		return;
 	}
-	verdict = job->completing || is_fresh_from_there(job) ? RAIN_DECIDE_IGNORE
+	verdict = job->completing || is_fresh_from_there(job) ? RAIN_ELIGIBLE_IGNORE
 							      : rain_candidate_verdict(job, sentence);
-	if (verdict == RAIN_DECIDE_IGNORE || !(note = note_make(asks, job)))
+	if (verdict == RAIN_ELIGIBLE_IGNORE || !(note = note_make(asks, job)))
 		return;
 	note->seen_ms = now;
-	if (verdict == RAIN_DECIDE_ASK && !rain_ask_of(asks, job->job_id))
+	if (verdict == RAIN_ELIGIBLE_ASK && !rain_ask_of(asks, job->job_id))
 		rain_ask_try(gateway, note, job, sentence);
 	if (sentence[0])
 		say(gateway, note, sentence);

@@ -3,6 +3,7 @@
 #define RAIN_FEDERATION_CANDIDATES_H
 
 #include "federation/mind.h"
+#include "scheduler/eligible.h"
 
 /* Inside of candidates.c, ask.c and ask_memory.c: jobs that wait, and what peers say.  All of
  * it may be forgotten: after a restart it is asked anew. */
@@ -91,8 +92,8 @@ static inline struct rain_asks *rain_asks_of(const struct rain_gateway *gateway)
 }
 
 /* ask.c */
-enum rain_decide_verdict rain_candidate_verdict(const struct rain_queue_job *job,
-						char sentence[static RAIN_DECIDE_SENTENCE]);
+enum rain_eligibility rain_candidate_verdict(const struct rain_queue_job *job,
+					     char sentence[static RAIN_DECIDE_SENTENCE]);
 struct rain_ask *rain_ask_of(const struct rain_asks *asks, int64_t job_id);
 /* Asks peers when it makes sense; else the sentence says why not. */
 void rain_ask_try(struct rain_gateway *gateway, struct rain_note *note,

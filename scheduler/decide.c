@@ -7,8 +7,6 @@
 
 #include "common/tokens.h"
 
-#define OVERLOOKED_S 2
-
 __attribute__((format(printf, 2, 3)))
 static void say(char *sentence, const char *fmt, ...)
 {
@@ -34,52 +32,6 @@ static void add(char *sentence, const char *fmt, ...)
 	if (size <= 0 || used + (size_t)size + 3 > RAIN_DECIDE_SENTENCE)
 		return;
 	snprintf(sentence + used, RAIN_DECIDE_SENTENCE - used, "%s%s", used ? "; " : "", clause);
-}
-
-/* Slurm's reasons for "the machine has no room for it now". */
-static bool is_room_reason(const char *reason)
-{
-	static const char *const reasons[] = {
-		"Resources", "Priority", "ReqNodeNotAvail", "NodeDown", "PartitionDown",
-		"PartitionInactive", "FrontEndDown",
-	};
-	for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
-		if (!strncmp(reason, reasons[i], strlen(reasons[i])))
-			return true;
-	return strstr(reason, "Nodes required for job are DOWN") != NULL;
-}
-
-/* Slurm looks at a job that was put back, or that is far down a long queue,
- * only now and then, and until then says what was true before. */
-static bool is_overlooked(const struct rain_decide_job *job)
-{
-	return (!strcmp(job->reason, "None") || !strcmp(job->reason, "BeginTime")) && !job->held &&
-	       job->eligible_s >= OVERLOOKED_S;
-}
-
-enum rain_decide_verdict rain_decide_job(const struct rain_decide_job *job,
-					 char sentence[static RAIN_DECIDE_SENTENCE])
-{
-	sentence[0] = '\0';
-	if (strcmp(job->state, "PENDING") != 0)
-		return RAIN_DECIDE_IGNORE;
-	if (!is_room_reason(job->reason) && !is_overlooked(job) && !(job->only && job->held))
-		return RAIN_DECIDE_IGNORE;
-	if (job->array)
-		say(sentence, "waits at home: tasks of a job array can't go to a peer");
-	else if (job->het)
-		say(sentence, "waits at home: parts of a heterogeneous job can't go to a peer");
-	else if (!job->batch)
-		say(sentence, "waits at home: only batch jobs can go to a peer");
-	else if (job->gres)
-		say(sentence, "waits at home: jobs that need GRES, licenses or a reservation can't go to a peer");
-	else if (job->constrained)
-		say(sentence, "waits at home: --constraint and --nodelist mean nodes of this cluster, so it can't go to a peer");
-	else if (job->no_limit)
-		say(sentence, "waits at home: without a time limit it has no price, so it can't go to a peer; set --time");
-	else
-		return RAIN_DECIDE_ASK;
-	return RAIN_DECIDE_HOME;
 }
 
 static bool can_pay(const struct rain_decide_money *money, int64_t ceiling)

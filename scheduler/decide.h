@@ -7,36 +7,13 @@
 #include <stdint.h>
 
 /*
- * Whether a pending job should go to a peer, and to which.  Pure.
+ * To which peer a job should go.  Pure.
  *
  * The simple policy of late binding: home first; a job that home can't start
  * at this moment goes to the cheapest peer that can, if its user has the
  * tokens.  Sentences are for the user and end up in Slurm's job record.
  */
 #define RAIN_DECIDE_SENTENCE 400
-
-struct rain_decide_job {
-	const char *state;  /* Slurm's: "PENDING", … */
-	const char *reason; /* Slurm's: "Resources", "Priority", … */
-	int64_t eligible_s; /* for how long it could have started; < 0: not yet */
-	bool only;	    /* --burst=only */
-	bool held;	    /* priority 0 */
-	bool batch;
-	bool array;	    /* part of a job array */
-	bool het;	    /* part of a heterogeneous job */
-	bool gres;	    /* asks for GRES, licenses or a reservation */
-	bool constrained;   /* --constraint, --nodelist: names of home's own */
-	bool no_limit;	    /* has no time limit, so no price ceiling */
-};
-
-enum rain_decide_verdict {
-	RAIN_DECIDE_IGNORE, /* not waiting, or not for us: nothing to say */
-	RAIN_DECIDE_HOME,   /* waits at home, for the reason in the sentence */
-	RAIN_DECIDE_ASK,    /* ask peers */
-};
-
-enum rain_decide_verdict rain_decide_job(const struct rain_decide_job *job,
-					 char sentence[static RAIN_DECIDE_SENTENCE]);
 
 /* One peer, as far as one job is concerned. */
 struct rain_decide_peer {

@@ -5,6 +5,7 @@ libscheduler_la_SOURCES = \
 	scheduler/cost.c scheduler/cost.h \
 	scheduler/decide.c scheduler/decide.h \
 	scheduler/easy.c scheduler/easy.h \
+	scheduler/eligible.c scheduler/eligible.h \
 	scheduler/overflow.c scheduler/overflow.h \
 	scheduler/predict.c scheduler/predict.h
 
@@ -38,6 +39,10 @@ scheduler_test_test_decide_LDADD = libscheduler.la $(test_libs)
 check_PROGRAMS += scheduler/test/test_easy
 scheduler_test_test_easy_SOURCES = scheduler/test/test_easy.c
 scheduler_test_test_easy_LDADD = libscheduler.la $(test_libs)
+
+check_PROGRAMS += scheduler/test/test_eligible
+scheduler_test_test_eligible_SOURCES = scheduler/test/test_eligible.c
+scheduler_test_test_eligible_LDADD = libscheduler.la $(test_libs)
 
 check_PROGRAMS += scheduler/test/test_sim
 scheduler_test_test_sim_SOURCES = scheduler/test/test_sim.c

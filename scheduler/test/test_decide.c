@@ -11,44 +11,6 @@
 
 static char sentence[RAIN_DECIDE_SENTENCE];
 
-static struct rain_decide_job waiting(const char *reason)
-{
-	return (struct rain_decide_job){ .state = "PENDING", .reason = reason, .batch = true };
-}
-
-static void test_which_jobs(void **state)
-{
-	struct rain_decide_job job = waiting("Resources");
-
-	(void)state;
-	assert_int_equal(rain_decide_job(&job, sentence), RAIN_DECIDE_ASK);
-	job.reason = "Priority";
-	assert_int_equal(rain_decide_job(&job, sentence), RAIN_DECIDE_ASK);
-	job.reason = "BeginTime";
-	job.eligible_s = -5;
-	assert_int_equal(rain_decide_job(&job, sentence), RAIN_DECIDE_IGNORE);
-	job.eligible_s = 5;
-	assert_int_equal(rain_decide_job(&job, sentence), RAIN_DECIDE_ASK);
-	job.reason = "Dependency";
-	assert_int_equal(rain_decide_job(&job, sentence), RAIN_DECIDE_IGNORE);
-	job.reason = "JobHeldUser";
-	job.held = true;
-	assert_int_equal(rain_decide_job(&job, sentence), RAIN_DECIDE_IGNORE);
-	job.only = true;
-	assert_int_equal(rain_decide_job(&job, sentence), RAIN_DECIDE_ASK);
-	job = waiting("Resources");
-	job.state = "RUNNING";
-	assert_int_equal(rain_decide_job(&job, sentence), RAIN_DECIDE_IGNORE);
-	job = waiting("Resources");
-	job.array = true;
-	assert_int_equal(rain_decide_job(&job, sentence), RAIN_DECIDE_HOME);
-	assert_non_null(strstr(sentence, "array"));
-	job = waiting("Resources");
-	job.no_limit = true;
-	assert_int_equal(rain_decide_job(&job, sentence), RAIN_DECIDE_HOME);
-	assert_non_null(strstr(sentence, "time limit"));
-}
-
 static struct rain_decide_peer peer(const char *name, int64_t ceiling, int64_t latency)
 {
 	return (struct rain_decide_peer){ .name = name, .reachable = true, .lends = true, .wanted = true,
@@ -129,8 +91,7 @@ static void test_offers(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_which_jobs),	 cmocka_unit_test(test_cheapest_are_asked),
+	const struct CMUnitTest tests[] = {	 cmocka_unit_test(test_cheapest_are_asked),
 		cmocka_unit_test(test_why_it_waits),	 cmocka_unit_test(test_many_reasons_fit),
 		cmocka_unit_test(test_offers),
 	};

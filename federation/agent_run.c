@@ -34,6 +34,25 @@ static int path_complete(struct rain_environment *environment, struct rain_error
 	return result;
 }
 
+/* This cluster's Slurm has the word about its own job; the name and the place in an
+ * array are those of the job at home. */
+static int slurm_complete(const struct rain_agent *agent, struct rain_environment *environment,
+			  struct rain_error *err)
+{
+	const char *name = rain_environment_get(environment, "SLURM_JOB_NAME");
+	char *kept = strdup(name ? name : ""), work[300];
+	int result = -1;
+
+	snprintf(work, sizeof(work), "%s/work", agent->job_dir);
+	if (!kept)
+		rain_error_set(err, "out of memory");
+	else if (rain_environment_add_prefix(environment, environ, "SLURM", err) == 0 &&
+		 rain_environment_set(environment, "SLURM_SUBMIT_DIR", work, err) == 0)
+		result = *kept ? rain_environment_set(environment, "SLURM_JOB_NAME", kept, err) : 0;
+	free(kept);
+	return result;
+}
+
 /* The user's variables, as far as strangers' are let in; Slurm's own over
  * them. As text in a memory file, for the sandbox. */
 static int environment_make(struct rain_agent *agent, struct rain_error *err)
@@ -50,8 +69,7 @@ static int environment_make(struct rain_agent *agent, struct rain_error *err)
 		goto out;
 	if (given.list && rain_environment_add_travelling(&environment, given.list, err) < 0)
 		goto out;
-	if (path_complete(&environment, err) < 0 ||
-	    rain_environment_add_prefix(&environment, environ, "SLURM", err) < 0)
+	if (path_complete(&environment, err) < 0 || slurm_complete(agent, &environment, err) < 0)
 		goto out;
 	free(data);
 	data = rain_environment_pack(&environment, &size, err);

@@ -17,7 +17,7 @@ enum rain_eligibility rain_candidate_verdict(const struct rain_queue_job *job,
 {
 	struct rain_eligible_job d = { .state = job->state, .reason = job->reason, .eligible_s = job->eligible_s,
 				       .only = job->only, .held = job->held, .batch = job->batch,
-				       .array = job->array, .het = job->het, .gres = job->gres,
+				       .het = job->het, .gres = job->gres,
 				       .constrained = job->constrained, .no_limit = job->no_limit };
 	enum rain_eligibility verdict = rain_eligible(&d, sentence);
 	struct rain_error err;

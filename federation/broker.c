@@ -114,6 +114,7 @@ static json_t *serve(struct broker *broker, enum rain_broker_op op,
 
 HANDLER(queue, RAIN_BROKER_QUEUE)
 HANDLER(capacity, RAIN_BROKER_CAPACITY)
+HANDLER(split, RAIN_BROKER_SPLIT)
 HANDLER(bind, RAIN_BROKER_BIND)
 HANDLER(unbind, RAIN_BROKER_UNBIND)
 HANDLER(annotate, RAIN_BROKER_ANNOTATE)
@@ -127,6 +128,7 @@ HANDLER(map, RAIN_BROKER_MAP)
 static const struct rain_rpc_op ops[] = {
 	{"queue", on_queue},
 	{"capacity", on_capacity},
+	{"split", on_split},
 	{"bind", on_bind},
 	{"unbind", on_unbind},
 	{"annotate", on_annotate},

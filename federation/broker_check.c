@@ -15,6 +15,7 @@
 static const char *const op_names[RAIN_BROKER_OP_COUNT] = {
 	[RAIN_BROKER_QUEUE] = "queue",
 	[RAIN_BROKER_CAPACITY] = "capacity",
+	[RAIN_BROKER_SPLIT] = "split",
 	[RAIN_BROKER_BIND] = "bind",
 	[RAIN_BROKER_UNBIND] = "unbind",
 	[RAIN_BROKER_ANNOTATE] = "annotate",
@@ -151,6 +152,15 @@ static int check_nothing(const json_t *request, const struct rain_broker_limits 
 	(void)checked;
 	(void)err;
 	return 0;
+}
+
+static int check_split(const json_t *request, const struct rain_broker_limits *limits,
+		       struct rain_broker_request *checked, struct rain_error *err)
+{
+	(void)limits;
+	if (read_job_at(request, checked, err) < 0)
+		return -1;
+	return read_u32(request, "tasks", 1, RAIN_BROKER_SPLIT_MAX, &checked->tasks, err);
 }
 
 static int check_bind(const json_t *request, const struct rain_broker_limits *limits,
@@ -322,6 +332,7 @@ int rain_broker_check(enum rain_broker_op op, const json_t *request,
 							 struct rain_error *) = {
 		[RAIN_BROKER_QUEUE] = check_queue,
 		[RAIN_BROKER_CAPACITY] = check_nothing,
+		[RAIN_BROKER_SPLIT] = check_split,
 		[RAIN_BROKER_BIND] = check_bind,
 		[RAIN_BROKER_UNBIND] = check_unbind,
 		[RAIN_BROKER_ANNOTATE] = check_annotate,

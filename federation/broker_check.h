@@ -17,6 +17,7 @@
  *
  *   queue          {after?, limit?}
  *   capacity       {}
+ *   split          {job_id, submit_time, tasks}
  *   bind           {job_id, submit_time, feature}
  *   unbind         {job_id, submit_time, partition?, features?, held?}
  *   annotate       {job_id, submit_time?, text}
@@ -33,6 +34,7 @@
 enum rain_broker_op {
 	RAIN_BROKER_QUEUE,
 	RAIN_BROKER_CAPACITY,
+	RAIN_BROKER_SPLIT,
 	RAIN_BROKER_BIND,
 	RAIN_BROKER_UNBIND,
 	RAIN_BROKER_ANNOTATE,
@@ -53,6 +55,7 @@ const char *rain_broker_op_name(enum rain_broker_op op);
 #define RAIN_BROKER_AGENT_MAX 255
 #define RAIN_BROKER_LOAN_LENGTH 36 /* a UUID in small letters */
 #define RAIN_BROKER_QUEUE_LIMIT 1000
+#define RAIN_BROKER_SPLIT_MAX 64
 /* Slurm's own bound of job ids within a federation's bits. */
 #define RAIN_BROKER_JOB_ID_MAX INT64_C(0xfffffff0)
 
@@ -72,7 +75,7 @@ struct rain_broker_request {
 	char text[RAIN_BURST_SENTENCE_MAX + 1];
 	char loan[RAIN_BROKER_LOAN_LENGTH + 1]; /* "": not given */
 	uint32_t uid;
-	uint32_t nodes, tasks, cpus_per_task, minutes;
+	uint32_t nodes, tasks, cpus_per_task, minutes; /* split: tasks of the array */
 	uint32_t ntasks_per_node; /* 0: any */
 	char agent[RAIN_BROKER_AGENT_MAX + 1]; /* HOST:PORT */
 };

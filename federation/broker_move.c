@@ -4,103 +4,11 @@
 #include <time.h>
 
 #include "common/clock.h"
-#include "federation/broker_slurm.h"
+#include "federation/broker_subject.h"
 
 /* How long unbind waits for the end of the run that it took back. */
 #define ENDING_PATIENCE_MS 3000
 #define ENDING_POLL_MS 50
-
-/* A job of ours as it is now, with what its comment says. */
-struct subject {
-	job_info_msg_t *msg;
-	slurm_job_info_t *job;
-	struct rain_burst burst;
-	struct rain_broker_home home;
-	bool has_home;
-};
-
-static void subject_release(struct subject *subject)
-{
-	if (subject->msg)
-		slurm_free_job_info_msg(subject->msg);
-	subject->msg = NULL;
-}
-
-/* A requeue gives a job a new submit time, but the same job it is; a job of a
- * controller that lost its state starts without restarts. */
-static bool submit_time_fits(const slurm_job_info_t *job, int64_t submit_time, bool strictly)
-{
-	if (submit_time == 0 || submit_time == (int64_t)job->submit_time)
-		return true;
-	return !strictly && job->restart_cnt > 0 && (int64_t)job->submit_time > submit_time;
-}
-
-/* Reads the job and checks that it is a job that RAIN may touch, and the one
- * that is meant. */
-static int subject_load(const struct rain_broker_request *request, bool strictly,
-			struct subject *subject, struct rain_error *err)
-{
-	unsigned id = request->job_id;
-	int found;
-
-	memset(subject, 0, sizeof(*subject));
-	found = rain_broker_slurm_job(request->job_id, &subject->msg, &subject->job, err);
-	if (found < 0)
-		return rain_error_prefix(err, "job %u", id);
-	if (found == 0)
-		return rain_error_set(err, "job %u isn't known to Slurm", id);
-	if (!submit_time_fits(subject->job, request->submit_time, strictly)) {
-		rain_error_set(err, "job %u isn't the one that is meant: it was submitted at %lld", id,
-			       (long long)subject->job->submit_time);
-		goto refuse;
-	}
-	found = rain_burst_tag_read(subject->job->admin_comment, &subject->burst, NULL, NULL, err);
-	if (found < 0)
-		goto prefix;
-	if (found == 0 || subject->burst.mode == RAIN_BURST_NEVER) {
-		rain_error_set(err, "job %u may not overflow: its user did not ask for it", id);
-		goto refuse;
-	}
-	found = rain_broker_home_read(subject->job->admin_comment, &subject->home, err);
-	if (found < 0)
-		goto prefix;
-	subject->has_home = found == 1;
-	return 0;
-prefix:
-	rain_error_prefix(err, "job %u", id);
-refuse:
-	subject_release(subject);
-	return -1;
-}
-
-static bool is_in(const slurm_job_info_t *job, const char *partition)
-{
-	return job->partition && strcmp(job->partition, partition) == 0;
-}
-
-static bool is_pending(const slurm_job_info_t *job)
-{
-	return (job->job_state & JOB_STATE_BASE) == JOB_PENDING;
-}
-
-/* Returns 0, or Slurm's error code. */
-static int update(job_desc_msg_t *desc)
-{
-	job_array_resp_msg_t *answer = NULL;
-	int code = 0;
-
-	if (slurm_update_job2(desc, &answer) != SLURM_SUCCESS)
-		code = errno ? errno : SLURM_ERROR;
-	if (answer)
-		slurm_free_job_array_resp(answer);
-	return code;
-}
-
-static bool was_too_late(int code)
-{
-	return code == ESLURM_JOB_NOT_PENDING || code == ESLURM_JOB_FINISHED ||
-	       code == ESLURM_ALREADY_DONE;
-}
 
 /* --- bind --- */
 
@@ -118,24 +26,26 @@ static const char *features_of(const slurm_job_info_t *job)
 }
 
 /* Refuses what can't be moved, or not be moved back. */
-static int bind_check(const struct subject *subject, const struct rain_broker_request *request,
+static int bind_check(const struct rain_broker_subject *subject, const struct rain_broker_request *request,
 		      const struct rain_config *config, struct rain_error *err)
 {
 	const slurm_job_info_t *job = subject->job;
 	unsigned id = request->job_id;
 
-	if (!is_pending(job))
+	if (!rain_broker_job_is_pending(job))
 		return rain_error_set(err, "job %u is not pending: it is %s", id,
 				      rain_broker_job_state(job));
 	if (job->job_state & JOB_COMPLETING)
 		return rain_error_set(err, "job %u is not pending: its former run is still ending",
 				      id);
-	if (job->array_job_id || job->het_job_id)
-		return rain_error_set(err, "job %u is part of an array or of a heterogeneous job", id);
+	if (rain_broker_job_is_whole_array(job))
+		return rain_error_set(err, "job %u is an array of several tasks: they go one by one", id);
+	if (job->het_job_id)
+		return rain_error_set(err, "job %u is part of a heterogeneous job", id);
 	if (!peer_is_wanted(&subject->burst, request->feature))
 		return rain_error_set(err, "the user of job %u doesn't allow the peer %s", id,
 				      request->feature);
-	if (is_in(job, config->gateway.overflow_partition) || is_in(job, config->lend.partition))
+	if (rain_broker_job_is_in(job, config->gateway.overflow_partition) || rain_broker_job_is_in(job, config->lend.partition))
 		return rain_error_set(err, "job %u is in the partition %s already, without a home", id,
 				      job->partition);
 	if (job->priority == 0 && subject->burst.mode != RAIN_BURST_ONLY)
@@ -148,7 +58,7 @@ static int bind_check(const struct subject *subject, const struct rain_broker_re
 	return 0;
 }
 
-static json_t *bind_json(const struct subject *subject, const struct rain_broker_home *home)
+static json_t *bind_json(const struct rain_broker_subject *subject, const struct rain_broker_home *home)
 {
 	return json_pack("{s:I, s:I, s:s, s:s, s:b}", "job_id", (json_int_t)subject->job->job_id,
 			 "submit_time", (json_int_t)subject->job->submit_time, "partition",
@@ -157,7 +67,7 @@ static json_t *bind_json(const struct subject *subject, const struct rain_broker
 
 /* An update may fail halfway (an unknown feature, with the partition changed
  * already): then the job goes back to where it was. */
-static void bind_undo(const struct subject *subject, const struct rain_broker_home *home)
+static void bind_undo(const struct rain_broker_subject *subject, const struct rain_broker_home *home)
 {
 	job_desc_msg_t desc;
 
@@ -170,10 +80,10 @@ static void bind_undo(const struct subject *subject, const struct rain_broker_ho
 		desc.priority = 0;
 		desc.alloc_sid = ALLOC_SID_USER_HOLD;
 	}
-	update(&desc);
+	rain_broker_job_update(&desc);
 }
 
-static json_t *bind_now(const struct subject *subject, const struct rain_broker_request *request,
+static json_t *bind_now(const struct rain_broker_subject *subject, const struct rain_broker_request *request,
 			const struct rain_config *config, struct rain_error *err)
 {
 	struct rain_broker_home home = {.held = subject->job->priority == 0};
@@ -193,11 +103,11 @@ static json_t *bind_now(const struct subject *subject, const struct rain_broker_
 	desc.admin_comment = comment;
 	if (home.held)
 		desc.priority = INFINITE; /* releases */
-	code = update(&desc);
+	code = rain_broker_job_update(&desc);
 	free(comment);
 	if (code == 0)
 		return bind_json(subject, &home);
-	if (was_too_late(code)) {
+	if (rain_broker_was_too_late(code)) {
 		rain_error_set(err, "job %u is not pending: it has started meanwhile",
 			       request->job_id);
 		return NULL;
@@ -212,22 +122,22 @@ json_t *rain_broker_bind(struct rain_broker_slurm *slurm,
 			 const struct rain_broker_request *request, struct rain_error *err)
 {
 	const char *overflow = slurm->config->gateway.overflow_partition;
-	struct subject subject;
+	struct rain_broker_subject subject;
 	json_t *result = NULL;
 
-	if (subject_load(request, true, &subject, err) < 0)
+	if (rain_broker_subject_load(request, true, &subject, err) < 0)
 		return NULL;
 	/* The same call again, after its answer was lost. */
-	if (subject.has_home && is_in(subject.job, overflow) &&
+	if (subject.has_home && rain_broker_job_is_in(subject.job, overflow) &&
 	    !rain_broker_job_has_ended(subject.job) &&
 	    strcmp(features_of(subject.job), request->feature) == 0)
 		result = bind_json(&subject, &subject.home);
-	else if (subject.has_home && is_in(subject.job, overflow))
+	else if (subject.has_home && rain_broker_job_is_in(subject.job, overflow))
 		rain_error_set(err, "job %u is bound to %s already", request->job_id,
 			       features_of(subject.job));
 	else if (bind_check(&subject, request, slurm->config, err) == 0)
 		result = bind_now(&subject, request, slurm->config, err);
-	subject_release(&subject);
+	rain_broker_subject_release(&subject);
 	return result;
 }
 
@@ -240,7 +150,7 @@ enum way_home {
 	HOME_FAILED,
 };
 
-static int home_check(const struct subject *subject, const struct rain_broker_request *request,
+static int home_check(const struct rain_broker_subject *subject, const struct rain_broker_request *request,
 		      struct rain_error *err)
 {
 	const struct rain_broker_home *home = &subject->home;
@@ -255,7 +165,7 @@ static int home_check(const struct subject *subject, const struct rain_broker_re
 			      home->held ? "held" : "not held");
 }
 
-static enum way_home run_take_back(const struct subject *subject, struct rain_error *err)
+static enum way_home run_take_back(const struct rain_broker_subject *subject, struct rain_error *err)
 {
 	unsigned id = subject->job->job_id;
 	int code;
@@ -285,12 +195,12 @@ static enum way_home run_take_back(const struct subject *subject, struct rain_er
 /* While a taken-back run is ending, only the way home is set: at its very end
  * slurmctld delays the next start by minutes, so the start time comes last,
  * and the record of the home stays until then to tell that it is due. */
-static enum way_home pending_send(const struct subject *subject, bool last_step,
+static enum way_home pending_send(const struct rain_broker_subject *subject, bool last_step,
 				  struct rain_error *err)
 {
 	const struct rain_broker_home *home = &subject->home;
 	const slurm_job_info_t *job = subject->job;
-	bool is_home = is_in(job, home->partition);
+	bool is_home = rain_broker_job_is_in(job, home->partition);
 	job_desc_msg_t desc;
 	char *comment = NULL;
 	int code;
@@ -314,11 +224,11 @@ static enum way_home pending_send(const struct subject *subject, bool last_step,
 		if (job->restart_cnt > 0)
 			desc.begin_time = time(NULL);
 	}
-	code = update(&desc);
+	code = rain_broker_job_update(&desc);
 	free(comment);
 	if (code == 0)
 		return last_step ? HOME_DONE : HOME_AGAIN;
-	if (was_too_late(code))
+	if (rain_broker_was_too_late(code))
 		return HOME_AGAIN;
 	rain_broker_slurm_error(err, "can't put the job back into its partition", code);
 	rain_error_prefix(err, "job %u", job->job_id);
@@ -326,7 +236,7 @@ static enum way_home pending_send(const struct subject *subject, bool last_step,
 }
 
 /* It has started at home before its record was gone. */
-static enum way_home record_remove(const struct subject *subject, struct rain_error *err)
+static enum way_home record_remove(const struct rain_broker_subject *subject, struct rain_error *err)
 {
 	char *comment = rain_broker_home_write(subject->job->admin_comment, NULL, err);
 	job_desc_msg_t desc;
@@ -337,9 +247,9 @@ static enum way_home record_remove(const struct subject *subject, struct rain_er
 	slurm_init_job_desc_msg(&desc);
 	desc.job_id = subject->job->job_id;
 	desc.admin_comment = comment;
-	code = update(&desc);
+	code = rain_broker_job_update(&desc);
 	free(comment);
-	if (code == 0 || was_too_late(code))
+	if (code == 0 || rain_broker_was_too_late(code))
 		return HOME_DONE;
 	rain_broker_slurm_error(err, "can't write the comment of the job", code);
 	return HOME_FAILED;
@@ -347,12 +257,12 @@ static enum way_home record_remove(const struct subject *subject, struct rain_er
 
 /* One step on the way home, decided by what the job is now, so that it can be
  * taken up again after any break. */
-static enum way_home step_home(const struct subject *subject,
+static enum way_home step_home(const struct rain_broker_subject *subject,
 			       const struct rain_broker_request *request,
 			       const struct rain_config *config, struct rain_error *err)
 {
 	const slurm_job_info_t *job = subject->job;
-	bool is_home = !is_in(job, config->gateway.overflow_partition);
+	bool is_home = !rain_broker_job_is_in(job, config->gateway.overflow_partition);
 
 	if (!subject->has_home) {
 		if (is_home)
@@ -368,14 +278,14 @@ static enum way_home step_home(const struct subject *subject,
 			       rain_broker_job_state(job));
 		return HOME_FAILED;
 	}
-	if (!is_pending(job))
+	if (!rain_broker_job_is_pending(job))
 		return is_home ? record_remove(subject, err) : run_take_back(subject, err);
 	if (!(job->job_state & JOB_COMPLETING))
 		return pending_send(subject, true, err);
 	return is_home ? HOME_ENDING : pending_send(subject, false, err);
 }
 
-static json_t *unbind_json(const struct subject *subject)
+static json_t *unbind_json(const struct rain_broker_subject *subject)
 {
 	return json_pack("{s:I, s:I, s:I, s:s, s:s}", "job_id",
 			 (json_int_t)subject->job->job_id, "submit_time",
@@ -391,7 +301,7 @@ json_t *rain_broker_unbind(struct rain_broker_slurm *slurm,
 	const struct timespec poll_time = {.tv_nsec = ENDING_POLL_MS * 1000000L};
 	int64_t until = rain_clock_monotonic_ms() + ENDING_PATIENCE_MS;
 	enum way_home way = HOME_AGAIN;
-	struct subject subject;
+	struct rain_broker_subject subject;
 	json_t *result = NULL;
 
 	while (way != HOME_DONE && way != HOME_FAILED) {
@@ -404,15 +314,15 @@ json_t *rain_broker_unbind(struct rain_broker_slurm *slurm,
 		/* slurmctld tells nobody when a run has ended. */
 		if (way == HOME_ENDING)
 			nanosleep(&poll_time, NULL);
-		if (subject_load(request, false, &subject, err) < 0)
+		if (rain_broker_subject_load(request, false, &subject, err) < 0)
 			return NULL;
 		way = step_home(&subject, request, slurm->config, err);
-		subject_release(&subject);
+		rain_broker_subject_release(&subject);
 	}
-	if (way == HOME_FAILED || subject_load(request, false, &subject, err) < 0)
+	if (way == HOME_FAILED || rain_broker_subject_load(request, false, &subject, err) < 0)
 		return NULL;
 	result = unbind_json(&subject);
-	subject_release(&subject);
+	rain_broker_subject_release(&subject);
 	return result;
 }
 
@@ -421,13 +331,13 @@ json_t *rain_broker_unbind(struct rain_broker_slurm *slurm,
 json_t *rain_broker_annotate(struct rain_broker_slurm *slurm,
 			     const struct rain_broker_request *request, struct rain_error *err)
 {
-	struct subject subject;
+	struct rain_broker_subject subject;
 	job_desc_msg_t desc;
 	char *comment;
 	int code = 0;
 
 	(void)slurm;
-	if (subject_load(request, false, &subject, err) < 0)
+	if (rain_broker_subject_load(request, false, &subject, err) < 0)
 		return NULL;
 	comment = rain_burst_tag_write(subject.job->admin_comment, &subject.burst, request->text,
 				       err);
@@ -435,15 +345,15 @@ json_t *rain_broker_annotate(struct rain_broker_slurm *slurm,
 		slurm_init_job_desc_msg(&desc);
 		desc.job_id = request->job_id;
 		desc.admin_comment = comment;
-		code = update(&desc);
+		code = rain_broker_job_update(&desc);
 	}
-	subject_release(&subject);
+	rain_broker_subject_release(&subject);
 	if (!comment)
 		return NULL;
 	free(comment);
 	if (code == 0)
 		return json_null();
-	if (was_too_late(code))
+	if (rain_broker_was_too_late(code))
 		rain_error_set(err, "job %u has ended: Slurm changes no comment then",
 			       request->job_id);
 	else {

@@ -5,7 +5,7 @@
 #include <time.h>
 
 #include "common/rpc.h"
-#include "federation/broker_slurm.h"
+#include "federation/broker_subject.h"
 
 /* A page ends before the answer outgrows a line of common/rpc.h. */
 #define PAGE_BYTES (RAIN_RPC_LINE_MAX - 65536)
@@ -88,6 +88,11 @@ static int shape_set(json_t *o, const slurm_job_info_t *job)
 	failed |= set(o, "req_nodes", rain_broker_text(job->req_nodes));
 	failed |= set(o, "dependency", rain_broker_text(job->dependency));
 	failed |= set(o, "array_job_id", json_integer(job->array_job_id));
+	failed |= set(o, "array_task_id", job->array_job_id && job->array_task_id != NO_VAL
+						  ? json_integer(job->array_task_id)
+						  : json_null());
+	failed |= set(o, "whole_array", json_boolean(rain_broker_job_is_whole_array(job)));
+	failed |= set(o, "array_max_tasks", json_integer(job->array_max_tasks));
 	failed |= set(o, "het_job_id", json_integer(job->het_job_id));
 	return failed;
 }

@@ -267,6 +267,7 @@ json_t *rain_broker_slurm_do(struct rain_broker_slurm *slurm,
 	static const rain_broker_slurm_op ops[RAIN_BROKER_OP_COUNT] = {
 		[RAIN_BROKER_QUEUE] = rain_broker_queue,
 		[RAIN_BROKER_CAPACITY] = rain_broker_capacity,
+		[RAIN_BROKER_SPLIT] = rain_broker_split,
 		[RAIN_BROKER_BIND] = rain_broker_bind,
 		[RAIN_BROKER_UNBIND] = rain_broker_unbind,
 		[RAIN_BROKER_ANNOTATE] = rain_broker_annotate,

@@ -76,6 +76,8 @@ json_t *rain_broker_queue(struct rain_broker_slurm *slurm,
 			  const struct rain_broker_request *request, struct rain_error *err);
 json_t *rain_broker_capacity(struct rain_broker_slurm *slurm,
 			     const struct rain_broker_request *request, struct rain_error *err);
+json_t *rain_broker_split(struct rain_broker_slurm *slurm,
+			  const struct rain_broker_request *request, struct rain_error *err);
 json_t *rain_broker_bind(struct rain_broker_slurm *slurm,
 			 const struct rain_broker_request *request, struct rain_error *err);
 json_t *rain_broker_unbind(struct rain_broker_slurm *slurm,

@@ -177,7 +177,11 @@ static void consider(struct rain_gateway *gateway, const struct rain_queue_job *
 	if (verdict == RAIN_ELIGIBLE_IGNORE || !(note = note_make(asks, job)))
 		return;
 	note->seen_ms = now;
-	if (verdict == RAIN_ELIGIBLE_ASK && !rain_ask_of(asks, job->job_id))
+	if (verdict == RAIN_ELIGIBLE_ASK && job->whole_array)
+		rain_array_split(gateway, note, job);
+	else if (verdict == RAIN_ELIGIBLE_ASK && !rain_array_has_room(gateway, job))
+		snprintf(sentence, sizeof sentence, "as many tasks of its array run as may at once");
+	else if (verdict == RAIN_ELIGIBLE_ASK && !rain_ask_of(asks, job->job_id))
 		rain_ask_try(gateway, note, job, sentence);
 	if (sentence[0])
 		say(gateway, note, sentence);

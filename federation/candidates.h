@@ -52,7 +52,7 @@ struct rain_note {
 	bool only;
 	int64_t since_ms; /* realtime */
 	int64_t seen_ms;  /* the pass that still saw it */
-	int64_t unbind_ms, annotated_ms;
+	int64_t unbind_ms, split_ms, annotated_ms;
 	char sentence[RAIN_DECIDE_SENTENCE], annotated[RAIN_DECIDE_SENTENCE];
 };
 
@@ -85,6 +85,13 @@ struct rain_asks {
 };
 
 struct rain_note *rain_note_of(struct rain_asks *asks, int64_t job_id, int64_t submit_time);
+
+/* --- array.c --- */
+/* May one more task of the job's array start (%N of sbatch --array)? */
+bool rain_array_has_room(const struct rain_gateway *gateway, const struct rain_queue_job *job);
+/* Has some of a whole array's tasks split off, to be looked at one by one. */
+void rain_array_split(struct rain_gateway *gateway, struct rain_note *note,
+		      const struct rain_queue_job *job);
 
 static inline struct rain_asks *rain_asks_of(const struct rain_gateway *gateway)
 {

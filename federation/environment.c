@@ -74,6 +74,12 @@ static const char *const stays_at_home[] = {
 	NULL,
 };
 
+/* What of those goes all the same: who the job is at home. */
+static const char *const goes_along[] = {
+	"SLURM_ARRAY_JOB_ID",	"SLURM_ARRAY_TASK_ID",	"SLURM_ARRAY_TASK_COUNT", "SLURM_ARRAY_TASK_MAX",
+	"SLURM_ARRAY_TASK_MIN", "SLURM_ARRAY_TASK_STEP", "SLURM_JOB_NAME",	  NULL,
+};
+
 /* Ends of names that say "secret". */
 static const char *const secrets[] = {
 	"TOKEN",      "SECRET", "PASSWORD", "PASSWD",  "PASSPHRASE", "CREDENTIALS",
@@ -104,6 +110,9 @@ bool rain_environment_travels(const char *name)
 
 	if (length == 0 || (name[length] && name[length] != '='))
 		return false;
+	for (size_t i = 0; goes_along[i]; i++)
+		if (strlen(goes_along[i]) == length && !strncmp(name, goes_along[i], length))
+			return true;
 	for (size_t i = 0; stays_at_home[i]; i++) {
 		size_t n = strlen(stays_at_home[i]);
 

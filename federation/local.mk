@@ -2,6 +2,8 @@
 # libfederation: the pure part of federation; no I/O, no clock, no Slurm.
 noinst_LTLIBRARIES += libfederation.la
 libfederation_la_SOURCES = \
+	federation/array_tasks.c \
+	federation/array_tasks.h \
 	federation/broker_check.c \
 	federation/broker_check.h \
 	federation/broker_home.c \
@@ -39,6 +41,7 @@ federation_test_test_bundle_LDADD = libbundle.la $(test_libs) $(ARCHIVE_LIBS)
 sbin_PROGRAMS += rain-brokerd
 rain_brokerd_SOURCES = \
 	federation/broker.c \
+	federation/broker_array.c \
 	federation/broker_capacity.c \
 	federation/broker_guest.c \
 	federation/broker_harden.c \
@@ -47,6 +50,8 @@ rain_brokerd_SOURCES = \
 	federation/broker_queue.c \
 	federation/broker_slurm.c \
 	federation/broker_slurm.h \
+	federation/broker_subject.c \
+	federation/broker_subject.h \
 	federation/broker_worker.c \
 	federation/broker_worker.h
 rain_brokerd_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(EVENT_CFLAGS)

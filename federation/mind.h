@@ -22,7 +22,8 @@
  *   home.c       our bursts: transactions and messages
  *   home_work.c  … and what is done for them outside of the database
  *   queue.c      what Slurm shows, asked again and again
- *   candidates.c which of our jobs should go;  ask.c  asking peers, ordering;
+ *   candidates.c which of our jobs should go;  array.c  … of tasks of arrays;
+ *   ask.c        asking peers, ordering;
  *   ask_memory.c what peers said before
  *   lender.c     loans: transactions and messages
  *   lender_ask.c asks of peers
@@ -114,13 +115,16 @@ struct rain_queue_job {
 	int64_t job_id, uid, submit_time, restart;
 	int64_t eligible_s; /* for how long it could have started; < 0: not yet */
 	int64_t mem_mb_per_node, mem_mb_per_cpu;
+	int64_t array_job_id;	 /* 0: no part of an array */
+	int64_t array_task_id;	 /* -1: none, or a whole array */
+	int64_t array_max_tasks; /* that may run at once; 0: all */
 	char user[RAIN_USER_SIZE];
 	char name[RAIN_JOB_NAME_SIZE];
 	char partition[RAIN_PARTITION_SIZE];
 	char state[32], reason[64];
 	char nodelist[RAIN_REASON_SIZE];
 	char loan[RAIN_UUID_SIZE]; /* "": one of our own */
-	bool completing, held, preempted, batch, array, het, gres, constrained, no_limit, returning;
+	bool completing, held, preempted, batch, whole_array, het, gres, constrained, no_limit, returning;
 	struct rain_shape shape;
 	bool only;
 	int64_t max_utok; /* -1: no bound */

@@ -13,6 +13,7 @@ libburst_la_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(SODIUM_CFLAGS)
 noinst_LTLIBRARIES += libmind.la
 libmind_la_SOURCES = \
 	federation/agent_face.c \
+	federation/array.c \
 	federation/ask.c \
 	federation/ask_memory.c \
 	federation/bursts_ops.c \

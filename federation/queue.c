@@ -125,7 +125,10 @@ static void read_job(const json_t *o, int64_t now_s, struct rain_queue_job *job)
 	job->held = flag(o, "held");
 	job->preempted = flag(o, "preempted");
 	job->batch = flag(o, "batch");
-	job->array = number(o, "array_job_id") > 0;
+	job->array_job_id = number(o, "array_job_id");
+	job->array_task_id = json_is_integer(json_object_get(o, "array_task_id")) ? number(o, "array_task_id") : -1;
+	job->array_max_tasks = number(o, "array_max_tasks");
+	job->whole_array = flag(o, "whole_array");
 	job->het = number(o, "het_job_id") > 0;
 	job->gres = filled(o, "gres") || filled(o, "licenses") || filled(o, "reservation");
 	job->constrained = filled(o, "features") || filled(o, "req_nodes");

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "plugins/spank_options.h"
 
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
 /* What this sbatch, srun or salloc was asked. */
 static struct rain_options asked;
 static struct spank_option table[RAIN_OPTION_COUNT];
@@ -16,6 +20,29 @@ static int option_given(int which, const char *value, int remote)
 	if (rain_options_set(&asked, (enum rain_option)which, value ? value : "", &err)) {
 		slurm_error("%s", err.text);
 		return -1;
+	}
+	return 0;
+}
+
+/* "RAIN_BURST=auto" stands for --burst=auto, so that a script that knows nothing of
+ * RAIN may overflow.  Slurm reads such a variable for any plugin's option, under a
+ * name that it makes up. */
+int rain_spank_options_from_environment(void)
+{
+	for (int i = 0; i < RAIN_OPTION_COUNT; i++) {
+		const char *option = rain_option_texts[i].name, *value;
+		char ours[64] = "RAIN_", slurms[96] = "SLURM_SPANK__SLURM_SPANK_OPTION_rain_";
+		size_t a = strlen(ours), b = strlen(slurms);
+
+		for (const char *p = option; *p && b < sizeof slurms - 1; p++) {
+			ours[a++] = *p == '-' ? '_' : (char)toupper((unsigned char)*p);
+			slurms[b++] = *p == '-' ? '_' : *p;
+		}
+		ours[a] = slurms[b] = '\0';
+		if ((value = getenv(ours)) && setenv(slurms, value, 0)) {
+			slurm_error("rain: %s can't be read: no memory", ours);
+			return -1;
+		}
 	}
 	return 0;
 }

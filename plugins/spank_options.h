@@ -12,6 +12,10 @@
 /* From slurm_spank_init, in every context that may meet the options. */
 int rain_spank_options_register(spank_t spank);
 
+/* Before that in sbatch, srun and salloc: options that the user's environment sets
+ * (RAIN_BURST, …); those of the command line win. */
+int rain_spank_options_from_environment(void);
+
 /* From slurm_spank_init_post_opt of sbatch, srun and salloc. */
 int rain_spank_options_check(void);
 

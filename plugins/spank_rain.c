@@ -38,6 +38,8 @@ RAIN_EXPORT int slurm_spank_init(spank_t spank, int argc, char *argv[])
 	switch (spank_context()) {
 	case S_CTX_LOCAL:
 	case S_CTX_ALLOCATOR:
+		if (rain_spank_options_from_environment())
+			return -1;
 		return rain_spank_options_register(spank);
 	case S_CTX_REMOTE:
 		if (rain_spank_options_register(spank))

@@ -89,8 +89,6 @@ static const char *burst_obstacle(const struct rain_submission *submission)
 {
 	if (!submission->has_script)
 		return "only jobs of sbatch can burst";
-	if (submission->is_array)
-		return "job arrays can't burst";
 	if (submission->is_het)
 		return "heterogeneous jobs can't burst";
 	if (submission->is_recurring)

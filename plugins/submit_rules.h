@@ -37,7 +37,7 @@ struct rain_submission {
 	char *const *spank_environment; /* "_SLURM_SPANK_OPTION_rain_burst=auto" ... */
 	size_t spank_environment_count;
 	bool has_script; /* sbatch; else srun or salloc */
-	bool is_array, is_het, is_recurring;
+	bool is_het, is_recurring;
 	bool is_held; /* by the submitter */
 	bool balance_known;
 	int64_t available_utok; /* the submitter's tokens, when known */

@@ -41,9 +41,7 @@ enum rain_eligibility rain_eligible(const struct rain_eligible_job *job,
 		return RAIN_ELIGIBLE_IGNORE;
 	if (!is_room_reason(job->reason) && !is_overlooked(job) && !(job->only && job->held))
 		return RAIN_ELIGIBLE_IGNORE;
-	if (job->array)
-		say(sentence, "waits at home: tasks of a job array can't go to a peer");
-	else if (job->het)
+	if (job->het)
 		say(sentence, "waits at home: parts of a heterogeneous job can't go to a peer");
 	else if (!job->batch)
 		say(sentence, "waits at home: only batch jobs can go to a peer");

@@ -18,7 +18,6 @@ struct rain_eligible_job {
 	bool only;	    /* --burst=only */
 	bool held;	    /* priority 0 */
 	bool batch;
-	bool array;	    /* part of a job array */
 	bool het;	    /* part of a heterogeneous job */
 	bool gres;	    /* asks for GRES, licenses or a reservation */
 	bool constrained;   /* --constraint, --nodelist: names of home's own */

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "federation/array_tasks.h"
 #include "federation/broker_check.h"
 #include "federation/broker_home.h"
 
@@ -300,6 +301,44 @@ static void a_malformed_home_is_an_error(void **state)
 	assert_int_equal(rain_broker_home_read("xrain-home: partition=a", &home, &err), 0);
 }
 
+static void assert_tasks(const char *text, size_t count, const uint32_t expected[])
+{
+	uint32_t tasks[4] = {0};
+
+	assert_int_equal(rain_array_tasks_first(text, tasks, 4), count);
+	for (size_t i = 0; i < count; i++)
+		assert_int_equal(tasks[i], expected[i]);
+}
+
+static void tasks_of_an_array(void **state)
+{
+	(void)state;
+	assert_tasks("7", 1, (uint32_t[]){7});
+	assert_tasks("7%2", 1, (uint32_t[]){7});
+	assert_tasks("0-9", 4, (uint32_t[]){0, 1, 2, 3});
+	assert_tasks("1-9:4%2", 3, (uint32_t[]){1, 5, 9});
+	assert_tasks("1,3-4,10-20", 4, (uint32_t[]){1, 3, 4, 10});
+	/* what Slurm shortens */
+	assert_tasks("1,3,...", 2, (uint32_t[]){1, 3});
+	assert_tasks("1,3...", 1, (uint32_t[]){1});
+	assert_tasks("1-1...", 1, (uint32_t[]){1});
+	assert_tasks("1-9:...", 1, (uint32_t[]){1});
+	assert_tasks("", 0, NULL);
+	assert_tasks(NULL, 0, NULL);
+	assert_tasks("99999999999999999999", 0, NULL);
+	assert_tasks("5-1", 0, NULL);
+	assert_tasks("1-9:0", 1, (uint32_t[]){1});
+}
+
+static void split_is_bounded(void **state)
+{
+	(void)state;
+	assert_int_equal(check(RAIN_BROKER_SPLIT, "{\"job_id\":7,\"submit_time\":9,\"tasks\":8}"), 0);
+	assert_int_equal(checked.tasks, 8);
+	refused(RAIN_BROKER_SPLIT, "{\"job_id\":7,\"submit_time\":9,\"tasks\":65}", "tasks");
+	refused(RAIN_BROKER_SPLIT, "{\"job_id\":7,\"tasks\":1}", "submit_time");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -314,6 +353,8 @@ int main(void)
 		cmocka_unit_test(a_home_survives_its_record),
 		cmocka_unit_test(a_new_sentence_keeps_the_home),
 		cmocka_unit_test(a_malformed_home_is_an_error),
+		cmocka_unit_test(tasks_of_an_array),
+		cmocka_unit_test(split_is_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

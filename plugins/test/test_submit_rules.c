@@ -135,8 +135,7 @@ static void test_options_are_checked_again(void **state)
 
 static void test_what_cannot_burst(void **state)
 {
-	bool *const obstacles[] = {&submission.is_array, &submission.is_het,
-				   &submission.is_recurring};
+	bool *const obstacles[] = {&submission.is_het, &submission.is_recurring};
 
 	(void)state;
 	ask("_SLURM_SPANK_OPTION_rain_burst=auto");

@@ -40,9 +40,9 @@ static void test_which_jobs(void **state)
 	job.state = "RUNNING";
 	assert_int_equal(rain_eligible(&job, sentence), RAIN_ELIGIBLE_IGNORE);
 	job = waiting("Resources");
-	job.array = true;
+	job.het = true;
 	assert_int_equal(rain_eligible(&job, sentence), RAIN_ELIGIBLE_HOME);
-	assert_non_null(strstr(sentence, "array"));
+	assert_non_null(strstr(sentence, "heterogeneous"));
 	job = waiting("Resources");
 	job.no_limit = true;
 	assert_int_equal(rain_eligible(&job, sentence), RAIN_ELIGIBLE_HOME);

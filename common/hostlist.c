@@ -168,6 +168,28 @@ int rain_hostlist_expand(const char *list, size_t max, char ***hosts, size_t *co
 	return 0;
 }
 
+char *rain_hostlist_fold(const char *const hosts[], size_t count, struct rain_error *err)
+{
+	hostlist_t hl;
+	char *text = NULL;
+
+	if (count == 0 || count > RAIN_HOSTLIST_HOSTS_MAX) {
+		rain_error_set(err, "%zu hosts make no host list", count);
+		return NULL;
+	}
+	hl = slurm_hostlist_create(NULL);
+	for (size_t i = 0; hl && i < count; i++)
+		slurm_hostlist_push_host(hl, hosts[i]);
+	if (hl) {
+		slurm_hostlist_uniq(hl); /* sorts, too */
+		text = slurm_hostlist_ranged_string_malloc(hl);
+		slurm_hostlist_destroy(hl);
+	}
+	if (!text)
+		rain_error_set(err, "out of memory while writing a host list");
+	return text;
+}
+
 void rain_hostlist_free(char **hosts)
 {
 	if (!hosts)

@@ -28,6 +28,10 @@ bool rain_hostlist_contains(const char *list, const char *host);
 int rain_hostlist_expand(const char *list, size_t max, char ***hosts, size_t *count,
 			 struct rain_error *err);
 
+/* The other way round: "node[1-8]" of node1 … node8, sorted, in a new string
+ * (free()). NULL with err when there are none or too many. */
+char *rain_hostlist_fold(const char *const hosts[], size_t count, struct rain_error *err);
+
 /* Frees what rain_hostlist_expand made; NULL is fine. */
 void rain_hostlist_free(char **hosts);
 

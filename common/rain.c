@@ -26,6 +26,7 @@ static const char help[] =
 	"  bursts     your jobs that run, or wait to run, on other clusters\n"
 	"\n"
 	"The machine:\n"
+	"  calibrate  measure how fast the nodes really are\n"
 	"  simulate   what overflow would have done to a year of jobs\n"
 	"  panel      the front panel: whose job is on which node\n"
 	"  migrate    create or upgrade the database (run it as postgres)\n"

@@ -2,12 +2,15 @@
 # libscheduler: pure policy. Who links it links libcommon too.
 noinst_LTLIBRARIES += libscheduler.la libsimulator.la
 libscheduler_la_SOURCES = \
+	scheduler/calibrate.c scheduler/calibrate.h \
 	scheduler/cost.c scheduler/cost.h \
 	scheduler/decide.c scheduler/decide.h \
 	scheduler/easy.c scheduler/easy.h \
 	scheduler/eligible.c scheduler/eligible.h \
+	scheduler/hpl.c scheduler/hpl.h \
 	scheduler/overflow.c scheduler/overflow.h \
 	scheduler/predict.c scheduler/predict.h
+libscheduler_la_LIBADD = -lm
 
 # libsimulator: the same policy on made-up clusters; pure as well.
 libsimulator_la_SOURCES = \
@@ -27,6 +30,23 @@ rain_simulate_SOURCES = scheduler/rain_simulate.c \
 	scheduler/trace.c scheduler/trace.h
 rain_simulate_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(ARCHIVE_CFLAGS)
 rain_simulate_LDADD = libsimulator.la libcommon.la $(ARCHIVE_LIBS) $(JANSSON_LIBS) -lm
+
+rain_PROGRAMS += rain-calibrate
+rain_calibrate_SOURCES = scheduler/rain_calibrate.c \
+	scheduler/calibrate_job.c scheduler/calibrate_job.h \
+	scheduler/calibrate_show.c scheduler/calibrate_show.h \
+	scheduler/calibrate_task.c scheduler/survey.c scheduler/survey.h \
+	scheduler/survey_json.c scheduler/survey_load.c scheduler/survey_sense.c
+rain_calibrate_CFLAGS = $(AM_CFLAGS) $(HWLOC_CFLAGS) $(JANSSON_CFLAGS)
+rain_calibrate_LDADD = libscheduler.la libhostlist.la libcommon.la $(BLAS_LIBS) $(HWLOC_LIBS) \
+	$(JANSSON_LIBS) $(SLURM_LIBS) -lpthread
+
+check_PROGRAMS += scheduler/test/test_calibrate scheduler/test/test_hpl
+scheduler_test_test_calibrate_SOURCES = scheduler/test/test_calibrate.c scheduler/survey_json.c
+scheduler_test_test_calibrate_CFLAGS = $(AM_CFLAGS) $(HWLOC_CFLAGS)
+scheduler_test_test_calibrate_LDADD = libscheduler.la $(test_libs)
+scheduler_test_test_hpl_SOURCES = scheduler/test/test_hpl.c
+scheduler_test_test_hpl_LDADD = libscheduler.la $(test_libs)
 
 check_PROGRAMS += scheduler/test/test_cost
 scheduler_test_test_cost_SOURCES = scheduler/test/test_cost.c

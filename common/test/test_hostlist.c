@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -33,6 +34,22 @@ static void contains_is_false_for_nonsense(void **state)
 	assert_false(rain_hostlist_contains("a,b", "a,b"));
 	assert_false(rain_hostlist_contains("a[1-2]", "a[1-2]"));
 	assert_false(rain_hostlist_contains("a[1-", "a1"));
+}
+
+static void fold_is_the_way_back(void **state)
+{
+	static const char *const hosts[] = {"node3", "head", "node1", "node2", "node10", "node2"};
+	struct rain_error err;
+	char *text;
+
+	(void)state;
+	text = rain_hostlist_fold(hosts, 6, &err);
+	assert_string_equal(text, "head,node[1-3,10]");
+	free(text);
+	text = rain_hostlist_fold(hosts, 1, &err);
+	assert_string_equal(text, "node3");
+	free(text);
+	assert_null(rain_hostlist_fold(hosts, 0, &err));
 }
 
 static void expand_keeps_the_order(void **state)
@@ -88,6 +105,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(contains_knows_ranges),
 		cmocka_unit_test(contains_is_false_for_nonsense),
+		cmocka_unit_test(fold_is_the_way_back),
 		cmocka_unit_test(expand_keeps_the_order),
 		cmocka_unit_test(expand_refuses),
 	};

@@ -7,14 +7,14 @@
 # and the pure sources that it needs.
 FUZZ_SECONDS = 30
 FUZZ_CC = clang
-fuzz_targets = card envelope invitation message path receipt
+fuzz_targets = card envelope hpl invitation message path receipt swf
 
 fuzz_sources = common/config.c common/config_panel.c common/error.c common/file.c common/json.c \
 	common/name.c common/tokens.c federation/card.c federation/envelope.c \
 	federation/http_route.c federation/identity.c federation/invitation.c \
-	federation/manifest.c federation/message.c federation/receipt.c
+	federation/manifest.c federation/message.c federation/receipt.c scheduler/hpl.c scheduler/trace.c
 fuzz_flags = -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
-	$(DEFS) $(DEFAULT_INCLUDES) $(AM_CPPFLAGS) $(CONFUSE_CFLAGS) $(JANSSON_CFLAGS) $(SODIUM_CFLAGS)
+	$(DEFS) $(DEFAULT_INCLUDES) $(AM_CPPFLAGS) $(ARCHIVE_CFLAGS) $(CONFUSE_CFLAGS) $(JANSSON_CFLAGS) $(SODIUM_CFLAGS)
 
 .PHONY: fuzz
 .SECONDARY: $(fuzz_targets:%=fuzz/fuzz_%)
@@ -27,7 +27,7 @@ fuzz/run-%: fuzz/fuzz_%
 
 fuzz/fuzz_%: $(top_srcdir)/tests/fuzz/fuzz_%.c $(addprefix $(top_srcdir)/,$(fuzz_sources))
 	@mkdir -p fuzz
-	$(FUZZ_CC) $(fuzz_flags) -o $@ $^ $(CONFUSE_LIBS) $(JANSSON_LIBS) $(SODIUM_LIBS)
+	$(FUZZ_CC) $(fuzz_flags) -o $@ $^ $(ARCHIVE_LIBS) $(CONFUSE_LIBS) $(JANSSON_LIBS) $(SODIUM_LIBS) -lm
 
 EXTRA_DIST += $(fuzz_targets:%=tests/fuzz/fuzz_%.c) tests/fuzz/corpus
 clean-local: fuzz-clean

@@ -68,7 +68,8 @@ rain_ledgerd_op rain_ledgerd_op_accounts, rain_ledgerd_op_account_add,
 	rain_ledgerd_op_account_member, rain_ledgerd_op_account_default,
 	rain_ledgerd_op_account_limit;
 /* ledgerd_report.c */
-rain_ledgerd_op rain_ledgerd_op_report, rain_ledgerd_op_audit, rain_ledgerd_op_reconcile;
+rain_ledgerd_op rain_ledgerd_op_report, rain_ledgerd_op_history, rain_ledgerd_op_audit,
+	rain_ledgerd_op_reconcile;
 /* The OpenMetrics text, in a new string. NULL: no memory. */
 char *rain_ledgerd_metrics_text(struct rain_ledgerd *ledgerd);
 

@@ -169,6 +169,7 @@ static json_t *op_check(void *arg, const struct rain_rpc_caller *caller, const j
 const struct rain_rpc_op rain_ledgerd_ops[] = {
 	{"balance", op_balance},
 	{"report", rain_ledgerd_op_report},
+	{"history", rain_ledgerd_op_history},
 	{"grant", op_grant},
 	{"check", op_check},
 	{"status", rain_ledgerd_op_status},

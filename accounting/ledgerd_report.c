@@ -144,6 +144,43 @@ json_t *rain_ledgerd_op_report(void *arg, const struct rain_rpc_caller *caller,
 	return answer;
 }
 
+/* {since, until, points, users} -> {"rows": ledger.balance_history()}: for administrators,
+ * and for the page's server, which shows it to those who may see names. */
+json_t *rain_ledgerd_op_history(void *arg, const struct rain_rpc_caller *caller,
+				const json_t *request, struct rain_error *err)
+{
+	static const struct {
+		const char *name;
+		int64_t least, most;
+	} numbers[] = {{"since", 0, TIME_MAX}, {"until", 0, TIME_MAX}, {"points", 1, 500}, {"users", 0, 100}};
+	struct rain_ledgerd *ledgerd = arg;
+	struct rain_asker asker;
+	char texts[4][24];
+	const char *params[4];
+	json_t *rows = NULL;
+
+	if (rain_asker_identify(ledgerd, caller, &asker, err) < 0)
+		return NULL;
+	if (!asker.administrator && strcmp(asker.user, ledgerd->config->panel.web_user) != 0) {
+		rain_error_set(err, "only an administrator may see the history of all accounts");
+		return NULL;
+	}
+	for (int i = 0; i < 4; i++) {
+		int64_t value;
+
+		if (rain_json_int(request, numbers[i].name, numbers[i].least, numbers[i].most, &value,
+				  err) < 0)
+			return NULL;
+		snprintf(texts[i], sizeof(texts[i]), "%" PRId64, value);
+		params[i] = texts[i];
+	}
+	if (rain_ledger_rows(ledgerd->store,
+			     "SELECT * FROM ledger.balance_history($1::bigint, $2::bigint, $3::integer, "
+			     "$4::integer)", params, 4, &rows, err) != RAIN_LEDGER_OK)
+		return NULL;
+	return rain_ledgerd_answer(ledgerd, "rows", rows);
+}
+
 /* {from?, to?, block?, hash?} for administrators -> {"findings": [{block_id, stream, seq,
  * problem}], "violations": […], "head": {block_id, hash, sealed_at, blocks, unsealed},
  * "known": whether that block has that hash} */

@@ -7,6 +7,7 @@ dist_sql_DATA += accounting/sql/0001-ledger.sql accounting/sql/0002-job-runs.sql
 	accounting/sql/0028-usage-months.sql
 
 dist_sql_DATA += accounting/sql/0050-reports.sql
+dist_sql_DATA += accounting/sql/0051-balance-history.sql
 dist_sql_DATA += accounting/sql/0080-sound-rows.sql
 dist_sql_DATA += accounting/sql/0085-give-back.sql
 

@@ -73,6 +73,8 @@ static cfg_opt_t panel_options[] = {CFG_STR("driver", "sim", CFGF_NONE),
 				    CFG_STR("head", "", CFGF_NONE),
 				    CFG_STR("socket", RAIN_RUNDIR "/panel/panel.sock", CFGF_NONE),
 				    CFG_STR("mode", "status", CFGF_NONE),
+				    CFG_STR("record", RAIN_STATEDIR "/panel", CFGF_NONE),
+				    CFG_STR("web-user", "rain-panel", CFGF_NONE),
 				    RAIN_CONFIG_PANEL_HARDWARE,
 				    CFG_END()};
 
@@ -285,6 +287,10 @@ static void read_panel(struct reader *reader)
 	if (config->panel.mode && strcmp(config->panel.mode, "status") != 0 &&
 	    strcmp(config->panel.mode, "load") != 0)
 		reader_fail(reader, "mode", "allowed is \"status\" or \"load\"");
+	config->panel.record = read_string(reader, "record");
+	if (config->panel.record && config->panel.record[0] != '/' && config->panel.record[0])
+		reader_fail(reader, "record", "must be an absolute path, or \"\"");
+	config->panel.web_user = read_string(reader, "web-user");
 	if (rain_config_panel_hardware(reader->section, config, &key, &why) < 0)
 		reader_fail(reader, key, why.text);
 }
@@ -402,6 +408,8 @@ void rain_config_destroy(struct rain_config *config)
 		config->panel.head,
 		config->panel.socket,
 		config->panel.mode,
+		config->panel.record,
+		config->panel.web_user,
 		config->panel.web_listen,
 	};
 	for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++)

@@ -84,6 +84,8 @@ struct rain_config {
 		char *head;   /* HOST:PORT whose reachability the network LED shows */
 		char *socket;
 		char *mode;   /* "status" or "load", where there is no switch */
+		char *record; /* directory of what nodes keep of their heat; empty: none */
+		char *web_user; /* as whom rain-panelweb runs */
 		/* Driver mcp23017. A pin is 0…7 for A0…A7, 8…15 for B0…B7, or
 		 * RAIN_CONFIG_NO_PIN. */
 		int64_t i2c_bus;

@@ -125,7 +125,31 @@ project:lab|refund|30|0|1"
 	refused "a statement" rain-gw 42501 "SELECT * FROM ledger.statement('user:ada', '-infinity', 'infinity')"
 }
 
+# Whatever the cut, the parts of a history add up to what the statement says.
+test_history() {
+	local points since
+	expect "peers, and who moved most" rain "SELECT name, balance, held, credit_limit FROM
+		ledger.balance_history(0, 4000000000, 10, 1)" "peer:bravo|70|0|1000
+user:ada|915|0|0"
+	for points in 1 7 500; do
+		for since in 0 "$(($(date +%s) - 3600))" "$(date +%s)"; do
+			expect "a history in $points parts since $since" rain "SELECT count(*) FROM
+				ledger.balance_history($since, $(($(date +%s) + 60)), $points, 100) h,
+				ledger.statement_totals(h.name, to_timestamp($since), to_timestamp(h.until)) s
+				WHERE h.opening <> s.opening OR cardinality(h.credited) <> $points OR cardinality(h.debited) <> $points
+				OR (SELECT sum(x) FROM unnest(h.credited) x) <> s.credited
+				OR (SELECT sum(x) FROM unnest(h.debited) x) <> s.debited" 0
+		done
+	done
+	expect "what comes after it is not in it" rain "SELECT DISTINCT opening, (SELECT sum(x) FROM unnest(credited) x)
+		FROM ledger.balance_history(1, 1000, 5, 100)" "0|0"
+	refused "in no parts" rain RN005 "SELECT * FROM ledger.balance_history(0, 1, 0, 1)"
+	refused "backwards" rain RN005 "SELECT * FROM ledger.balance_history(2, 1, 1, 1)"
+	refused "a history" rain-gw 42501 "SELECT * FROM ledger.balance_history(0, 1, 1, 1)"
+}
+
 test_runs
 test_usage
 test_bursts
 test_statement
+test_history

@@ -27,6 +27,31 @@ control_kill() {
 	if [[ $1 == postgres ]]; then wait_until 30 no_process_of postgres; fi
 }
 
+# Right after Slurm has saved its state: what it has not saved it forgets, by its own design.
+control_kill_saved() {
+	local pid
+	pid=$(daemon_pid "$1") || { echo "trainer: $1 on $CLUSTER does not run" >&2; exit 1; }
+	control_await_save
+	kill -KILL "$pid"
+	wait_until 10 gone "$1"
+}
+
+# With nothing to save it does not save: then nothing can be forgotten.
+control_await_save() {
+	local state=/var/spool/slurmctld/job_state mark tries=0
+	mark=$(mktemp)
+	# Nobody writes to it: to read from it is to pause without a process.
+	exec 7<> <(:)
+	until [[ $state -nt $mark ]] || ((tries++ > 1500)); do read -rt 0.005 -u 7 || true; done
+	rm -f "$mark"
+}
+
+# When its log says that it has just done something; after a while without that all the same.
+control_kill_at() { # NAME TEXT
+	(timeout 5 tail -n 0 -F "/var/log/rain/$1.log" 2>/dev/null || true) | grep -m 1 -qF -- "$2" || true
+	control_kill "$1"
+}
+
 gone() { ! daemon_pid "$1" >/dev/null; }
 no_process_of() { ! pgrep -u "$1" >/dev/null; }
 

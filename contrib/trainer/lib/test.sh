@@ -5,9 +5,14 @@
 
 TEST_PASSED=0 TEST_FAILED=0 TEST_SKIPPED=0
 
-verb_test() { # [PATTERN]
-	(($# <= 1)) || usage_error "test takes one pattern at most"
+verb_test() { # [PATTERN] | chaos [--jobs N] [--seed S]
 	local pattern=${1:-} start
+	if [[ $pattern == chaos ]]; then
+		chaos_options "${@:2}"
+	else
+		(($# <= 1)) || usage_error "test takes one pattern at most"
+		chaos_options
+	fi
 	start=$(now_ms)
 	require_system
 	rm -f "$STATE/log/skips" "$STATE/log/failures"
@@ -19,7 +24,11 @@ verb_test() { # [PATTERN]
 		test_unit
 		test_lint
 	fi
-	test_integration "$pattern"
+	if [[ $pattern != chaos ]]; then test_integration "$pattern"; fi
+	if [[ -z $pattern || $pattern == chaos ]]; then
+		test_chaos
+		step "down" down_all
+	fi
 	test_report "$start"
 	((TEST_FAILED == 0))
 }

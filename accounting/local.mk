@@ -52,8 +52,9 @@ rain_ledger_LDADD = libcommon.la
 # The commands that show rows.
 rain_PROGRAMS += rain-audit rain-reconcile rain-statement rain-transfer rain-refund rain-rate rain-account
 show_sources = accounting/client.c accounting/client.h accounting/show.c accounting/show.h
-rain_report_SOURCES = accounting/rain_report.c $(show_sources)
-rain_report_LDADD = libaccounting.la libcommon.la
+rain_report_SOURCES = accounting/rain_report.c $(show_sources) \
+	panel/ask.c panel/ask.h panel/report_nodes.c panel/report_nodes.h
+rain_report_LDADD = libaccounting.la libpanel.la libhostlist.la libcommon.la
 rain_audit_SOURCES = accounting/rain_audit.c $(show_sources)
 rain_audit_LDADD = libaccounting.la libcommon.la
 rain_reconcile_SOURCES = accounting/rain_reconcile.c $(show_sources)

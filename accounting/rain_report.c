@@ -8,20 +8,27 @@
 #include "accounting/client.h"
 #include "accounting/show.h"
 #include "common/cli.h"
+#include "panel/report_nodes.h"
+
+/* RAIN_RECORD_ROWS_MAX of panel/record.h; the hour that has begun is one of them. */
+#define NODE_HOURS_MAX 166
 
 static const char help[] =
-	"Usage: rain report [usage | efficiency | ledger | peers] [OPTION]...\n"
+	"Usage: rain report [usage | efficiency | ledger | peers | nodes] [OPTION]...\n"
 	"  usage       what ended jobs used and what was charged for them (default)\n"
 	"  efficiency  how long jobs waited, and how much of the time completed\n"
 	"  ledger      what moved, by code, account, day, week or month\n"
 	"  peers       what each peer gave and took\n"
+	"  nodes       how hot the nodes were, how fast their clocks ran, when they were\n"
+	"              throttled, where sensors tell; asks each node's rain-paneld\n"
 	"Users see their own jobs, coordinators those of the account that they name,\n"
 	"administrators of RAIN see all; only they see ledger and peers.\n"
 	"\n"
 	"  -b, --by KEY       one line for each user (default), account, cluster, peer,\n"
 	"                     partition, place (home, overflow, guest), day, week, month\n"
-	"                     or, of usage, job\n"
-	"  -S, --since TIME   jobs that ended at TIME or later (default: month)\n"
+	"                     or, of usage, job; of nodes: node (default), hour or event\n"
+	"  -S, --since TIME   jobs that ended at TIME or later (default: month; nodes\n"
+	"                     --by hour: -24h)\n"
 	"  -E, --until TIME   and before TIME (default: now)\n"
 	"  -u, --user NAME    only this user's jobs\n"
 	"  -A, --account NAME only jobs of this account of Slurm\n"
@@ -90,6 +97,7 @@ static const struct kind {
 	 {"user", "account", "cluster", "peer", "partition", "place", "day", "week", "month"}},
 	{"ledger", "Transfers", ledger_columns, {"code", "account", "day", "week", "month"}},
 	{"peers", "Peers", peers_columns, {"peer"}},
+	{"nodes", "Nodes", NULL, {"node", "hour", "event"}}, /* panel/report_nodes.h */
 };
 
 struct report {
@@ -99,6 +107,11 @@ struct report {
 	char zone[64];
 	int64_t since, until;
 };
+
+static bool is_about_nodes(const struct report *report)
+{
+	return strcmp(report->kind->name, "nodes") == 0;
+}
 
 static bool by_job(const struct report *report)
 {
@@ -249,9 +262,18 @@ static int read_options(struct report *report, int argc, char *argv[])
 	if (!is_key(report->kind, report->by))
 		return rain_cli_usage("--by %s: a %s report has no such key", report->by,
 				      report->kind->name);
+	if (!report->since_text)
+		report->since_text = is_about_nodes(report) && strcmp(report->by, "hour") == 0
+					     ? "-24h" : "month";
 	if (rain_show_period(&report->show, report->since_text, report->until_text, &report->since,
 			     &report->until, &err) < 0)
 		return rain_cli_usage("%s", err.text);
+	if (is_about_nodes(report) && (report->user || report->account))
+		return rain_cli_usage("a nodes report is not about users or accounts");
+	if (is_about_nodes(report) && strcmp(report->by, "hour") == 0 &&
+	    report->until - report->since > NODE_HOURS_MAX * 3600)
+		return rain_cli_usage("--by hour tells at most %d days at once: name --since and --until",
+				      NODE_HOURS_MAX / 24);
 	zone_find(report);
 	return 0;
 }
@@ -259,7 +281,7 @@ static int read_options(struct report *report, int argc, char *argv[])
 int main(int argc, char *argv[])
 {
 	struct report report = {.show = {.style = RAIN_TABLE_TEXT}, .kind = &kinds[0],
-				.since_text = "month", .until_text = "now"};
+				.until_text = "now"};
 	struct rain_error err;
 	json_t *answer;
 	int code;
@@ -268,6 +290,8 @@ int main(int argc, char *argv[])
 	code = read_options(&report, argc, argv);
 	if (code != 0)
 		return code;
+	if (is_about_nodes(&report))
+		return rain_report_nodes(&report.show, report.by, report.since, report.until);
 	answer = fetch(&report, &code, &err);
 	if (!answer)
 		return rain_cli_fail(code, &err);

@@ -52,6 +52,7 @@ struct rain_panel_ask {
 	size_t count;
 	int port;
 	bool watch, changed;
+	char *question; /* NULL: about the frame */
 	struct asked *asked;
 	struct rain_panel_view_node *nodes;
 	struct pollfd *fds;
@@ -176,7 +177,9 @@ static void look_at_lookup(struct rain_panel_ask *ask, size_t i, int64_t now_ms)
 
 static void send_question(struct rain_panel_ask *ask, size_t i, int64_t now_ms)
 {
-	const char *question = ask->watch ? "{\"op\":\"watch\"}\n" : "{\"op\":\"frame\"}\n";
+	const char *question = ask->question ? ask->question
+			       : ask->watch  ? "{\"op\":\"watch\"}\n"
+					     : "{\"op\":\"frame\"}\n";
 	struct asked *asked = &ask->asked[i];
 	socklen_t length = sizeof(int);
 	int error = 0;
@@ -205,12 +208,18 @@ static void take_line(struct rain_panel_ask *ask, size_t i, const char *text, si
 	json_t *reply = rain_json_parse(text, size, LINE_MAX_SIZE, &err);
 	json_t *frame = reply ? json_object_get(reply, "result") : NULL;
 
-	if (!json_is_object(frame) ||
-	    rain_panel_view_node_read(&ask->nodes[i], frame, now_ms, &err) < 0) {
+	if (ask->question && reply && !json_is_object(frame)) {
+		const char *refusal = json_string_value(json_object_get(reply, "error"));
+
+		fail(ask, i, refusal ? refusal : "its answer is not understood", now_ms);
+	} else if (!json_is_object(frame) ||
+		   (!ask->question &&
+		    rain_panel_view_node_read(&ask->nodes[i], frame, now_ms, &err) < 0)) {
 		fail(ask, i, "what answers there is no rain-paneld", now_ms);
 	} else {
 		json_decref(asked->frame);
 		asked->frame = json_incref(frame);
+		ask->nodes[i].answered = true;
 		ask->changed = true;
 		if (ask->watch)
 			asked->phase = PHASE_WATCHES;
@@ -251,8 +260,8 @@ static void read_answer(struct rain_panel_ask *ask, size_t i, int64_t now_ms)
 	}
 }
 
-struct rain_panel_ask *rain_panel_ask_create(char *const names[], size_t count, int port,
-					     bool watch, struct rain_error *err)
+static struct rain_panel_ask *create(char *const names[], size_t count, int port, bool watch,
+				     const char *question, struct rain_error *err)
 {
 	struct rain_panel_ask *ask = calloc(1, sizeof(*ask));
 	int64_t now_ms = rain_clock_monotonic_ms();
@@ -264,8 +273,9 @@ struct rain_panel_ask *rain_panel_ask_create(char *const names[], size_t count, 
 		ask->asked = calloc(count, sizeof(*ask->asked));
 		ask->nodes = calloc(count, sizeof(*ask->nodes));
 		ask->fds = calloc(count + 1, sizeof(*ask->fds));
+		ask->question = question ? strdup(question) : NULL;
 	}
-	if (!ask || !ask->asked || !ask->nodes || !ask->fds) {
+	if (!ask || (question && !ask->question) || !ask->asked || !ask->nodes || !ask->fds) {
 		rain_error_set(err, "out of memory");
 		if (ask)
 			ask->count = 0;
@@ -279,6 +289,24 @@ struct rain_panel_ask *rain_panel_ask_create(char *const names[], size_t count, 
 	}
 	ask->changed = true;
 	return ask;
+}
+
+struct rain_panel_ask *rain_panel_ask_create(char *const names[], size_t count, int port,
+					     bool watch, struct rain_error *err)
+{
+	return create(names, count, port, watch, NULL, err);
+}
+
+struct rain_panel_ask *rain_panel_ask_create_record(char *const names[], size_t count, int port,
+						    int64_t since_s, int64_t until_s,
+						    int64_t step_hours, struct rain_error *err)
+{
+	char question[128];
+
+	snprintf(question, sizeof(question),
+		 "{\"op\":\"record\",\"since\":%lld,\"until\":%lld,\"step_hours\":%lld}\n",
+		 (long long)since_s, (long long)until_s, (long long)step_hours);
+	return create(names, count, port, false, question, err);
 }
 
 /* Fills in what to wait for and lowers *until_ms to the next deadline. */
@@ -368,6 +396,7 @@ void rain_panel_ask_destroy(struct rain_panel_ask *ask)
 		json_decref(ask->asked[i].frame);
 		free(ask->asked[i].buffer);
 	}
+	free(ask->question);
 	free(ask->asked);
 	free(ask->nodes);
 	free(ask->fds);

@@ -23,6 +23,12 @@ struct rain_panel_ask;
 struct rain_panel_ask *rain_panel_ask_create(char *const names[], size_t count, int port,
 					     bool watch, struct rain_error *err);
 
+/* The same for what the nodes keep of that time (panel/record.h): asks once, and
+ * the answers are what _frame returns. */
+struct rain_panel_ask *rain_panel_ask_create_record(char *const names[], size_t count, int port,
+						    int64_t since_s, int64_t until_s,
+						    int64_t step_hours, struct rain_error *err);
+
 /* Waits until something happened on a connection, on `extra` (may be -1), or
  * until until_ms (monotonic), and works on it. Returns -1 when polling failed,
  * 1 when `extra` is readable, else 0. */

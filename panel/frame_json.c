@@ -64,13 +64,6 @@ static const char *network_name(enum rain_panel_network network)
 	return names[network];
 }
 
-static const char *temperature_name(enum rain_panel_temperature temperature)
-{
-	static const char *const names[] = {"unknown", "ok", "hot", "slow"};
-
-	return names[temperature];
-}
-
 /* What this board has no sensor for is not there. */
 static void add_measured(json_t *frame, const struct rain_panel_state *state)
 {
@@ -93,7 +86,7 @@ char *rain_panel_frame_json(const struct rain_panel_picture *picture)
 			  (json_int_t)picture->changed_ms, "writes", (json_int_t)picture->writes,
 			  "levels", levels_json(picture->frame), "leds",
 			  leds_json(state, picture->frame), "network", network_name(state->network),
-			  "temperature", temperature_name(state->temperature), "load_percent",
+			  "temperature", rain_panel_temperature_name(state->temperature), "load_percent",
 			  (int)state->load_percent, "jobs", jobs_json(picture));
 	if (!reply)
 		return NULL;

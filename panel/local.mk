@@ -9,6 +9,7 @@ libpanel_la_SOURCES = \
 	panel/caller_parse.c panel/caller.h \
 	panel/frame.c panel/frame.h \
 	panel/frame_json.c panel/frame_json.h \
+	panel/heat.c panel/heat.h \
 	panel/history.c panel/history.h \
 	panel/notice_decode.c \
 	panel/pattern.c panel/pattern.h \
@@ -33,6 +34,7 @@ rain_paneld_SOURCES = \
 	panel/paneld.c panel/paneld.h panel/paneld_notice.c \
 	panel/paneld_user.c \
 	panel/rain-paneld.c \
+	panel/record.c panel/record.h \
 	panel/sense.c panel/sense.h \
 	panel/server.c panel/server.h \
 	panel/trim.c panel/trim.h
@@ -113,6 +115,11 @@ panel_test_test_device_LDADD = $(test_libs)
 panel_test_test_leds_SOURCES = panel/test/test_leds.c panel/driver_leds.c panel/driver.h
 panel_test_test_leds_CFLAGS = $(AM_CFLAGS) -DRAIN_PANEL_LEDS_ROOT='"leds-of-the-test"'
 panel_test_test_leds_LDADD = libpanel.la $(test_libs)
+
+check_PROGRAMS += panel/test/test_record
+panel_test_test_record_SOURCES = panel/test/test_record.c panel/record.c panel/record.h
+panel_test_test_record_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+panel_test_test_record_LDADD = libpanel.la $(test_libs)
 
 check_PROGRAMS += panel/test/test_caller
 panel_test_test_caller_SOURCES = panel/test/test_caller.c panel/sense.c panel/sense.h

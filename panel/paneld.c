@@ -26,6 +26,9 @@
  * every five seconds. */
 #define TICK_MS 10000
 #define TICK_LOAD_MS 5000
+/* Smaller changes of the sensors are nobody's news. */
+#define TELL_MILLIDEGREES 500
+#define TELL_KHZ 10000
 #define SIM_SOCKET_NAME "sim.sock"
 #define FDS_MAX (RAIN_PANEL_SERVER_FDS + 6)
 
@@ -81,9 +84,17 @@ static int turn_switch(void *arg, const char *name, struct rain_error *err)
 	return 0;
 }
 
+static char *record_line(void *arg, int64_t since_s, int64_t until_s, int64_t step_hours,
+			 struct rain_error *err)
+{
+	struct rain_paneld *daemon = arg;
+
+	return rain_record_tell(&daemon->record, since_s, until_s, step_hours, err);
+}
+
 static int open_sockets(struct rain_paneld *daemon, struct rain_error *err)
 {
-	struct rain_panel_server_calls calls = {frame_line, turn_switch, daemon};
+	struct rain_panel_server_calls calls = {frame_line, record_line, turn_switch, daemon};
 	const char *path = daemon->config->panel.socket;
 	char copy[PATH_MAX], sim_path[PATH_MAX + sizeof(SIM_SOCKET_NAME) + 1];
 	const char *directory;
@@ -146,6 +157,7 @@ int rain_paneld_init(struct rain_paneld *daemon, const char *config_path, const 
 	daemon->notice_fd = daemon->user_fd = daemon->network_fd = daemon->signal_fd = -1;
 	daemon->server.tcp_fd = daemon->server.local_fd = -1;
 	daemon->head.fd = -1;
+	daemon->record.fd = -1;
 	for (size_t i = 0; i < RAIN_PANEL_CLIENTS_MAX; i++)
 		daemon->server.clients[i].fd = -1;
 	rain_panel_child_init(&daemon->head.resolver);
@@ -164,6 +176,8 @@ int rain_paneld_init(struct rain_paneld *daemon, const char *config_path, const 
 	    open_sockets(daemon, err) < 0)
 		return -1;
 	daemon->network_fd = rain_panel_sense_network_open();
+	if (rain_record_open(&daemon->record, daemon->config->panel.record, node, err) < 0)
+		rain_log_warning("%s", err->text);
 	return 0;
 }
 
@@ -180,6 +194,24 @@ static void sense_network(struct rain_paneld *daemon)
 	if (network != daemon->state.network)
 		daemon->changed = true;
 	daemon->state.network = network;
+}
+
+/* Writes down what the sensors say; who watches learns what he would see. */
+static void keep_heat(struct rain_paneld *daemon, int64_t now_ms)
+{
+	const struct rain_panel_state *state = &daemon->state;
+	struct rain_heat_look look = {.time_s = rain_clock_realtime_ms() / 1000,
+				      .temperature = state->temperature,
+				      .millidegrees = state->millidegrees,
+				      .clock_khz = state->clock_khz};
+
+	rain_record_look(&daemon->record, &look, now_ms);
+	if (llabs(state->millidegrees - daemon->told_millidegrees) < TELL_MILLIDEGREES &&
+	    llabs(state->clock_khz - daemon->told_khz) < TELL_KHZ)
+		return;
+	daemon->told_millidegrees = state->millidegrees;
+	daemon->told_khz = state->clock_khz;
+	daemon->changed = true;
 }
 
 static void look_around(struct rain_paneld *daemon, int64_t now_ms)
@@ -200,6 +232,7 @@ static void look_around(struct rain_paneld *daemon, int64_t now_ms)
 			rain_log_warning("cool, but not at full speed node=%s clock_khz=%lld",
 					 daemon->node, (long long)state->clock_khz);
 	}
+	keep_heat(daemon, now_ms);
 	rain_panel_heal_sweep(&daemon->heal, state, now_ms);
 	daemon->tick_ms = now_ms + (state->mode == RAIN_PANEL_LOAD ? TICK_LOAD_MS : TICK_MS);
 }
@@ -362,6 +395,7 @@ void rain_paneld_release(struct rain_paneld *daemon)
 	rain_panel_server_release(&daemon->server);
 	rain_panel_heal_release(&daemon->heal);
 	rain_panel_head_release(&daemon->head);
+	rain_record_close(&daemon->record);
 	if (daemon->notice_fd >= 0) {
 		close(daemon->notice_fd);
 		unlink(daemon->config->panel.socket);

@@ -13,6 +13,7 @@
 #include "panel/frame.h"
 #include "panel/head.h"
 #include "panel/heal.h"
+#include "panel/record.h"
 #include "panel/server.h"
 #include "panel/state.h"
 
@@ -27,11 +28,13 @@ struct rain_paneld {
 	struct rain_panel_frame frame; /* as it is now */
 	int64_t frame_changed_ms;      /* realtime */
 	bool changed;		       /* those who watch don't know it yet */
+	int64_t told_millidegrees, told_khz; /* what they do know */
 
 	struct rain_panel_device device;
 	struct rain_panel_server server;
 	struct rain_panel_heal heal;
 	struct rain_panel_head head;
+	struct rain_record record;
 	int notice_fd;
 	int user_fd;
 	char *user_path;

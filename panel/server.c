@@ -12,6 +12,9 @@
 #include "common/json.h"
 #include "panel/listen.h"
 
+#define TIME_MAX_S (INT64_C(1) << 40)
+#define STEP_HOURS_MAX 8784
+
 int rain_panel_server_init(struct rain_panel_server *server, const char *listen,
 			   const char *local_path, const struct rain_panel_server_calls *calls,
 			   struct rain_error *err)
@@ -187,6 +190,24 @@ static bool send_frame(struct rain_panel_server *server, struct rain_panel_clien
 	return alive;
 }
 
+/* Answers what the daemon keeps of that time. */
+static bool send_record(struct rain_panel_server *server, struct rain_panel_client *client,
+			const json_t *request)
+{
+	int64_t since_s, until_s, step_hours;
+	struct rain_error err = {0};
+	char *line = NULL;
+	bool alive;
+
+	if (rain_json_int(request, "since", 0, TIME_MAX_S, &since_s, &err) == 0 &&
+	    rain_json_int(request, "until", since_s + 1, TIME_MAX_S, &until_s, &err) == 0 &&
+	    rain_json_int_or(request, "step_hours", 0, STEP_HOURS_MAX, 0, &step_hours, &err) == 0)
+		line = server->calls.record(server->calls.arg, since_s, until_s, step_hours, &err);
+	alive = line ? send_text(client, line, strlen(line)) : send_error(client, &err);
+	free(line);
+	return alive;
+}
+
 static bool answer(struct rain_panel_server *server, struct rain_panel_client *client,
 		   const char *text, size_t size)
 {
@@ -200,6 +221,8 @@ static bool answer(struct rain_panel_server *server, struct rain_panel_client *c
 	} else if (strcmp(op, "frame") == 0 || strcmp(op, "watch") == 0) {
 		client->watches = client->watches || *op == 'w';
 		alive = send_frame(server, client);
+	} else if (strcmp(op, "record") == 0) {
+		alive = send_record(server, client, request);
 	} else if (strcmp(op, "mode") == 0 && client->local) {
 		if (rain_json_string(request, "mode", 16, &mode, &err) < 0 ||
 		    server->calls.turn_switch(server->calls.arg, mode, &err) < 0)
@@ -207,7 +230,7 @@ static bool answer(struct rain_panel_server *server, struct rain_panel_client *c
 		else
 			alive = send_frame(server, client);
 	} else {
-		rain_error_set(&err, "op \"%s\" is unknown here: allowed are \"frame\", \"watch\"%s",
+		rain_error_set(&err, "op \"%s\" is unknown here: allowed are \"frame\", \"watch\", \"record\"%s",
 			       op, client->local ? ", \"mode\"" : "");
 		alive = send_error(client, &err);
 	}

@@ -17,6 +17,10 @@
  *   {"op":"frame"}               the present frame
  *   {"op":"watch"}               the same, and another line at every change
  *   {"op":"mode","mode":"load"}  turns the virtual switch; sim.sock only
+ *   {"op":"record","since":S,"until":U,"step_hours":N}
+ *                                heat, clock and throttling of that time, in epoch
+ *                                seconds: the answer is in panel/record.h; N 0 (or
+ *                                not there) for one sum of all
  *
  * (Programs of jobs speak with user.sock: panel/request.h.)
  *
@@ -57,6 +61,9 @@ struct rain_panel_client {
 struct rain_panel_server_calls {
 	/* The frame's JSON, one line with its newline; the caller frees it. */
 	char *(*frame)(void *arg);
+	/* The record's answer, as the frame's. NULL with err. */
+	char *(*record)(void *arg, int64_t since_s, int64_t until_s, int64_t step_hours,
+			struct rain_error *err);
 	/* Turns the virtual switch. -1 with err. */
 	int (*turn_switch)(void *arg, const char *mode, struct rain_error *err);
 	void *arg;

@@ -150,3 +150,10 @@ int rain_panel_mode_parse(const char *name, enum rain_panel_mode *mode)
 		return -1;
 	return 0;
 }
+
+const char *rain_panel_temperature_name(enum rain_panel_temperature temperature)
+{
+	static const char *const names[] = {"unknown", "ok", "hot", "slow"};
+
+	return names[temperature];
+}

@@ -117,6 +117,9 @@ int rain_panel_state_drive(struct rain_panel_state *state, uint32_t job, unsigne
 const struct rain_panel_job *rain_panel_state_driver(const struct rain_panel_state *state,
 						     unsigned int led);
 
+/* "unknown", "ok", "hot" or "slow". */
+const char *rain_panel_temperature_name(enum rain_panel_temperature temperature);
+
 /* "status" or "load"; and back, 0 or -1. */
 const char *rain_panel_mode_name(enum rain_panel_mode mode);
 int rain_panel_mode_parse(const char *name, enum rain_panel_mode *mode);

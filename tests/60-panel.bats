@@ -80,6 +80,36 @@ led_is() { [ "$(led_of "$1" "$2" "$3")" = "$4" ]; }
 	run -0 on alpha ada "rain panel --once --json | jq '.nodes | length'"
 }
 
+node_report() { "$TRAINER" exec alpha --user ben rain report nodes --json | jq -c --arg n "$1" '.nodes[] | select(.node == $n)'; } # NODE
+look_around() { "$TRAINER" exec alpha bash -c "kill -HUP \$(cut -d' ' -f1 /run/trainer/pids/paneld@$1)"; } # NODE
+reports() { [ "$(node_report "$1" | jq "$2")" = true ]; } # NODE JQ
+
+@test "heat, clock and throttling are kept where sensors tell, and over a restart" {
+	reports node5 '.kept and .temperature == "unknown" and .millidegrees == null and .rows[0].throttles == 0'
+	run -0 "$TRAINER" exec alpha --user ben rain report nodes
+	[[ $output == *"no sensor tells temperature or clock on "*node5* ]]
+	# Sensors as a board has them, seen by this node only.
+	on_node alpha node5 root 'd=$(mktemp -d); mkdir -p $d/thermal/thermal_zone0 $d/cpufreq/policy0; cd $d
+		echo 54000 >thermal/thermal_zone0/temp; echo passive >thermal/thermal_zone0/trip_point_0_type; echo 75000 >thermal/thermal_zone0/trip_point_0_temp
+		for f in cpuinfo_max_freq scaling_max_freq scaling_cur_freq; do echo 1152000 >cpufreq/policy0/$f; done
+		chmod -R a+rX $d; mount --bind $d/thermal /sys/class/thermal; mount --bind $d/cpufreq /sys/devices/system/cpu/cpufreq'
+	look_around node5
+	await 5 reports node5 '.temperature == "ok" and .millidegrees == 54000 and .rows[0].mean_khz == 1152000'
+	on_node alpha node5 root 'echo 76000 >/sys/class/thermal/thermal_zone0/temp; echo 648000 >/sys/devices/system/cpu/cpufreq/policy0/scaling_cur_freq'
+	look_around node5
+	await 5 reports node5 '.temperature == "hot" and (.events | length) == 1 and .rows[0].slowest_khz == 648000'
+	await 5 led_is alpha node5 temp "on null"
+	on_node alpha node5 root 'echo 54000 >/sys/class/thermal/thermal_zone0/temp; echo 408000 >/sys/devices/system/cpu/cpufreq/policy0/scaling_max_freq'
+	look_around node5
+	await 5 reports node5 '.temperature == "slow" and .events[0].over and .events[1].kind == "slow"'
+	await 5 led_is alpha node5 temp "blink null"
+	on_node alpha node5 root 'umount /sys/class/thermal /sys/devices/system/cpu/cpufreq'
+	"$TRAINER" kill alpha paneld@node5
+	"$TRAINER" start alpha paneld@node5
+	await 10 reports node5 '.rows[0].throttles == 2 and .rows[0].hottest_mdeg == 76000 and .temperature == "unknown"'
+	[[ $("$TRAINER" exec alpha --user ben rain report nodes --by event --csv) == *node5,*,hot,*,76.0,648* ]]
+}
+
 # The terminal, by tmux: what a person sees at three widths, with and without colour.
 terminal() { # WIDTH ENVIRONMENT: rain panel as it stands there
 	local name=rain-panel-$$-$1

@@ -258,8 +258,10 @@ int set_up(void **state)
 		 "cluster { name = \"alpha\" }\n"
 		 "lend { guest-uid-min = 61000 guest-uid-max = 61015 }\n"
 		 "panel { driver = \"sim\" listen = \"127.0.0.1:%d\" port = %d nodes = \"localhost\"\n"
-		 "  head = \"127.0.0.1:%d\" socket = \"%s\" mode = \"status\" }\n",
-		 fixture->port, fixture->port, fixture->port, path_of(fixture, "panel.sock"));
+		 "  head = \"127.0.0.1:%d\" socket = \"%s\" mode = \"status\"\n"
+		 "  record = \"%s\" }\n",
+		 fixture->port, fixture->port, fixture->port, path_of(fixture, "panel.sock"),
+		 fixture->directory);
 	write_file(fixture, "rain.conf", text, 0644);
 	write_file(fixture, "answers", "{\"done\":true}\n", 0644);
 	/* As rain-panel-jobs: all, or what is known about those it is asked for. */
@@ -278,11 +280,14 @@ int tear_down(void **state)
 	static const char *const files[] = {"rain.conf", "answers", "helper", "log",
 					    "panel.sock", "sim.sock", "user.sock"};
 	struct fixture *fixture = *state;
+	char record[sizeof(fixture->node) + sizeof(".record")];
 
 	if (fixture->pid > 0)
 		stop(fixture);
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
 		unlink(path_of(fixture, files[i]));
+	snprintf(record, sizeof(record), "%s.record", fixture->node);
+	unlink(path_of(fixture, record));
 	rmdir(fixture->directory);
 	free(fixture);
 	return 0;

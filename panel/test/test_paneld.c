@@ -161,6 +161,10 @@ static void test_requests(void **state)
 	large[sizeof(large) - 1] = '\0';
 	expect_error(connect_tcp(fixture), large, "longer than");
 
+	expect_error(connect_tcp(fixture), "{\"op\":\"record\",\"since\":5,\"until\":5}\n", "until");
+	expect_error(connect_tcp(fixture),
+		     "{\"op\":\"record\",\"since\":0,\"until\":9000000,\"step_hours\":1}\n", "rows");
+
 	talk = talk_to(connect_unix(path_of(fixture, "sim.sock"), SOCK_STREAM));
 	say(talk, "{\"op\":\"mode\",\"mode\":\"load\"}\n{\"op\":\"mode\",\"mode\":\"disco\"}\n");
 	reply = hear(talk);
@@ -170,6 +174,29 @@ static void test_requests(void **state)
 	json_decref(reply);
 	reply = hear(talk);
 	assert_true(json_is_false(json_object_get(reply, "ok")));
+	json_decref(reply);
+	hang_up(talk);
+}
+
+/* What it kept is there again after a restart. */
+static void test_record(void **state)
+{
+	struct fixture *fixture = *state;
+	json_t *reply, *result;
+	struct talk *talk;
+	char question[96];
+
+	kill(fixture->pid, SIGHUP); /* a second look at the sensors */
+	stop(fixture);
+	launch(fixture);
+	talk = talk_to(connect_tcp(fixture));
+	snprintf(question, sizeof(question), "{\"op\":\"record\",\"since\":0,\"until\":%lld}\n",
+		 (long long)rain_clock_realtime_ms() / 1000 + 1);
+	say(talk, question);
+	reply = hear(talk);
+	result = json_object_get(reply, "result");
+	assert_true(json_is_true(json_object_get(result, "kept")));
+	assert_int_equal(json_array_size(json_object_get(result, "rows")), 1);
 	json_decref(reply);
 	hang_up(talk);
 }
@@ -501,6 +528,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_a_jobs_life),	 TEST(test_one_write_per_change),
 		TEST(test_bad_notices),	 TEST(test_requests),
+		TEST(test_record),
 		TEST(test_slow_watcher), TEST(test_many_clients),
 		TEST(test_heals),	 TEST(test_knows_jobs_of_before),
 		TEST(test_after_a_crash), TEST(test_all_off_at_the_end),

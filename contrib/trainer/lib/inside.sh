@@ -16,6 +16,7 @@ directories_make() {
 	install -d -m 0750 -o root -g rain-gw /run/rain/broker
 	install -d -m 0755 -o rain-panel -g rain-panel /run/rain/panel
 	install -d -m 0700 -o rain-gw -g rain-gw /var/lib/rain/gateway
+	install -d -m 0755 -o rain-panel -g rain-panel /var/lib/rain/panel
 	install -d -m 2770 -o slurm -g rain /var/spool/rain/jobcomp
 	install -d -m 0711 /var/spool/rain/guest
 	install -d -m 0700 -o slurm -g slurm /var/spool/slurmctld

@@ -20,7 +20,10 @@ rain_sandbox_SOURCES = \
 	federation/sandbox.c \
 	federation/sandbox.h \
 	federation/sandbox_argv.c \
-	federation/sandbox_inside.c
+	federation/sandbox_filter.c \
+	federation/sandbox_filter.h \
+	federation/sandbox_inside.c \
+	federation/sandbox_sockets.c
 rain_sandbox_LDADD = libcommon.la
 
 rain_PROGRAMS += rain-relay

@@ -21,6 +21,7 @@
 
 #include "common/cli.h"
 #include "common/file.h"
+#include "federation/sandbox_filter.h"
 
 #define PROGRAM RAIN_LIBEXECDIR "/rain-sandbox"
 #define ACCOUNTS_MAX (8 * 1024 * 1024)
@@ -42,7 +43,7 @@ static const char help[] =
 
 struct sandbox {
 	long job;
-	int environment_fd, control_fd;
+	int environment_fd, control_fd, sockets_fd;
 	const char *pmix_dir, *inside_job_dir;
 	bool inside;
 	char job_dir[256], shm_dir[64], cwd[4096];
@@ -69,6 +70,7 @@ static int options_read(struct sandbox *sandbox, int argc, char *argv[])
 		{"job", required_argument, NULL, 'j'},
 		{"environment-fd", required_argument, NULL, 'e'},
 		{"control-fd", required_argument, NULL, 'c'},
+		{"sockets-fd", required_argument, NULL, 's'}, /* only inside */
 		{"pmix-dir", required_argument, NULL, 'p'},
 		{"inside", no_argument, NULL, 'i'},
 		{"job-dir", required_argument, NULL, 'd'},
@@ -85,11 +87,15 @@ static int options_read(struct sandbox *sandbox, int argc, char *argv[])
 			break;
 		case 'e':
 		case 'c':
-			if (number_option(option == 'e' ? "environment-fd" : "control-fd", optarg,
-					  65535, &value))
+		case 's':
+			if (number_option(option == 'e'	  ? "environment-fd"
+					  : option == 'c' ? "control-fd"
+							  : "sockets-fd",
+					  optarg, 65535, &value))
 				return RAIN_EXIT_USAGE;
-			*(option == 'e' ? &sandbox->environment_fd : &sandbox->control_fd) =
-				(int)value;
+			*(option == 'e'	  ? &sandbox->environment_fd
+			  : option == 'c' ? &sandbox->control_fd
+					  : &sandbox->sockets_fd) = (int)value;
 			break;
 		case 'p':
 			sandbox->pmix_dir = optarg;
@@ -108,7 +114,8 @@ static int options_read(struct sandbox *sandbox, int argc, char *argv[])
 		return rain_cli_usage("there is no command");
 	if (sandbox->environment_fd < 0)
 		return rain_cli_usage("--environment-fd is missing");
-	if (sandbox->inside ? !sandbox->inside_job_dir : sandbox->job <= 0)
+	if (sandbox->inside ? !sandbox->inside_job_dir || sandbox->sockets_fd < 0
+			    : sandbox->job <= 0)
 		return rain_cli_usage("--job is missing");
 	return 0;
 }
@@ -240,7 +247,7 @@ static int make_files(const struct sandbox *sandbox, struct rain_sandbox_plan *p
 static int close_others(const struct rain_sandbox_plan *plan, struct rain_error *err)
 {
 	const int keep[] = {plan->passwd_fd, plan->group_fd, plan->nsswitch_fd,
-			    plan->environment_fd, plan->control_fd};
+			    plan->environment_fd, plan->control_fd, plan->sockets_fd};
 
 	if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
 		return rain_error_set(err, "can't close what is open: %s", strerror(errno));
@@ -284,7 +291,10 @@ static int enter(struct sandbox *sandbox, char *const command[])
 		return rain_cli_fail(RAIN_EXIT_FAILURE, &err);
 	}
 	if (find_directories(sandbox, &err) < 0 || find_appdirs(sandbox, &err) < 0 ||
-	    make_files(sandbox, &plan, &err) < 0 || close_others(&plan, &err) < 0)
+	    make_files(sandbox, &plan, &err) < 0)
+		return rain_cli_fail(RAIN_EXIT_FAILURE, &err);
+	plan.sockets_fd = rain_sandbox_sockets_start(&err);
+	if (plan.sockets_fd < 0 || close_others(&plan, &err) < 0)
 		return rain_cli_fail(RAIN_EXIT_FAILURE, &err);
 	memcpy(plan.appdirs, sandbox->appdirs, sizeof(plan.appdirs));
 	find_links(sandbox, &plan);
@@ -299,7 +309,7 @@ static int enter(struct sandbox *sandbox, char *const command[])
 
 int main(int argc, char *argv[])
 {
-	struct sandbox sandbox = {.environment_fd = -1, .control_fd = -1};
+	struct sandbox sandbox = {.environment_fd = -1, .control_fd = -1, .sockets_fd = -1};
 	int result;
 
 	rain_cli_standard_options(argc, argv, help);
@@ -308,6 +318,6 @@ int main(int argc, char *argv[])
 		return result;
 	if (sandbox.inside)
 		return rain_sandbox_inside(sandbox.inside_job_dir, sandbox.environment_fd,
-					   sandbox.control_fd, argv + optind);
+					   sandbox.control_fd, sandbox.sockets_fd, argv + optind);
 	return enter(&sandbox, argv + optind);
 }

@@ -15,7 +15,7 @@
  *   rain-sandbox --job N --environment-fd E … -- CMD      clean environment
  *     bwrap …                                             makes the namespaces
  *       rain-sandbox --inside --environment-fd E … -- CMD the guest's environment,
- *         CMD                                             limits, signals
+ *         CMD                                             limits, signals, filter
  *
  * Inside, / is an empty file system into which the system's programs are put
  * read-only, and the job's own directory writable.  See sandbox_argv.c for
@@ -43,6 +43,7 @@ struct rain_sandbox_plan {
 	int passwd_fd, group_fd, nsswitch_fd; /* generated files */
 	int environment_fd;
 	int control_fd;		 /* -1: none */
+	int sockets_fd;		 /* to the maker of sockets: sandbox_filter.h */
 	bool terminal;		 /* the task has one and needs its session */
 	char *const *command;
 };
@@ -73,6 +74,6 @@ struct rain_sandbox_end {
 
 /* The part that runs inside: never returns. */
 int rain_sandbox_inside(const char *job_dir, int environment_fd, int control_fd,
-			char *const command[]);
+			int sockets_fd, char *const command[]);
 
 #endif

@@ -92,6 +92,8 @@ static void add_isolation(struct words *words, const struct rain_sandbox_plan *p
 	add(words, "--unshare-user");
 	add(words, "--disable-userns");
 	add(words, "--unshare-pid");
+	/* Else bubblewrap's own process would be the first, without our filter. */
+	add(words, "--as-pid-1");
 	add(words, "--unshare-ipc");
 	add(words, "--unshare-cgroup-try");
 	add2(words, "--cap-drop", "ALL");
@@ -154,6 +156,8 @@ static void add_own(struct words *words, const struct rain_sandbox_plan *plan)
 		add3(words, "--bind", plan->pmix_dir, plan->pmix_dir);
 	for (size_t i = 0; plan->appdirs[i]; i++)
 		add3(words, "--bind", plan->appdirs[i], plan->appdirs[i]);
+	for (size_t i = 0; empty[i]; i++)
+		add2(words, "--remount-ro", empty[i]);
 	add2(words, "--remount-ro", "/");
 	add2(words, "--chdir", plan->chdir);
 }
@@ -163,6 +167,7 @@ static void add_command(struct words *words, const struct rain_sandbox_plan *pla
 	add3(words, "--", plan->self, "--inside");
 	add2(words, "--job-dir", plan->job_dir);
 	add_number(words, "--environment-fd", plan->environment_fd);
+	add_number(words, "--sockets-fd", plan->sockets_fd);
 	if (plan->control_fd >= 0)
 		add_number(words, "--control-fd", plan->control_fd);
 	add(words, "--");

@@ -11,15 +11,23 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/cli.h"
 #include "common/file.h"
+#include "federation/sandbox_filter.h"
 
 /* More tasks on one node than this share numbers. */
 #define LOCAL_TASKS_MAX 1024
+
+/* What a guest leaves free on a disk of the node: a share of it, but not more
+ * than these bytes. It is looked at every so often. */
+#define SPACE_KEPT_SHARE 20
+#define SPACE_KEPT_BYTES (UINT64_C(2) << 30)
+#define SPACE_LOOK_MS 500
 
 /* Limits of one guest's program; processes are counted over all of its uid. */
 static const struct {
@@ -112,27 +120,64 @@ static void control_read(int control, pid_t child)
 			kill(-child, numbers[i]);
 }
 
-__attribute__((noreturn)) static void supervise(int control, pid_t child)
+/* The job's files lie on the node's own disk and, in /dev/shm, in its memory:
+ * before either is full, the program ends, and not the owner's node. */
+static void space_watch(const char *job_dir, pid_t child)
 {
-	int pidfd = (int)syscall(SYS_pidfd_open, child, 0), status = 0;
-	struct pollfd polls[2] = {{.fd = pidfd, .events = POLLIN},
+	const char *const places[] = {job_dir, "/dev/shm"};
+	struct statvfs space;
+
+	for (size_t i = 0; i < 2; i++) {
+		if (statvfs(places[i], &space) < 0 ||
+		    space.f_bavail >= space.f_blocks / SPACE_KEPT_SHARE ||
+		    space.f_bavail * space.f_frsize >= SPACE_KEPT_BYTES)
+			continue;
+		fprintf(stderr, "rain: the job is ended: %s of this node has only %llu MiB left\n",
+			i ? "the memory" : "the disk",
+			(unsigned long long)(space.f_bavail * space.f_frsize >> 20));
+		kill(-1, SIGKILL); /* all of this sandbox, but not itself */
+		kill(child, SIGKILL);
+		return;
+	}
+}
+
+/* Takes whoever has ended: as the first process in here it is the parent of
+ * all that lost theirs. True when it was the program. */
+static bool reap(pid_t child, int *status)
+{
+	pid_t pid;
+	int ended;
+
+	while ((pid = waitpid(-1, &ended, WNOHANG)) > 0) {
+		if (pid != child)
+			continue;
+		*status = ended;
+		return true;
+	}
+	return pid < 0 && errno == ECHILD;
+}
+
+__attribute__((noreturn)) static void supervise(const char *job_dir, int control, pid_t child)
+{
+	struct pollfd polls[2] = {{.fd = (int)syscall(SYS_pidfd_open, child, 0), .events = POLLIN},
 				  {.fd = control, .events = POLLIN}};
 	struct rain_sandbox_end end;
+	int status = 0;
 
 	for (int number = 1; number < NSIG; number++)
 		if (number != SIGCHLD)
 			signal(number, SIG_IGN);
-	while (pidfd >= 0 && !(polls[0].revents & POLLIN)) {
-		if (poll(polls, 2, -1) < 0 && errno != EINTR)
-			break;
-		if (polls[1].revents) {
+	while (!reap(child, &status)) {
+		int found = poll(polls, 2, SPACE_LOOK_MS);
+
+		if (found == 0)
+			space_watch(job_dir, child);
+		if (found > 0 && polls[1].revents) {
 			control_read(control, child);
 			if (polls[1].revents & (POLLHUP | POLLERR))
 				polls[1].fd = -1;
 		}
 	}
-	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
-		;
 	end = (struct rain_sandbox_end){
 		.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1,
 		.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0,
@@ -183,7 +228,7 @@ static pid_t program_start(const struct rain_environment *environment, int contr
 }
 
 int rain_sandbox_inside(const char *job_dir, int environment_fd, int control_fd,
-			char *const command[])
+			int sockets_fd, char *const command[])
 {
 	struct rain_environment environment = {0};
 	struct rain_error err;
@@ -196,10 +241,19 @@ int rain_sandbox_inside(const char *job_dir, int environment_fd, int control_fd,
 	if (limits_set(&err) < 0 ||
 	    environment_load(&environment, environment_fd, job_dir, &err) < 0)
 		return rain_cli_fail(RAIN_EXIT_FAILURE, &err);
+	/* This process, too, lives under the filter, and can't be traced: the
+	 * program must find nobody in here who may do more than itself. */
+	if (prctl(PR_SET_DUMPABLE, 0) < 0) {
+		rain_error_set(&err, "can't be closed to tracing: %s", strerror(errno));
+		return rain_cli_fail(RAIN_EXIT_FAILURE, &err);
+	}
+	if (rain_sandbox_filter_load(sockets_fd, &err) < 0)
+		return rain_cli_fail(RAIN_EXIT_FAILURE, &err);
+	close(sockets_fd);
 	child = program_start(&environment, control_fd, command);
 	if (child < 0) {
 		rain_error_set(&err, "can't start the program: %s", strerror(errno));
 		return rain_cli_fail(RAIN_EXIT_FAILURE, &err);
 	}
-	supervise(control_fd, child);
+	supervise(job_dir, control_fd, child);
 }

@@ -48,6 +48,28 @@ static int guest_is(spank_t spank, const struct rain_spank_settings *settings, b
 	return 0;
 }
 
+/* What Slurm's MPI plugin takes from the environment of a step while it is
+ * still root: where to make directories, what to load, what to print. */
+static const char *const not_for_guests[] = {
+	"SLURM_PMIX_TMPDIR", "SLURM_PMIX_SRV_TMPDIR", "SLURM_PMIX_SRV_DEBUG",
+	"SLURM_PMIX_DIRECT_CONN_UCX", "SLURM_PMIX_WANT_PP", "SLURM_PMIX_WANT_COLL_PERF",
+	"PMIX_DEBUG", "PMIX_OUTPUT_REDIRECT", "UCX_NET_DEVICES", "UCX_TLS",
+};
+
+static int guest_environment_clean(spank_t spank)
+{
+	for (size_t i = 0; i < sizeof not_for_guests / sizeof *not_for_guests; i++) {
+		spank_err_t result = spank_unsetenv(spank, not_for_guests[i]);
+
+		if (result == ESPANK_SUCCESS || result == ESPANK_ENV_NOEXIST)
+			continue;
+		slurm_error("rain: can't take %s away from a guest: %s", not_for_guests[i],
+			    spank_strerror(result));
+		return -1;
+	}
+	return 0;
+}
+
 int rain_spank_step_init(spank_t spank, const struct rain_spank_settings *settings)
 {
 	struct rain_error err;
@@ -59,7 +81,7 @@ int rain_spank_step_init(spank_t spank, const struct rain_spank_settings *settin
 		slurm_error("rain: %s", err.text);
 		return -1;
 	}
-	return 0;
+	return guest ? guest_environment_clean(spank) : 0;
 }
 
 int rain_spank_step_forked(spank_t spank, const struct rain_spank_settings *settings)

@@ -17,6 +17,7 @@ attempt() {
 	[[ $(job alpha "$id" NodeList) == bravo-* ]]
 	output=$(output ada "$id")
 	status=$(job alpha "$id" ExitCode)
+	signal=${status#*:}
 	status=${status%:*}
 	echo "$output"
 }
@@ -60,6 +61,87 @@ ARGS=()
 	ARGS=(--stage-in=spy.so)
 	attempt 'LD_PRELOAD=$PWD/spy.so srun /bin/true; echo done'
 	[[ $output == *done* && $output != *eves-secret* ]]
+}
+
+# Somebody of the owner's listens on abstract sockets, which belong to a network and not to files.
+listen_abstract() {
+	local node
+	for node in 1 2 3 4 5 6 7 8; do
+		"$TRAINER" exec bravo --node "node$node" --user root bash -c \
+			'cc -O -x c -o /tmp/escape - && exec /tmp/escape listen' \
+			<"$BATS_TEST_DIRNAME/escape.c" >/dev/null 2>&1 3>&- &
+	done
+	for node in 1 2 3 4 5 6 7 8; do
+		await 30 on_node bravo "node$node" root 'grep -q @rain-escape-datagram /proc/net/unix'
+	done
+}
+
+@test "each way out of the sandbox is refused" {
+	listen_abstract
+	"$TRAINER" exec alpha --user ada cc -O -x c -o escape - <"$BATS_TEST_DIRNAME/escape.c"
+	# for people of this cluster there is something to reach, so the attempts are real
+	run -0 on_node bravo node1 eve /tmp/escape
+	[[ $output == *"REACHED abstract stream socket"* && $output == *"REACHED abstract datagram socket"* && $output == *"REACHED abstract socket from a pair"* ]]
+	[[ $output == *"REACHED any abstract socket"* && $output == *"REACHED reading /var/log"* ]]
+	ARGS=(--stage-in=escape)
+	attempt './escape; srun ./escape'
+	on bravo root 'pkill -x escape'
+	[ "$(grep -cx end <<<"$output")" = 2 ]
+	[ "$(grep -c ^refused <<<"$output")" -ge 180 ]
+	[[ $output != *REACHED* ]]
+	[ "$status" = 0 ]
+}
+
+@test "a guest does nothing to Slurm" {
+	local victim
+	victim=$("$TRAINER" exec bravo --user eve sbatch --parsable --wrap='sleep 100')
+	await 20 job_is bravo "$victim" RUNNING
+	attempt "t() { if timeout 10 \"\$@\" >/dev/null 2>&1; then echo \"REACHED \$*\"; else echo \"refused \$*\"; fi; }
+		echo x > f
+		t scancel $victim
+		t scontrol hold $victim
+		t scontrol suspend $victim
+		t srun --overlap --jobid=$victim true
+		t sattach $victim.0
+		t scontrol shutdown slurmctld
+		t scontrol reconfigure
+		t scontrol update nodename=node1 state=drain reason=x
+		t scontrol create partition=mine nodes=node1
+		t scontrol create reservation starttime=now duration=10 users=root nodes=node1
+		t scontrol update jobid=\$SLURM_JOB_ID partition=trainer
+		t scontrol update jobid=\$SLURM_JOB_ID timelimit=1000
+		t strigger --set --node --down --program=/bin/true
+		t salloc true
+		t sbatch --wrap=true
+		t srun --uid=0 true
+		t sbcast -f f /home/eve/x
+		t sbcast -f f /etc/cron.d/x
+		sbcast -f f /tmp/left-outside
+		SLURM_PMIX_TMPDIR=/etc srun sh -c 'sleep 1; echo inner'"
+	[ "$(grep -c ^refused <<<"$output")" = 18 ]
+	[[ $output != *REACHED* && $output == *inner* ]]
+	job_is bravo "$victim" RUNNING
+	"$TRAINER" exec bravo --user eve scancel "$victim"
+	# what a guest leaves outside of its room goes with it, and root made it nothing elsewhere
+	for node in 1 2 3 4 5 6 7 8; do
+		await 10 eval '[ -z "$(on_node bravo node'$node' root "ls -d /tmp/left-outside /etc/spmix_appdir* 2>/dev/null")" ]'
+	done
+}
+
+shm_size() { # SIZE
+	local node
+	for node in 1 2 3 4 5 6 7 8; do
+		on_node bravo "node$node" root "mount -o remount,size=$1 /dev/shm"
+	done
+}
+
+@test "a guest that fills the disk or the memory is ended, not the node" {
+	shm_size 64m
+	attempt 'head -c 100M /dev/zero > /dev/shm/fill; sleep 60; echo to the end'
+	shm_size 50%
+	[[ $output != *"to the end"* ]]
+	[[ $output == *"the job is ended"* ]]
+	[ "$signal" = 9 ]
 }
 
 @test "a guest submits nothing of its own" {

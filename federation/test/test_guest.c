@@ -122,6 +122,7 @@ static struct rain_sandbox_plan plan(void)
 		.nsswitch_fd = 12,
 		.environment_fd = 13,
 		.control_fd = -1,
+		.sockets_fd = 14,
 		.command = command,
 	};
 }
@@ -146,6 +147,8 @@ static void test_sandbox_argv(void **state)
 	assert_non_null(argv);
 	assert_string_equal(argv[0], "/usr/bin/bwrap");
 	assert_true(find(argv, "--unshare-pid", NULL, NULL) > 0);
+	/* nobody inside without the filter */
+	assert_true(find(argv, "--as-pid-1", NULL, NULL) > 0);
 	assert_true(find(argv, "--unshare-ipc", NULL, NULL) > 0);
 	assert_true(find(argv, "--disable-userns", NULL, NULL) > 0);
 	assert_true(find(argv, "--die-with-parent", NULL, NULL) > 0);
@@ -167,9 +170,11 @@ static void test_sandbox_argv(void **state)
 	assert_true(end > 0);
 	assert_string_equal(argv[end + 5], "--environment-fd");
 	assert_string_equal(argv[end + 6], "13");
-	assert_string_equal(argv[end + 7], "--");
-	assert_string_equal(argv[end + 10], "x y");
-	assert_null(argv[end + 11]);
+	assert_string_equal(argv[end + 7], "--sockets-fd");
+	assert_string_equal(argv[end + 8], "14");
+	assert_string_equal(argv[end + 9], "--");
+	assert_string_equal(argv[end + 12], "x y");
+	assert_null(argv[end + 13]);
 	rain_sandbox_argv_free(argv);
 }
 

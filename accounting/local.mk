@@ -9,6 +9,7 @@ dist_sql_DATA += accounting/sql/0001-ledger.sql accounting/sql/0002-job-runs.sql
 dist_sql_DATA += accounting/sql/0050-reports.sql
 dist_sql_DATA += accounting/sql/0051-balance-history.sql
 dist_sql_DATA += accounting/sql/0080-sound-rows.sql
+dist_sql_DATA += accounting/sql/0081-runs-at-once.sql
 dist_sql_DATA += accounting/sql/0085-give-back.sql
 
 # libaccounting: pure. Who links it links libcommon too.

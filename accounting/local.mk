@@ -11,6 +11,7 @@ dist_sql_DATA += accounting/sql/0051-balance-history.sql
 dist_sql_DATA += accounting/sql/0080-sound-rows.sql
 dist_sql_DATA += accounting/sql/0081-runs-at-once.sql
 dist_sql_DATA += accounting/sql/0085-give-back.sql
+dist_sql_DATA += accounting/sql/0086-seal-all.sql
 
 # libaccounting: pure. Who links it links libcommon too.
 noinst_LTLIBRARIES += libaccounting.la libledger.la

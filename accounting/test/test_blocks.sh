@@ -81,8 +81,8 @@ test_edits() {
 2|||does not continue the block before
 2|||the block itself was changed" \
 		"UPDATE ledger.block SET hash = sha256('x') WHERE block_id = 1; UPDATE ledger.block SET hash = sha256(hash) WHERE block_id = 2" \
-		"UPDATE ledger.block SET hash = ledger.block_hash(block_id, previous) WHERE block_id = 1;
-		 UPDATE ledger.block SET hash = ledger.block_hash(block_id, previous) WHERE block_id = 2"
+		"UPDATE ledger.block SET hash = ledger.block_hash(block) WHERE block_id = 1;
+		 UPDATE ledger.block SET hash = ledger.block_hash(block) WHERE block_id = 2"
 	expect "the head is what it was" rain "SELECT ledger.audit_known(block_id, '$head') FROM ledger.audit_head()" t
 	expect "and no other" rain "SELECT ledger.audit_known(block_id, 'abcd') FROM ledger.audit_head()" f
 	refused "rewriting a block" rain_owner RN006 "UPDATE ledger.block SET hash = sha256('x')"
@@ -90,6 +90,90 @@ test_edits() {
 	refused "dropping blocks" rain_owner RN006 "DELETE FROM ledger.block"
 	refused "sealing" rain-gw 42501 "SELECT ledger.seal()"
 	refused "sealing in a snapshot" rain RN005 "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT ledger.seal()"
+}
+
+# One changed value in any column of any table: the audit names the block, or the sums
+# no longer agree. What is no history, or is counted nowhere, is named here.
+due() { [ "$(sql rain "SELECT count(*) FROM ledger.holds('user:ben', true), ledger.lots('user:ben') l WHERE l.expires_at < now() - interval '100 ms'")" = 1 ]; }
+
+test_every_column() {
+	local found
+	sql rain "SELECT ledger.account_ensure_project('lab'), ledger.rate_set('alpha', '*', '*', 'cpu', 1, 3)" >/dev/null
+	sql rain "SELECT ledger.rate_set('alpha', '*', '*', 'cpu', 1, 4, clock_timestamp() + interval '1 hour'),
+		ledger.account_limit_set('user:ben', 70, 'trust', 'root'),
+		ledger.quote_make('$(uuid 60)', 'alpha', 'p', '', '{\"cpu\": 3}', 1000, now() + interval '1 day'),
+		ledger.reward_own_use('ada', 50, 100, '', '$(uuid 61)'),
+		ledger.transfer_tokens('user:ben', 'project:lab', 1000, '', '', '$(uuid 62)')" >/dev/null
+	sql rain "SELECT ledger.commons_share(100, 'fixed', '{\"user:ada\": 1}', 2, 'May', 'root', '$(uuid 63)')" >/dev/null
+	sql rain "SELECT ledger.charge_refund((SELECT job_run_id FROM ledger.job_runs_find('alpha', 1)), 1, '', '$(uuid 64)'),
+		ledger.transfer_correct($(sql rain_owner "SELECT transfer_id FROM ledger.transfer WHERE idem = '$(uuid 62)'"), 10, '', '', '$(uuid 65)')" >/dev/null
+	sql rain-gw "SELECT ledger.hold_create_until('$(uuid 66)', ledger.account_id('user:ben'), $bravo, 5, 'x', now() + interval '200 ms'),
+		ledger.hold_create('$(uuid 67)', ledger.account_id('user:ada'), $bravo, 9, '')" >/dev/null
+	sql rain-gw "SELECT ledger.hold_extend('$(uuid 66)', now() + interval '1 s'),
+		ledger.hold_post_run('$(uuid 67)', '$(uuid 68)', 4, 'alpha', 9, 1000, 0)" >/dev/null
+	sql rain "SELECT ledger.job_runs_record('[$(run 9 | sed 's/"account"/"array_job_id":9,"array_task_id":2,"het_job_id":9,&/')]'),
+		ledger.usage_fold()" >/dev/null
+	# a hold expires, and a lot
+	sql rain "SELECT ledger.grant_lot('user:ben', 7, NULL, now() + interval '500 ms', '', '', '$(uuid 71)')" >/dev/null
+	wait_until due
+	sql rain-gw "SELECT ledger.hold_expire('$(uuid 66)', 'no such job')" >/dev/null
+	sql rain "SELECT ledger.lots_sweep()" >/dev/null
+	# a job paid from a lot, refunded
+	sql rain "SELECT ledger.account_ensure_user('cleo')" >/dev/null
+	sql rain "SELECT ledger.grant_lot('user:cleo', 90, NULL, now() + interval '1 day', '', '', '$(uuid 69)')" >/dev/null
+	sql rain "SELECT ledger.job_runs_record('[$(run 10 | sed 's/"ada"/"cleo"/')]')" >/dev/null
+	sql rain "SELECT ledger.charge_refund((SELECT job_run_id FROM ledger.job_runs_find('alpha', 10)), 2, '', '$(uuid 70)')" >/dev/null
+	seal_all "with all there is"
+	clean "with all there is"
+	sql postgres "SET session_replication_role = replica;
+		CREATE TEMP TABLE verdict (place text, verdict text);
+		DO \$\$
+		DECLARE
+			c record;
+			was text;
+		BEGIN
+			SET CONSTRAINTS ALL IMMEDIATE;
+			FOR c IN SELECT t.table_name AS tab, k.column_name AS col, k.data_type AS type,
+					CASE k.data_type
+					WHEN 'text' THEN '@ || chr(33)' WHEN 'uuid' THEN 'gen_random_uuid()' WHEN 'boolean' THEN 'NOT @'
+					WHEN 'timestamp with time zone' THEN '@ + interval ''1 us''' WHEN 'jsonb' THEN '@ || ''{\"y\": 1}'''
+					WHEN 'bytea' THEN 'set_byte(@, 0, 255 - get_byte(@, 0))' WHEN 'ARRAY' THEN '@ || 7::bigint'
+					WHEN 'tstzrange' THEN 'tstzrange(lower(@), upper(@) + interval ''1 us'')'
+					ELSE '@ + 1' END AS change
+				  FROM information_schema.tables t JOIN information_schema.columns k USING (table_schema, table_name)
+				 WHERE t.table_schema = 'ledger' AND t.table_type = 'BASE TABLE'
+				   AND t.table_name NOT IN ('project', 'project_member', 'account_default', 'seal_wait', 'own_use')
+				   AND (t.table_name, k.column_name) NOT IN (('reward_day', 'cap'), ('account', 'next_lot_event'))
+				 ORDER BY 1, 2 LOOP
+				was := 'MISSED';
+				BEGIN
+					EXECUTE format('UPDATE ledger.%1\$I SET %2\$I = %3\$s WHERE ctid = (SELECT ctid FROM ledger.%1\$I
+						WHERE %2\$I IS NOT NULL AND %4\$s LIMIT 1)', c.tab, c.col,
+						replace(c.change, '@', quote_ident(c.col)), CASE c.type
+						WHEN 'tstzrange' THEN 'NOT upper_inf(' || quote_ident(c.col) || ')'
+						WHEN 'bytea' THEN 'length(' || quote_ident(c.col) || ') > 0'
+						WHEN 'timestamp with time zone' THEN 'isfinite(' || quote_ident(c.col) || ')' ELSE 'true' END);
+					IF NOT FOUND THEN
+						was := 'MISSED: no row has it';
+					ELSIF EXISTS (SELECT FROM ledger.audit() WHERE block_id IS NOT NULL) THEN
+						was := 'named by the audit';
+					ELSIF EXISTS (SELECT FROM ledger.check_invariants()) THEN
+						was := 'the sums disagree';
+					END IF;
+					RAISE EXCEPTION USING ERRCODE = 'P9999';
+				EXCEPTION
+					WHEN SQLSTATE 'P9999' THEN NULL;
+					WHEN integrity_constraint_violation OR generated_always THEN was := 'refused';
+				END;
+				INSERT INTO verdict VALUES (format('%s.%s', c.tab, c.col), was);
+			END LOOP;
+		END \$\$;
+		SELECT place || ': ' || verdict FROM verdict" >"$work/verdicts" || fail "no verdicts: $(cat "$work/verdicts")"
+	found=$(grep -c 'named by the audit' "$work/verdicts")
+	if grep MISSED "$work/verdicts"; then fail "a changed value was missed"; fi
+	[ "$found" -gt 90 ] || fail "only $found columns are sealed: $(cat "$work/verdicts")"
+	echo "ok: of $(wc -l <"$work/verdicts") columns one changed value is found, $found by the audit with its block"
+	clean "after all this"
 }
 
 # A number that was drawn but not committed is never passed by.
@@ -139,5 +223,6 @@ test_restore() {
 
 test_populate
 test_edits
+test_every_column
 test_open_transaction
 test_restore

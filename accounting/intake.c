@@ -12,12 +12,14 @@
 struct rain_intake {
 	struct rain_spool_walk *walk; /* where we are in the spool; NULL: nowhere */
 	bool progress;		      /* made by this walk, so another one is worth it */
+	struct rain_rates *rates;     /* NULL: to be read */
 };
 
 /* One batch. */
 struct intake {
 	const struct rain_config *config;
 	struct rain_ledger *store;
+	const struct rain_rates *rates;
 	struct rain_intake_result *result;
 	/* The batch: runs[i], priced, came from names[i] (borrowed). */
 	json_t *runs;
@@ -41,9 +43,10 @@ static void reject(struct intake *intake, const char *name, const char *reason)
 }
 
 /* The run of one record, priced; NULL with the reason. */
-static json_t *price_record(const struct rain_config *config, const char *text, size_t size,
+static json_t *price_record(const struct intake *intake, const char *text, size_t size,
 			    struct rain_error *err)
 {
+	const struct rain_config *config = intake->config;
 	struct rain_record record;
 	enum rain_record_place place;
 	json_t *run = NULL;
@@ -53,7 +56,7 @@ static json_t *price_record(const struct rain_config *config, const char *text, 
 		return NULL;
 	place = rain_record_place(&record, config->gateway.overflow_partition,
 				  config->lend.partition);
-	if (rain_pricing_price(config, &record, place, &price, err) == 0) {
+	if (rain_pricing_price(config, intake->rates, &record, place, &price, err) == 0) {
 		run = rain_record_to_run(&record, place, price);
 		if (!run)
 			rain_error_set(err, "its strings are not UTF-8");
@@ -76,7 +79,7 @@ static int take(struct intake *intake, const char *name, struct rain_error *err)
 		*err = reason;
 		return -1;
 	}
-	run = text ? price_record(intake->config, text, size, &reason) : NULL;
+	run = text ? price_record(intake, text, size, &reason) : NULL;
 	free(text);
 	if (!run) {
 		reject(intake, name, reason.text);
@@ -160,6 +163,13 @@ static void walk_end(struct rain_intake *intake)
 void rain_intake_restart(struct rain_intake *intake)
 {
 	walk_end(intake);
+	rain_intake_reprice(intake);
+}
+
+void rain_intake_reprice(struct rain_intake *intake)
+{
+	rain_rates_destroy(intake->rates);
+	intake->rates = NULL;
 }
 
 void rain_intake_destroy(struct rain_intake *intake)
@@ -167,6 +177,7 @@ void rain_intake_destroy(struct rain_intake *intake)
 	if (!intake)
 		return;
 	walk_end(intake);
+	rain_rates_destroy(intake->rates);
 	free(intake);
 }
 
@@ -177,6 +188,25 @@ static int next_names(struct rain_intake *intake, const char *spool, char ***nam
 	if (!intake->walk)
 		intake->walk = rain_spool_walk_create(spool, err);
 	return intake->walk ? rain_spool_walk_next(intake->walk, RAIN_INTAKE_BATCH, names, err) : -1;
+}
+
+static int rates_read(struct rain_intake *intake, const struct rain_config *config,
+		      struct rain_ledger *store, struct rain_error *err)
+{
+	const char *params[] = {config->cluster_name};
+	json_t *rows = NULL;
+
+	if (intake->rates)
+		return 0;
+	if (rain_ledger_rows(store,
+			     "SELECT partition, qos, tres, num, den, "
+			     "ceil(extract(epoch FROM valid_from))::bigint AS since, "
+			     "ceil(extract(epoch FROM valid_until))::bigint AS until "
+			     "FROM ledger.rates($1)", params, 1, &rows, err) != RAIN_LEDGER_OK)
+		return -1;
+	intake->rates = rain_rates_create(rows, err);
+	json_decref(rows);
+	return intake->rates ? 0 : -1;
 }
 
 int rain_intake_run(struct rain_intake *intake, const struct rain_config *config,
@@ -194,8 +224,10 @@ int rain_intake_run(struct rain_intake *intake, const struct rain_config *config
 		walk_end(intake);
 		return count;
 	}
+	rc = rates_read(intake, config, store, err);
+	batch.rates = intake->rates;
 	batch.runs = json_array();
-	if (!batch.runs)
+	if (rc == 0 && !batch.runs)
 		rc = rain_error_set(err, "no memory for a batch of job runs");
 	for (int i = 0; rc == 0 && i < count; i++)
 		rc = take(&batch, names[i], err);

@@ -33,6 +33,9 @@ void rain_intake_destroy(struct rain_intake *intake);
 /* Looks at the spool from its beginning at the next run. */
 void rain_intake_restart(struct rain_intake *intake);
 
+/* Reads the rates again before the next run: they have changed. */
+void rain_intake_reprice(struct rain_intake *intake);
+
 /* Handles one batch.  -1 with err when the spool or the database can't be used
  * now: nothing is lost, try again later. */
 int rain_intake_run(struct rain_intake *intake, const struct rain_config *config,

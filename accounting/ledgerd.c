@@ -250,11 +250,15 @@ static void on_reload(evutil_socket_t signal_number, short events, void *arg)
 static void on_keeping(evutil_socket_t fd, short events, void *arg)
 {
 	struct rain_ledgerd *ledgerd = arg;
-	int64_t wait = rain_keep_run(&ledgerd->keep, ledgerd->store, rain_clock_monotonic_ms());
-	struct timeval delay = {.tv_sec = wait / 1000, .tv_usec = wait % 1000 * 1000};
+	int64_t now = rain_clock_monotonic_ms();
+	int64_t wait = rain_keep_run(&ledgerd->keep, ledgerd->store, now);
+	int64_t policies = rain_policies_run(&ledgerd->policies, ledgerd->config, ledgerd->store, now);
+	struct timeval delay;
 
 	(void)fd;
 	(void)events;
+	wait = policies < wait ? policies : wait;
+	delay = (struct timeval){.tv_sec = wait / 1000, .tv_usec = wait % 1000 * 1000};
 	evtimer_add(ledgerd->keeping, &delay);
 }
 

@@ -7,6 +7,7 @@
 
 #include "accounting/intake.h"
 #include "accounting/metrics.h"
+#include "accounting/policies.h"
 #include "accounting/publish.h"
 #include "accounting/store.h"
 #include "common/config.h"
@@ -46,6 +47,7 @@ struct rain_ledgerd {
 	struct event *metrics_file;		    /* timer */
 	struct event *keeping;			    /* timer */
 	struct rain_keep keep;
+	struct rain_policies policies;
 };
 
 /* Looks at the spool within moments. */

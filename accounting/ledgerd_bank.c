@@ -17,6 +17,8 @@
 #define REASON_MAX 200
 #define UUID_LENGTH 36
 #define PAGE 1000
+/* So that the sum of any few rates can be exact. */
+#define RATE_DEN_MAX 1000000
 #define TIME_MAX (INT64_C(1) << 40)
 
 struct number {
@@ -308,7 +310,7 @@ json_t *rain_ledgerd_op_rate_set(void *arg, const struct rain_rpc_caller *caller
 	    rain_json_string_or(request, "qos", NAME_MAX_CHARS, "*", &qos, err) < 0 ||
 	    rain_json_string_or(request, "reason", REASON_MAX, "", &reason, err) < 0 ||
 	    rain_json_int(request, "num", 0, INT32_MAX, &num, err) < 0 ||
-	    rain_json_int(request, "den", 1, INT32_MAX, &den, err) < 0 ||
+	    rain_json_int(request, "den", 1, RATE_DEN_MAX, &den, err) < 0 ||
 	    rain_json_int_or(request, "from", 0, TIME_MAX, 0, &from, err) < 0)
 		return NULL;
 
@@ -322,6 +324,7 @@ json_t *rain_ledgerd_op_rate_set(void *arg, const struct rain_rpc_caller *caller
 	if (!rows)
 		return NULL;
 	json_decref(rows);
+	rain_intake_reprice(ledgerd->spool);
 	rain_log_info("a rate is set: partition=%s qos=%s tres=%s rate=%" PRId64 "/%" PRId64 " by=%s",
 		      partition, qos, tres, num, den, asker.user);
 	return json_pack("{s:o}", "sentence",

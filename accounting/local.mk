@@ -12,11 +12,13 @@ dist_sql_DATA += accounting/sql/0080-sound-rows.sql
 dist_sql_DATA += accounting/sql/0081-runs-at-once.sql
 dist_sql_DATA += accounting/sql/0085-give-back.sql
 dist_sql_DATA += accounting/sql/0086-seal-all.sql
+dist_sql_DATA += accounting/sql/0087-policies.sql
 
 # libaccounting: pure. Who links it links libcommon too.
 noinst_LTLIBRARIES += libaccounting.la libledger.la
 libaccounting_la_SOURCES = \
 	accounting/period.c accounting/period.h \
+	accounting/rates.c accounting/rates.h \
 	accounting/record.c accounting/record.h \
 	accounting/snapshot.c accounting/snapshot.h
 libaccounting_la_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
@@ -25,6 +27,7 @@ libaccounting_la_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 libledger_la_SOURCES = \
 	accounting/intake.c accounting/intake.h \
 	accounting/metrics.c accounting/metrics.h \
+	accounting/policies.c accounting/policies.h \
 	accounting/pricing.c accounting/pricing.h \
 	accounting/publish.c accounting/publish.h \
 	accounting/snapshot_map.c accounting/snapshot_map.h \
@@ -72,9 +75,11 @@ rain_rate_LDADD = libaccounting.la libcommon.la
 rain_account_SOURCES = accounting/rain_account.c $(show_sources)
 rain_account_LDADD = libaccounting.la libcommon.la
 
-check_PROGRAMS += accounting/test/test_record accounting/test/test_pricing accounting/test/test_period accounting/test/test_migrations accounting/test/test_snapshot
+check_PROGRAMS += accounting/test/test_record accounting/test/test_rates accounting/test/test_pricing accounting/test/test_period accounting/test/test_migrations accounting/test/test_snapshot
 accounting_test_test_record_SOURCES = accounting/test/test_record.c
 accounting_test_test_record_LDADD = libaccounting.la $(test_libs)
+accounting_test_test_rates_SOURCES = accounting/test/test_rates.c
+accounting_test_test_rates_LDADD = libaccounting.la $(test_libs)
 accounting_test_test_pricing_SOURCES = accounting/test/test_pricing.c
 accounting_test_test_pricing_LDADD = libledger.la $(test_libs)
 accounting_test_test_period_SOURCES = accounting/test/test_period.c
@@ -89,7 +94,8 @@ accounting_test_test_migrations_LDADD = $(test_libs) $(SODIUM_LIBS)
 dist_check_SCRIPTS = accounting/test/test_ledger.sh accounting/test/test_ledgerd.sh \
 	accounting/test/test_projects.sh accounting/test/test_lots.sh \
 	accounting/test/test_rates.sh accounting/test/test_usage.sh \
-	accounting/test/test_blocks.sh accounting/test/test_model.sh
+	accounting/test/test_blocks.sh accounting/test/test_model.sh \
+	accounting/test/test_policies.sh
 TESTS += $(dist_check_SCRIPTS)
 EXTRA_DIST += accounting/test/postgres.sh
 check_LTLIBRARIES = accounting/test/kill_on_unlink.la

@@ -4,7 +4,6 @@
 #include <inttypes.h>
 
 #include "common/hostlist.h"
-#include "scheduler/cost.h"
 
 static const struct rain_node_type *type_of(const struct rain_config *config, const char *host)
 {
@@ -51,16 +50,22 @@ int rain_pricing_speed(const struct rain_config *config, const char *nodes, int6
 	return rc;
 }
 
-int rain_pricing_price(const struct rain_config *config, const struct rain_record *record,
-		       enum rain_record_place place, int64_t *price, struct rain_error *err)
+int rain_pricing_price(const struct rain_config *config, const struct rain_rates *rates,
+		       const struct rain_record *record, enum rain_record_place place,
+		       int64_t *price, struct rain_error *err)
 {
-	int64_t mflops;
+	struct rain_rates_use use = {
+		.partition = record->partition, .qos = record->qos, .tres = record->tres,
+		.ms = record->run_ms, .at = record->start, .core_ms = record->core_ms,
+		.home_num = config->ledger.home_num, .home_den = config->ledger.home_den,
+	};
+	int64_t num, den;
 
 	*price = 0;
-	if (place != RAIN_PLACE_HOME || config->ledger.home_num == 0 || record->core_ms == 0)
+	if (place != RAIN_PLACE_HOME || record->run_ms == 0)
 		return 0;
-	if (rain_pricing_speed(config, record->nodes, &mflops, err) < 0)
+	rain_rates_calibrated(rates, &use, &num, &den);
+	if (num > 0 && rain_pricing_speed(config, record->nodes, &use.mflops_per_core, err) < 0)
 		return -1;
-	return rain_cost_price(record->core_ms, mflops, config->ledger.home_num,
-			       config->ledger.home_den, price, err);
+	return rain_rates_price(rates, &use, price, err);
 }

@@ -68,11 +68,12 @@ static int read_usage(struct rain_record *record, struct rain_error *err)
 	    rain_json_int_or(json, "suspended", 0, TIME_MAX, 0, &suspended, err) < 0 ||
 	    rain_json_int(json, "cpus", 0, JOB_ID_MAX, &record->cpus, err) < 0 ||
 	    rain_json_int(json, "node_count", 0, JOB_ID_MAX, &record->node_count, err) < 0 ||
-	    rain_json_string_or(json, "nodes", RAIN_RECORD_NODES_MAX, "", &record->nodes, err) < 0)
+	    rain_json_string_or(json, "nodes", RAIN_RECORD_NODES_MAX, "", &record->nodes, err) < 0 ||
+	    rain_json_string_or(json, "tres", RAIN_RECORD_NODES_MAX, "", &record->tres, err) < 0)
 		return -1;
 	if (record->start == 0 || record->nodes[0] == '\0') {
 		record->start = record->end;
-		record->core_ms = 0;
+		record->run_ms = record->core_ms = 0;
 		return 0;
 	}
 	if (record->end < record->start)
@@ -85,8 +86,8 @@ static int read_usage(struct rain_record *record, struct rain_error *err)
 				      " s of a run of %" PRId64 " s", record->job_id, suspended,
 				      record->end - record->start);
 	/* 2^32 cpus x 2^40 s x 1000 would not fit. */
-	if (__builtin_mul_overflow(record->cpus, (record->end - record->start - suspended) * 1000,
-				   &record->core_ms))
+	record->run_ms = (record->end - record->start - suspended) * 1000;
+	if (__builtin_mul_overflow(record->cpus, record->run_ms, &record->core_ms))
 		return rain_error_set(err, "job %" PRId64 " used more core time than can be counted",
 				      record->job_id);
 	return 0;

@@ -29,12 +29,14 @@
 struct rain_record {
 	json_t *json; /* owns the strings below */
 	const char *cluster, *user, *account, *partition, *qos, *name, *state, *nodes;
+	const char *tres; /* "cpu=16,mem=64000M"; "" when it isn't known */
 	int64_t job_id, submit, restart; /* with the cluster: which run it is */
 	int64_t array_job_id, array_task_id, het_job_id; /* -1: none */
 	int64_t exit_code, exit_signal;
 	int64_t start, end; /* both the end's time when it never ran */
 	int64_t node_count, cpus;
-	int64_t core_ms; /* cpus x time that they ran: suspended time is free */
+	int64_t run_ms;	 /* that it ran: suspended time is free */
+	int64_t core_ms; /* cpus x time that they ran, likewise */
 };
 
 /* Where a run took place, which tells who pays. */

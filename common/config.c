@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/config_bank.h"
 #include "common/config_panel.h"
 #include "common/tokens.h"
 
@@ -35,6 +36,7 @@ static cfg_opt_t ledger_options[] = {
 	CFG_STR_LIST("administrators", "{}", CFGF_NONE),
 	CFG_STR("metrics", "", CFGF_NONE),
 	CFG_STR("metrics-file", "", CFGF_NONE),
+	RAIN_CONFIG_BANK_POLICIES,
 	CFG_END()};
 
 static cfg_opt_t node_type_options[] = {CFG_STR("nodes", NULL, CFGF_NODEFAULT),
@@ -183,6 +185,7 @@ static void read_ledger(struct reader *reader)
 {
 	struct rain_config *config = reader->config;
 	struct rain_error why;
+	const char *key;
 
 	config->ledger.database = read_string(reader, "database");
 	config->ledger.spool = read_path(reader, "spool");
@@ -196,6 +199,8 @@ static void read_ledger(struct reader *reader)
 	if (rain_ratio_parse(cfg_getstr(reader->section, "home-rate"), &config->ledger.home_num,
 			     &config->ledger.home_den, &why) < 0)
 		reader_fail(reader, "home-rate", why.text);
+	if (rain_config_bank(reader->section, config, &key, &why) < 0)
+		reader_fail(reader, key, why.text);
 }
 
 static void read_node_types(struct reader *reader, cfg_t *root)
@@ -382,6 +387,7 @@ void rain_config_destroy(struct rain_config *config)
 	}
 	free(config->node_types);
 	list_free(config->ledger.administrators);
+	rain_config_bank_release(config);
 	list_free(config->gateway.addresses);
 
 	char *strings[] = {

@@ -33,6 +33,19 @@ struct rain_node_type {
 	int64_t mflops_per_core;  /* HPL-measured; 0: not calibrated yet */
 };
 
+/* How what lending earned is shared out of the commons. */
+enum rain_share_mode {
+	RAIN_SHARE_NONE,
+	RAIN_SHARE_EQUAL,	 /* all users, or the accounts named */
+	RAIN_SHARE_CONTRIBUTION, /* all of it, by weights: the machines that each brought */
+	RAIN_SHARE_FIXED,	 /* weights are percent; the rest stays */
+};
+
+struct rain_share {
+	char *account; /* "user:ada", "project:heat" */
+	int64_t weight;
+};
+
 struct rain_config {
 	char *path;
 	char *cluster_name; /* [a-z][a-z0-9-]{0,15} */
@@ -45,6 +58,13 @@ struct rain_config {
 		char **administrators;	    /* user names, NULL-terminated; root always is one */
 		char *metrics;		    /* HOST:PORT for OpenMetrics over HTTP; empty: none */
 		char *metrics_file;	    /* the same as a file, kept up to date; empty: none */
+		/* share of the calibrated price of a job at home that its user is given */
+		int64_t reward_num, reward_den;
+		int64_t reward_cap_utok; /* for a user and day */
+		enum rain_share_mode share_mode;
+		int share_days;
+		struct rain_share *shares;
+		size_t share_count;
 	} ledger;
 
 	struct rain_node_type *node_types;

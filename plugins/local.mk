@@ -50,7 +50,7 @@ job_submit_rain_la_SOURCES = $(plugins_common) \
 	accounting/snapshot_map.h \
 	common/clock.c \
 	common/clock.h \
-	common/config.c common/config_panel.c \
+	common/config.c common/config_bank.c common/config_panel.c \
 	plugins/compat/controller.h \
 	plugins/job_submit_rain.c \
 	plugins/submit_config.c \

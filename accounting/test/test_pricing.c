@@ -30,9 +30,10 @@ static int price(const struct rain_config *c, const char *nodes, enum rain_recor
 		 int64_t *micro, struct rain_error *err)
 {
 	/* 16 cores for 9 s */
-	struct rain_record record = {.nodes = nodes, .core_ms = 144000, .cpus = 16};
+	struct rain_record record = {.nodes = nodes, .core_ms = 144000, .cpus = 16, .run_ms = 9000,
+				     .partition = "trainer", .qos = "", .tres = "cpu=16"};
 
-	return rain_pricing_price(c, &record, place, micro, err);
+	return rain_pricing_price(c, NULL, &record, place, micro, err);
 }
 
 static void test_home_rate(void **state)

@@ -117,6 +117,8 @@ HANDLER(capacity, RAIN_BROKER_CAPACITY)
 HANDLER(split, RAIN_BROKER_SPLIT)
 HANDLER(bind, RAIN_BROKER_BIND)
 HANDLER(unbind, RAIN_BROKER_UNBIND)
+HANDLER(clock, RAIN_BROKER_CLOCK)
+HANDLER(end, RAIN_BROKER_END)
 HANDLER(annotate, RAIN_BROKER_ANNOTATE)
 HANDLER(guest_submit, RAIN_BROKER_GUEST_SUBMIT)
 HANDLER(guest_find, RAIN_BROKER_GUEST_FIND)
@@ -131,6 +133,8 @@ static const struct rain_rpc_op ops[] = {
 	{"split", on_split},
 	{"bind", on_bind},
 	{"unbind", on_unbind},
+	{"clock", on_clock},
+	{"end", on_end},
 	{"annotate", on_annotate},
 	{"guest_submit", on_guest_submit},
 	{"guest_find", on_guest_find},

@@ -11,6 +11,7 @@
 
 #define TASKS_MAX 1048576
 #define CPUS_PER_TASK_MAX 4096
+#define SECONDS_MAX (366 * 24 * 3600)
 
 static const char *const op_names[RAIN_BROKER_OP_COUNT] = {
 	[RAIN_BROKER_QUEUE] = "queue",
@@ -18,6 +19,8 @@ static const char *const op_names[RAIN_BROKER_OP_COUNT] = {
 	[RAIN_BROKER_SPLIT] = "split",
 	[RAIN_BROKER_BIND] = "bind",
 	[RAIN_BROKER_UNBIND] = "unbind",
+	[RAIN_BROKER_CLOCK] = "clock",
+	[RAIN_BROKER_END] = "end",
 	[RAIN_BROKER_ANNOTATE] = "annotate",
 	[RAIN_BROKER_GUEST_SUBMIT] = "guest_submit",
 	[RAIN_BROKER_GUEST_FIND] = "guest_find",
@@ -211,6 +214,30 @@ static int check_unbind(const json_t *request, const struct rain_broker_limits *
 	return 0;
 }
 
+static int check_clock(const json_t *request, const struct rain_broker_limits *limits,
+		       struct rain_broker_request *checked, struct rain_error *err)
+{
+	(void)limits;
+	if (read_job_at(request, checked, err) < 0)
+		return -1;
+	return read_u32(request, "seconds", 1, SECONDS_MAX, &checked->seconds, err);
+}
+
+static int check_end(const json_t *request, const struct rain_broker_limits *limits,
+		     struct rain_broker_request *checked, struct rain_error *err)
+{
+	const char *as;
+
+	(void)limits;
+	if (read_job_at(request, checked, err) < 0 ||
+	    rain_json_string(request, "as", 32, &as, err) < 0)
+		return -1;
+	checked->out_of_memory = strcmp(as, "out_of_memory") == 0;
+	if (!checked->out_of_memory && strcmp(as, "timeout") != 0)
+		return rain_error_set(err, "field 'as' must be \"timeout\" or \"out_of_memory\"");
+	return 0;
+}
+
 static int check_annotate(const json_t *request, const struct rain_broker_limits *limits,
 			  struct rain_broker_request *checked, struct rain_error *err)
 {
@@ -335,6 +362,8 @@ int rain_broker_check(enum rain_broker_op op, const json_t *request,
 		[RAIN_BROKER_SPLIT] = check_split,
 		[RAIN_BROKER_BIND] = check_bind,
 		[RAIN_BROKER_UNBIND] = check_unbind,
+		[RAIN_BROKER_CLOCK] = check_clock,
+		[RAIN_BROKER_END] = check_end,
 		[RAIN_BROKER_ANNOTATE] = check_annotate,
 		[RAIN_BROKER_GUEST_SUBMIT] = check_guest_submit,
 		[RAIN_BROKER_GUEST_FIND] = check_loan,

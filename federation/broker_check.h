@@ -20,6 +20,8 @@
  *   split          {job_id, submit_time, tasks}
  *   bind           {job_id, submit_time, feature}
  *   unbind         {job_id, submit_time, partition?, features?, held?}
+ *   clock          {job_id, submit_time, seconds}
+ *   end            {job_id, submit_time, as: "timeout" or "out_of_memory"}
  *   annotate       {job_id, submit_time?, text}
  *   guest_submit   {loan, uid, nodes, tasks, cpus_per_task?, ntasks_per_node?,
  *                   minutes, agent_url?}
@@ -37,6 +39,8 @@ enum rain_broker_op {
 	RAIN_BROKER_SPLIT,
 	RAIN_BROKER_BIND,
 	RAIN_BROKER_UNBIND,
+	RAIN_BROKER_CLOCK,
+	RAIN_BROKER_END,
 	RAIN_BROKER_ANNOTATE,
 	RAIN_BROKER_GUEST_SUBMIT,
 	RAIN_BROKER_GUEST_FIND,
@@ -72,6 +76,8 @@ struct rain_broker_request {
 	char partition[RAIN_BROKER_PARTITION_MAX + 1];
 	char features[RAIN_BROKER_FEATURES_MAX + 1];
 	bool held;
+	uint32_t seconds;   /* clock: that the job may still run */
+	bool out_of_memory; /* end: not for the time limit */
 	char text[RAIN_BURST_SENTENCE_MAX + 1];
 	char loan[RAIN_BROKER_LOAN_LENGTH + 1]; /* "": not given */
 	uint32_t uid;

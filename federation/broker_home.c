@@ -49,7 +49,7 @@ int rain_broker_home_read(const char *comment, struct rain_broker_home *home,
 			  struct rain_error *err)
 {
 	const char *record, *end;
-	char hold[4] = "";
+	char hold[4] = "", minutes[11] = "";
 	/* An empty value is no word of its own: "features= hold=no". */
 	char features[RAIN_BROKER_FEATURES_MAX + 2] = "";
 
@@ -65,6 +65,9 @@ int rain_broker_home_read(const char *comment, struct rain_broker_home *home,
 				      "the record of the job's home in its AdminComment is malformed");
 	memcpy(home->features, features + 1, sizeof(home->features));
 	home->held = strcmp(hold, "yes") == 0;
+	home->minutes = 0;
+	if (field_read(record, end, "minutes=", minutes, sizeof(minutes)) == 0)
+		home->minutes = (uint32_t)strtoul(minutes, NULL, 10);
 	return 1;
 }
 
@@ -74,17 +77,19 @@ char *rain_broker_home_write(const char *comment, const struct rain_broker_home 
 	const char *record, *end = NULL;
 	const char *front = comment ? comment : "";
 	int front_length;
-	char *text = NULL;
+	char *text = NULL, minutes[24] = "";
 	int n;
 
 	record = record_find(front, &end);
 	front_length = record ? (int)(record - front) : 0;
 	if (!record)
 		end = front;
+	if (home && home->minutes)
+		snprintf(minutes, sizeof(minutes), " minutes=%u", home->minutes);
 	if (home)
-		n = asprintf(&text, "%.*s" START "partition=%s features=%s hold=%s; %s",
+		n = asprintf(&text, "%.*s" START "partition=%s features=%s hold=%s%s; %s",
 			     front_length, front, home->partition, home->features,
-			     home->held ? "yes" : "no", end);
+			     home->held ? "yes" : "no", minutes, end);
 	else
 		n = asprintf(&text, "%.*s%s", front_length, front, end);
 	if (n < 0) {

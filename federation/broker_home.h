@@ -9,7 +9,7 @@
  * Where a job that is in the overflow partition belongs.  The record stands in
  * the job's own AdminComment, in front of the RAIN tag,
  *
- *   rain-home: partition=trainer features=fast&big hold=no; rain: burst=auto; …
+ *   rain-home: partition=trainer features=fast&big hold=no minutes=10; rain: burst=auto; …
  *
  * written in the very update that moves the job: so the broker needs no memory
  * of its own, and whoever asks for the way back can't name another partition.
@@ -19,6 +19,7 @@ struct rain_broker_home {
 	char partition[RAIN_BROKER_PARTITION_MAX + 1];
 	char features[RAIN_BROKER_FEATURES_MAX + 1];
 	bool held;
+	uint32_t minutes; /* its time limit; 0: not kept */
 };
 
 /* Returns 1 and fills *home, 0 when there is no record, -1 with err when it is

@@ -9,6 +9,9 @@
 /* How long unbind waits for the end of the run that it took back. */
 #define ENDING_PATIENCE_MS 3000
 #define ENDING_POLL_MS 50
+/* Files may take that long to get to the peer: the job's own time begins there, and
+ * then its end is set (clock). */
+#define STAGING_MINUTES 60
 
 /* --- bind --- */
 
@@ -75,6 +78,8 @@ static void bind_undo(const struct rain_broker_subject *subject, const struct ra
 	desc.job_id = subject->job->job_id;
 	desc.partition = (char *)home->partition;
 	desc.features = (char *)home->features;
+	if (home->minutes)
+		desc.time_limit = home->minutes;
 	desc.admin_comment = subject->job->admin_comment;
 	if (home->held) {
 		desc.priority = 0;
@@ -93,12 +98,16 @@ static json_t *bind_now(const struct rain_broker_subject *subject, const struct 
 
 	strcpy(home.partition, subject->job->partition);
 	strcpy(home.features, features_of(subject->job));
+	if (subject->job->time_limit != INFINITE && subject->job->time_limit != NO_VAL)
+		home.minutes = subject->job->time_limit;
 	comment = rain_broker_home_write(subject->job->admin_comment, &home, err);
 	if (!comment)
 		return NULL;
 	slurm_init_job_desc_msg(&desc);
 	desc.job_id = request->job_id;
 	desc.partition = config->gateway.overflow_partition;
+	if (home.minutes)
+		desc.time_limit = home.minutes + STAGING_MINUTES;
 	desc.features = (char *)request->feature;
 	desc.admin_comment = comment;
 	if (home.held)
@@ -210,6 +219,8 @@ static enum way_home pending_send(const struct rain_broker_subject *subject, boo
 	if (!is_home) {
 		desc.partition = (char *)home->partition;
 		desc.features = (char *)home->features;
+		if (home->minutes)
+			desc.time_limit = home->minutes;
 		if (home->held) {
 			desc.priority = 0;
 			desc.alloc_sid = ALLOC_SID_USER_HOLD;

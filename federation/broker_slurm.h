@@ -82,6 +82,10 @@ json_t *rain_broker_bind(struct rain_broker_slurm *slurm,
 			 const struct rain_broker_request *request, struct rain_error *err);
 json_t *rain_broker_unbind(struct rain_broker_slurm *slurm,
 			   const struct rain_broker_request *request, struct rain_error *err);
+json_t *rain_broker_clock(struct rain_broker_slurm *slurm,
+			  const struct rain_broker_request *request, struct rain_error *err);
+json_t *rain_broker_end(struct rain_broker_slurm *slurm,
+			const struct rain_broker_request *request, struct rain_error *err);
 json_t *rain_broker_annotate(struct rain_broker_slurm *slurm,
 			     const struct rain_broker_request *request, struct rain_error *err);
 json_t *rain_broker_guest_submit(struct rain_broker_slurm *slurm,

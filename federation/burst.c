@@ -195,6 +195,8 @@ static int finished(struct rain_burst_record *r, const struct rain_burst_event *
 		return 1;
 	}
 	r->state = RAIN_BURST_ENDED;
+	r->timed_out = e->outcome == RAIN_OUTCOME_TIMEOUT;
+	r->out_of_memory = e->outcome == RAIN_OUTCOME_EXITED && e->out_of_memory;
 	if (e->claimed_utok == 0) {
 		r->state = RAIN_BURST_SETTLED;
 		a->hold_void = true;
@@ -307,6 +309,8 @@ unsigned rain_burst_todo(const struct rain_burst_record *r)
 	 * one that we take back ourselves only when the lender is through. */
 	if (r->job == RAIN_BURST_JOB_TO_RETURN)
 		return RAIN_BURST_TODO_RETURN;
+	if (r->job == RAIN_BURST_JOB_BOUND && r->delivered && (r->timed_out || r->out_of_memory))
+		return RAIN_BURST_TODO_END;
 	return 0;
 }
 

@@ -48,6 +48,8 @@ struct rain_burst_record {
 	bool inputs_sent;  /* … and the lender has been told: from here it may run */
 	bool recalled;
 	bool delivered;    /* streams and outputs have reached the user */
+	bool timed_out;	   /* … and Slurm is to say that of the job … */
+	bool out_of_memory; /* … or this */
 	int64_t bound_ms;    /* realtime */
 	int64_t inputs_ms;   /* when the inputs were sent */
 	int64_t finished_ms; /* when `finished` came */
@@ -79,6 +81,7 @@ struct rain_burst_event {
 	enum rain_burst_event_type type;
 	enum rain_outcome outcome; /* finished */
 	int64_t claimed_utok;	   /* finished */
+	bool out_of_memory;	   /* finished */
 	int64_t seq;		   /* staged, started: the message's */
 };
 
@@ -106,6 +109,7 @@ int rain_burst_step(struct rain_burst_record *record, const struct rain_burst_ev
 enum rain_burst_todo {
 	RAIN_BURST_TODO_BIND = 1,
 	RAIN_BURST_TODO_RETURN = 2,
+	RAIN_BURST_TODO_END = 4, /* the broker is to end the job as timed out, or out of memory */
 };
 unsigned rain_burst_todo(const struct rain_burst_record *record);
 

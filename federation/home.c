@@ -242,7 +242,8 @@ int rain_home_on_message(struct rain_gateway *gateway, PGconn *tx, const struct 
 			 const struct rain_message *m, struct rain_error *err)
 {
 	struct rain_home_extra extra = { .peer = peer, .message = m };
-	struct rain_burst_event event = { .outcome = m->outcome, .claimed_utok = m->claimed_utok, .seq = m->seq };
+	struct rain_burst_event event = { .outcome = m->outcome, .claimed_utok = m->claimed_utok,
+					  .out_of_memory = m->out_of_memory, .seq = m->seq };
 	int changed;
 
 	switch (m->type) {

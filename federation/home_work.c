@@ -18,6 +18,7 @@
  * back with an old state shows it again.  Absent is not finished. */
 #define ABSENT_MS (3 * 60 * 1000)
 #define ABSENT_OVER_MS 5000
+#define END_AGAIN_MS 1100
 /* A lender that said it fetches by itself has so long. */
 #define PUSH_AFTER_MS 3000
 
@@ -146,6 +147,57 @@ static void give_back(struct rain_gateway *gateway, struct rain_live_burst *burs
 		   on_returned);
 }
 
+/* --- its time, and an end that only Slurm can give it --- */
+
+static void on_clocked(void *arg, const json_t *result, const char *error)
+{
+	struct call *call = arg;
+	struct rain_live_burst *burst = call_end(call);
+
+	if (burst && result) {
+		burst->clocked = true;
+	} else if (burst) {
+		rain_log_warning("the time limit of job %" PRId64 " isn't set burst=%s: %s", burst->row.job_id, call->id,
+				 error);
+		retry_later(&burst->live);
+	}
+	free(call);
+}
+
+/* The job's time began with its script, not with the way there. */
+static void clock_set(struct rain_gateway *gateway, struct rain_live_burst *burst)
+{
+	int64_t left_s = burst->row.shape.minutes * 60 -
+			 (rain_clock_realtime_ms() - burst->row.started_ms) / 1000;
+
+	start_call(gateway, burst,
+		   json_pack("{s:s, s:I, s:I, s:I}", "op", "clock", "job_id", (json_int_t)burst->row.job_id,
+			     "submit_time", (json_int_t)burst->row.submit_time, "seconds",
+			     (json_int_t)(left_s > 1 ? left_s : 1)),
+		   on_clocked);
+}
+
+static void on_ended(void *arg, const json_t *result, const char *error)
+{
+	struct call *call = arg;
+	struct rain_live_burst *burst = call_end(call);
+
+	if (burst && !result)
+		rain_log_warning("job %" PRId64 " isn't ended yet burst=%s: %s", burst->row.job_id, call->id, error);
+	if (burst) /* the queue will show it, or its last second isn't over yet */
+		burst->live.retry_ms = rain_clock_monotonic_ms() + END_AGAIN_MS;
+	free(call);
+}
+
+static void end_job(struct rain_gateway *gateway, struct rain_live_burst *burst)
+{
+	start_call(gateway, burst,
+		   json_pack("{s:s, s:I, s:I, s:s}", "op", "end", "job_id", (json_int_t)burst->row.job_id, "submit_time",
+			     (json_int_t)burst->row.submit_time, "as",
+			     burst->row.record.timed_out ? "timeout" : "out_of_memory"),
+		   on_ended);
+}
+
 /* --- files --- */
 
 static void move_files(struct rain_gateway *gateway, struct rain_live_burst *burst)
@@ -203,6 +255,11 @@ void rain_home_work(struct rain_gateway *gateway, struct rain_live_burst *burst)
 			bind_job(gateway, burst);
 		else if (todo & RAIN_BURST_TODO_RETURN)
 			give_back(gateway, burst);
+		else if (todo & RAIN_BURST_TODO_END)
+			end_job(gateway, burst);
+		else if (burst->row.record.state == RAIN_BURST_RUNNING && !burst->clocked &&
+			 burst->row.record.job == RAIN_BURST_JOB_BOUND)
+			clock_set(gateway, burst);
 	}
 	move_files(gateway, burst);
 	rain_stream_pull(gateway, burst);

@@ -59,8 +59,10 @@ static json_t *exit_json(const struct rain_live_burst *burst)
 
 	if (is_stuck(burst))
 		json_object_update_new(object, json_pack("{s:i, s:s}", "code", -1, "error", burst->return_error));
-	else if (row->outcome == RAIN_OUTCOME_TIMEOUT && !row->signal)
-		json_object_set_new(object, "signal", json_integer(15));
+	else if (row->record.timed_out || row->record.out_of_memory)
+		json_object_update_new(object, json_pack("{s:s, s:i}", "by_slurm", row->record.timed_out
+				? "the job has reached its time limit" : "the job has run out of memory",
+				"signal", row->record.timed_out ? 15 : 9));
 	else if (row->outcome == RAIN_OUTCOME_EXITED && row->sentence[0] && !row->signal)
 		/* RAIN failed there after the script; a good end it wasn't. */
 		json_object_update_new(object, json_pack("{s:I, s:s}", "code", (json_int_t)(row->code ? row->code : -1),

@@ -26,7 +26,7 @@ static int send_finished(struct rain_gateway *gateway, PGconn *tx, const struct 
 	struct rain_message m = { .type = RAIN_MESSAGE_FINISHED, .outcome = r->outcome, .code = r->code,
 				  .signal = r->signal, .run_ms = r->run_ms, .stdout_bytes = row->stdout_bytes,
 				  .stderr_bytes = row->stderr_bytes, .outputs = row->outputs,
-				  .claimed_utok = r->claimed_utok };
+				  .claimed_utok = r->claimed_utok, .out_of_memory = r->out_of_memory };
 
 	snprintf(m.reason, sizeof m.reason, "%.*s", (int)sizeof m.reason - 1, row->sentence);
 	return rain_mind_send(gateway, tx, peer, row->id, &m, err);

@@ -162,6 +162,7 @@ static int judge_exited(struct rain_loan_record *r, enum rain_loan_verdict verdi
 	if (r->evicting || r->terminated || verdict == RAIN_LOAN_VERDICT_PREEMPTED ||
 	    verdict == RAIN_LOAN_VERDICT_CANCELLED || verdict == RAIN_LOAN_VERDICT_NODE_FAIL)
 		return finish(r, RAIN_OUTCOME_EVICTED, 0, now_ms, a);
+	r->out_of_memory = verdict == RAIN_LOAN_VERDICT_OUT_OF_MEMORY;
 	return finish(r, RAIN_OUTCOME_EXITED, claim, now_ms, a);
 }
 
@@ -180,7 +181,8 @@ static int judge_silent(struct rain_loan_record *r, const struct rain_loan_event
 	if (ran && e->verdict == RAIN_LOAN_VERDICT_TIMEOUT)
 		return finish(r, RAIN_OUTCOME_TIMEOUT, claim, now_ms, a);
 	if (ran && e->verdict == RAIN_LOAN_VERDICT_OUT_OF_MEMORY) {
-		r->signal = 9; /* as it would be at home */
+		r->signal = 9;
+		r->out_of_memory = true;
 		return finish(r, RAIN_OUTCOME_EXITED, claim, now_ms, a);
 	}
 	return finish(r, RAIN_OUTCOME_LOST, 0, now_ms, a);

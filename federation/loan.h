@@ -40,6 +40,7 @@ struct rain_loan_record {
 	bool delivered;	    /* home has everything: streams and outputs may go */
 	enum rain_outcome outcome;
 	bool terminated;      /* … after Slurm had sent it SIGTERM */
+	bool out_of_memory;   /* … by Slurm's word, which killed it for that */
 	int64_t code, signal; /* as the agent reported them */
 	int64_t accepted_ms; /* realtime */
 	int64_t started_ms;

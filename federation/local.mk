@@ -52,6 +52,7 @@ rain_brokerd_SOURCES = \
 	federation/broker_slurm.h \
 	federation/broker_subject.c \
 	federation/broker_subject.h \
+	federation/broker_time.c \
 	federation/broker_worker.c \
 	federation/broker_worker.h
 rain_brokerd_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(EVENT_CFLAGS)

@@ -76,6 +76,7 @@ static const struct field fields[] = {
 	{ "grace_ms", FIELD_INT, M(EVICT), true, AT(grace_ms), 0, RAIN_MESSAGE_MS_MAX },
 	{ "code", FIELD_INT, M(FINISHED), true, AT(code), 0, 255 },
 	{ "signal", FIELD_INT, M(FINISHED), true, AT(signal), 0, RAIN_SIGNAL_MAX },
+	{ "out_of_memory", FIELD_BOOL, M(FINISHED), true, AT(out_of_memory), 0, 0 },
 	{ "run_ms", FIELD_INT, M(FINISHED), true, AT(run_ms), 0, RAIN_MESSAGE_MS_MAX },
 	{ "stdout_bytes", FIELD_INT, M(FINISHED), true, AT(stdout_bytes), 0, RAIN_STREAM_BYTES_MAX },
 	{ "stderr_bytes", FIELD_INT, M(FINISHED), true, AT(stderr_bytes), 0, RAIN_STREAM_BYTES_MAX },

@@ -124,6 +124,7 @@ struct rain_message {
 	int64_t grace_ms;		     /* evict */
 	enum rain_outcome outcome;	     /* finished */
 	int64_t code;			     /* finished: exit code 0..255 */
+	bool out_of_memory;		     /* finished, exited: why it was killed */
 	int64_t run_ms;			     /* finished */
 	int64_t stdout_bytes, stderr_bytes;  /* finished */
 	json_t *outputs;		     /* finished: see rain_outputs_parse */

@@ -95,6 +95,7 @@ struct rain_live_burst {
 	int64_t relay_signal;	/* number of the last signal that the relay passed on */
 	char annotated[RAIN_DECIDE_SENTENCE];
 	char return_error[RAIN_SENTENCE_SIZE]; /* why the job can't go back */
+	bool clocked; /* Slurm knows when the job's time is over */
 };
 
 struct rain_live_loan {

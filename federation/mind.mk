@@ -43,7 +43,8 @@ rain_bursts_SOURCES = federation/rain_bursts.c
 rain_bursts_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 rain_bursts_LDADD = libcommon.la $(JANSSON_LIBS)
 
-dist_sql_DATA += federation/sql/0011-bursts.sql federation/sql/0060-loan-agent.sql
+dist_sql_DATA += federation/sql/0011-bursts.sql federation/sql/0060-loan-agent.sql \
+	federation/sql/0061-endings.sql
 
 check_PROGRAMS += federation/test/test_message federation/test/test_burst federation/test/test_loan \
 	federation/test/test_receipt

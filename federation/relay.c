@@ -37,6 +37,7 @@ static const char help[] =
 struct ending {
 	int64_t code, signal, stdout_bytes, stderr_bytes;
 	const char *failure; /* borrowed: why the lender could not run it */
+	const char *by_slurm; /* borrowed: what Slurm is about to end the job for */
 	json_t *outputs;     /* borrowed */
 };
 
@@ -133,6 +134,7 @@ static int ending_read(const json_t *job, struct ending *ending, struct rain_err
 			     err) < 0)
 		return rain_error_prefix(err, "the gateway's answer is wrong");
 	ending->failure = json_string_value(json_object_get(exit_status, "error"));
+	ending->by_slurm = json_string_value(json_object_get(exit_status, "by_slurm"));
 	ending->outputs = json_object_get(job, "outputs");
 	if (json_array_size(ending->outputs) > OUTPUTS_MAX)
 		return rain_error_set(err, "the gateway names more than %d outputs", OUTPUTS_MAX);
@@ -177,7 +179,8 @@ static void delivered(struct rain_relay *relay, const char *failure)
 
 /* Everything back home, as far as it can be: each thing that is lost is said,
  * and makes a job that went well one that failed. */
-static int finish(struct rain_relay *relay, struct rain_relay_stream streams[2], const json_t *job)
+static int finish(struct rain_relay *relay, struct rain_relay_signals *signals,
+		  struct rain_relay_stream streams[2], const json_t *job)
 {
 	struct ending ending = {0};
 	struct rain_error err = {{0}};
@@ -191,7 +194,13 @@ static int finish(struct rain_relay *relay, struct rain_relay_stream streams[2],
 		lost = rain_cli_fail(1, &err);
 	if (rain_relay_outputs_take(relay, ending.outputs, &err) < 0)
 		lost = rain_cli_fail(1, &err);
+	if (ending.by_slurm) {
+		fprintf(stderr, "rain: on the peer %.400s\n", ending.by_slurm);
+		rain_relay_signals_close(signals);
+	}
 	delivered(relay, lost ? err.text : NULL);
+	if (ending.by_slurm)
+		sleep(RAIN_RELAY_ENDED_S); /* … unless its SIGTERM comes, with a better word for it */
 	if (ending.failure)
 		fprintf(stderr, "rain: the peer could not run this job: %.400s\n", ending.failure);
 	if (ending.signal > 0)
@@ -232,7 +241,7 @@ static int run(struct rain_relay *relay)
 	    rain_relay_stream_start(&streams[1], relay, "stderr", STDERR_FILENO, &err) < 0)
 		return rain_cli_fail(RAIN_RELAY_EXIT_FAILED, &err);
 	job = follow(relay, &signals, &err);
-	return job ? finish(relay, streams, job) : rain_cli_fail(RAIN_RELAY_EXIT_FAILED, &err);
+	return job ? finish(relay, &signals, streams, job) : rain_cli_fail(RAIN_RELAY_EXIT_FAILED, &err);
 }
 
 int main(int argc, char *argv[])

@@ -19,6 +19,9 @@
 /* Longest long poll that the relay asks for. */
 #define RAIN_RELAY_WAIT_S 30
 
+/* How long Slurm has to end a job that it is to end, before the relay ends by itself. */
+#define RAIN_RELAY_ENDED_S 60
+
 struct rain_relay {
 	const char *socket;
 	uint32_t job;

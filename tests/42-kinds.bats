@@ -70,3 +70,65 @@ fates() { # JOBS
 	# shellcheck disable=SC2086
 	[[ $(fates $away) == *"map FAILED 3:0"*"rescue FAILED 0:10"*"never CANCELLED"* ]]
 }
+
+# ask_broker REQUEST: as the gateway does, on alpha
+# shellcheck disable=SC2016
+ask_broker() {
+	"$TRAINER" exec alpha --user rain-gw perl -MIO::Socket::UNIX -e '
+		my $s = IO::Socket::UNIX->new(Peer => "/run/rain/broker/broker.sock") or die "$!\n";
+		print $s "$ARGV[0]\n"; print scalar <$s>' "$1"
+}
+
+broker_ends() { # JOB AS
+	[[ $(ask_broker '{"op":"end","job_id":'"$1"',"submit_time":'"$(submitted "$1")"',"as":"'"$2"'"}') == *'"ended":true'* ]]
+}
+
+submitted() { "$TRAINER" exec alpha date +%s --date="$(job alpha "$1" SubmitTime)"; } # JOB
+
+at_its_peer() { [ "$(sql alpha "SELECT count(*) FROM federation.burst WHERE job_id = $1 AND state = 'running'")" = 1 ]; } # JOB
+
+@test "the time limit begins with the script; timeout and out of memory are told apart" {
+	late=$(submit ada --burst=auto --time=7 --wrap='sleep 300')
+	hungry=$(submit ada --burst=auto --time=7 --wrap='sleep 300')
+	await 30 at_its_peer "$late"
+	await 30 at_its_peer "$hungry"
+	await 10 eval '[[ $(job alpha '"$late"' TimeLimit) == 00:0[78]:00 ]]' # and no hour for staging any more
+	await 10 broker_ends "$late" timeout
+	await 10 broker_ends "$hungry" out_of_memory
+	await 20 job_is alpha "$late" TIMEOUT
+	await 20 job_is alpha "$hungry" OUT_OF_MEMORY
+	await 20 eval '[ -z "$(on bravo root "squeue --noheader --partition=guest")" ]' # nothing goes on there
+}
+
+@test "a requeued job leaves the peer and begins again; a signal reaches its script" {
+	id=$(submit ada --burst=auto --time=5 --wrap='trap "echo heard; exit 5" USR1; echo begun; while :; do sleep 0.1; done')
+	await 30 eval 'output ada '"$id"' | grep -q begun'
+	on alpha ada "scontrol requeue $id"
+	await 30 eval '[ "$(job alpha '"$id"' Restarts)" = 1 ]'
+	await 40 at_its_peer "$id"
+	await 10 eval 'output ada '"$id"' | grep -q begun'
+	on alpha ada "scancel --batch --signal=USR1 $id"
+	await 30 job_is alpha "$id" FAILED
+	[ "$(job alpha "$id" ExitCode)" = 5:0 ]
+	run -0 output ada "$id"
+	[[ $output == *heard* ]]
+}
+
+@test "some tasks of an array are cancelled, the others aren't" {
+	id=$(submit ada --burst=auto --time=5 --array=1-6%4 --output=task-%a --wrap='echo $SLURM_ARRAY_TASK_ID; sleep 4')
+	await 30 eval '[ "$(on alpha ada "squeue --noheader --array --states=RUNNING --jobs='"$id"'" | wc -l)" = 4 ]'
+	on alpha ada "scancel ${id}_[2-3,5]"
+	await 60 all_over "$id"
+	[ "$("$TRAINER" exec alpha squeue --noheader --array --states=COMPLETED --jobs="$id" --format=%K | sort | xargs)" = "1 4 6" ]
+	[ "$("$TRAINER" exec alpha squeue --noheader --array --states=CANCELLED --jobs="$id" --format=%K | sort | xargs)" = "2 3 5" ]
+	run -0 on alpha ada "cat task-1 task-4 task-6"
+	[ "$output" = $'1\n4\n6' ]
+}
+
+@test "a heterogeneous job stays at home and says so" {
+	run -0 --separate-stderr "$TRAINER" exec alpha --user ada sbatch --burst=auto --hold --wrap=true : --ntasks=1
+	[[ $stderr == *"heterogeneous jobs can't burst"*"runs at home"* ]]
+	run "$TRAINER" exec alpha --user ada sbatch --burst=only --wrap=true : --ntasks=1
+	[ "$status" -ne 0 ]
+	[[ $output == *"not queued"* ]]
+}

@@ -339,6 +339,31 @@ static void split_is_bounded(void **state)
 	refused(RAIN_BROKER_SPLIT, "{\"job_id\":7,\"tasks\":1}", "submit_time");
 }
 
+static void a_home_keeps_the_time_limit(void **state)
+{
+	struct rain_broker_home home = {.partition = "trainer", .minutes = 10}, back;
+	char *text = rain_broker_home_write("rain: burst=auto", &home, &err);
+
+	(void)state;
+	assert_string_equal(text, "rain-home: partition=trainer features= hold=no minutes=10; rain: burst=auto");
+	assert_int_equal(rain_broker_home_read(text, &back, &err), 1);
+	assert_int_equal(back.minutes, 10);
+	free(text);
+}
+
+static void clock_and_end(void **state)
+{
+	(void)state;
+	assert_int_equal(check(RAIN_BROKER_CLOCK, "{\"job_id\":7,\"submit_time\":9,\"seconds\":60}"), 0);
+	assert_int_equal(checked.seconds, 60);
+	refused(RAIN_BROKER_CLOCK, "{\"job_id\":7,\"submit_time\":9,\"seconds\":0}", "seconds");
+	assert_int_equal(check(RAIN_BROKER_END, "{\"job_id\":7,\"submit_time\":9,\"as\":\"timeout\"}"), 0);
+	assert_false(checked.out_of_memory);
+	assert_int_equal(check(RAIN_BROKER_END, "{\"job_id\":7,\"submit_time\":9,\"as\":\"out_of_memory\"}"), 0);
+	assert_true(checked.out_of_memory);
+	refused(RAIN_BROKER_END, "{\"job_id\":7,\"submit_time\":9,\"as\":\"failed\"}", "as");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -355,6 +380,8 @@ int main(void)
 		cmocka_unit_test(a_malformed_home_is_an_error),
 		cmocka_unit_test(tasks_of_an_array),
 		cmocka_unit_test(split_is_bounded),
+		cmocka_unit_test(a_home_keeps_the_time_limit),
+		cmocka_unit_test(clock_and_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -134,6 +134,30 @@ static void test_evicted_costs_nothing(void **state)
 	assert_int_equal(step(&r, RAIN_BURST_EVENT_SETTLE, &a), -1);
 }
 
+static void test_ends_of_slurm(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		struct rain_burst_record r = fresh();
+		struct rain_burst_actions a;
+		struct rain_burst_event e = { .type = RAIN_BURST_EVENT_FINISHED, .claimed_utok = 1,
+					      .outcome = i ? RAIN_OUTCOME_EXITED : RAIN_OUTCOME_TIMEOUT,
+					      .out_of_memory = i == 1 };
+
+		step(&r, RAIN_BURST_EVENT_INPUTS, &a);
+		step(&r, RAIN_BURST_EVENT_ACCEPTED, &a);
+		step(&r, RAIN_BURST_EVENT_STARTED, &a);
+		assert_int_equal(rain_burst_step(&r, &e, 5, &a, NULL), 1);
+		assert_int_equal(r.timed_out, i == 0);
+		assert_int_equal(r.out_of_memory, i == 1);
+		assert_int_equal(rain_burst_todo(&r), 0); /* not before the user has it all */
+		step(&r, RAIN_BURST_EVENT_DELIVERED, &a);
+		assert_int_equal(rain_burst_todo(&r), i < 2 ? RAIN_BURST_TODO_END : 0);
+		step(&r, RAIN_BURST_EVENT_JOB_OVER, &a);
+		assert_int_equal(rain_burst_todo(&r), 0);
+	}
+}
+
 static void test_a_forgetful_controller(void **state)
 {
 	struct rain_burst_record r = fresh();
@@ -300,6 +324,7 @@ int main(void)
 		cmocka_unit_test(test_rejected_goes_home),
 		cmocka_unit_test(test_cancelled_at_home),
 		cmocka_unit_test(test_evicted_costs_nothing),
+		cmocka_unit_test(test_ends_of_slurm),
 		cmocka_unit_test(test_a_forgetful_controller),
 		cmocka_unit_test(test_waits_no_longer_than_promised),
 		cmocka_unit_test(test_numbers_go_up),

@@ -94,6 +94,7 @@ static void judge(enum rain_loan_verdict verdict, enum report report, enum rain_
 				 .claim_utok = 9 }, 1600, &a), 1);
 	assert_true(a.send_finished);
 	assert_int_equal(r.outcome, outcome);
+	assert_int_equal(r.out_of_memory, verdict == RAIN_LOAN_VERDICT_OUT_OF_MEMORY);
 	assert_int_equal(a.send_receipt, costs);
 	assert_int_equal(a.hold_void, !costs);
 	assert_int_equal(r.claimed_utok, !costs ? 0 : report ? 7 : 9);

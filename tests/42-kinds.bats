@@ -126,8 +126,8 @@ at_its_peer() { [ "$(sql alpha "SELECT count(*) FROM federation.burst WHERE job_
 }
 
 @test "a heterogeneous job stays at home and says so" {
-	run -0 --separate-stderr "$TRAINER" exec alpha --user ada sbatch --burst=auto --hold --wrap=true : --ntasks=1
-	[[ $stderr == *"heterogeneous jobs can't burst"*"runs at home"* ]]
+	run -0 "$TRAINER" exec alpha --user ada sbatch --burst=auto --hold --wrap=true : --ntasks=1
+	[[ $output == *"heterogeneous jobs can't burst"*"runs at home"* ]]
 	run "$TRAINER" exec alpha --user ada sbatch --burst=only --wrap=true : --ntasks=1
 	[ "$status" -ne 0 ]
 	[[ $output == *"not queued"* ]]

@@ -51,6 +51,7 @@ static cfg_opt_t gateway_options[] = {
 	CFG_STR("socket", RAIN_RUNDIR "/gateway/gateway.sock", CFGF_NONE),
 	CFG_STR("control", RAIN_RUNDIR "/gateway/control.sock", CFGF_NONE),
 	CFG_STR("overflow-partition", "overflow", CFGF_NONE),
+	CFG_STR("policy", "clever", CFGF_NONE),
 	CFG_END()};
 
 static cfg_opt_t lend_options[] = {
@@ -60,6 +61,8 @@ static cfg_opt_t lend_options[] = {
 	CFG_INT("max-minutes", 60, CFGF_NONE),
 	CFG_INT("price-percent", 100, CFGF_NONE),
 	CFG_STR("credit-limit", "0", CFGF_NONE),
+	CFG_INT("allowance-minutes", 144, CFGF_NONE),
+	CFG_INT("reciprocity-percent", 300, CFGF_NONE),
 	CFG_INT("guest-uid-min", 0, CFGF_NONE),
 	CFG_INT("guest-uid-max", 0, CFGF_NONE),
 	CFG_END()};
@@ -238,6 +241,10 @@ static void read_gateway(struct reader *reader)
 	config->gateway.socket = read_path(reader, "socket");
 	config->gateway.control = read_path(reader, "control");
 	config->gateway.overflow_partition = read_string(reader, "overflow-partition");
+	config->gateway.policy = read_string(reader, "policy");
+	if (config->gateway.policy && strcmp(config->gateway.policy, "simple") != 0 &&
+	    strcmp(config->gateway.policy, "clever") != 0)
+		reader_fail(reader, "policy", "allowed is \"simple\" or \"clever\"");
 	for (char **a = config->gateway.addresses; a && *a; a++) {
 		struct rain_error why;
 		char *host, *port;
@@ -266,6 +273,8 @@ static void read_lend(struct reader *reader)
 	if (rain_tokens_parse(cfg_getstr(reader->section, "credit-limit"),
 			      &config->lend.credit_limit, &why) < 0)
 		reader_fail(reader, "credit-limit", why.text);
+	config->lend.allowance_minutes = read_int(reader, "allowance-minutes", 0, 525600);
+	config->lend.reciprocity_percent = read_int(reader, "reciprocity-percent", 0, 10000);
 	config->lend.guest_uid_min = (uid_t)read_int(reader, "guest-uid-min", 0, uid_max);
 	config->lend.guest_uid_max = (uid_t)read_int(reader, "guest-uid-max", 0, uid_max);
 	if (config->lend.guest_uid_min == 0 && config->lend.guest_uid_max == 0)
@@ -405,6 +414,7 @@ void rain_config_destroy(struct rain_config *config)
 		config->gateway.socket,
 		config->gateway.control,
 		config->gateway.overflow_partition,
+		config->gateway.policy,
 		config->lend.partition,
 		config->broker.socket,
 		config->broker.gateway_user,

@@ -79,6 +79,7 @@ struct rain_config {
 		char *socket;	    /* job side (HTTP) */
 		char *control;	    /* commands (RPC) */
 		char *overflow_partition;
+		char *policy; /* "simple" or "clever": scheduler/overflow.h */
 	} gateway;
 
 	struct {
@@ -88,6 +89,8 @@ struct rain_config {
 		int64_t max_minutes;
 		int64_t price_percent;
 		int64_t credit_limit;	/* micro-tokens that one peer may owe us */
+		int64_t allowance_minutes; /* of each processor, for a peer that has given nothing */
+		int64_t reciprocity_percent; /* what a peer may have, of what it has given */
 		uid_t guest_uid_min, guest_uid_max; /* both 0: no pool, no lending */
 	} lend;
 

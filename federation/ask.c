@@ -8,12 +8,10 @@
 
 #include "common/clock.h"
 #include "common/log.h"
-#include "federation/candidates.h"
-
-#define PEERS_MAX 256
+#include "federation/policy.h"
 
 enum rain_eligibility rain_candidate_verdict(const struct rain_queue_job *job,
-					     char sentence[static RAIN_DECIDE_SENTENCE])
+					     char sentence[static RAIN_OVERFLOW_SENTENCE])
 {
 	struct rain_eligible_job d = { .state = job->state, .reason = job->reason, .eligible_s = job->eligible_s,
 				       .only = job->only, .held = job->held, .batch = job->batch,
@@ -23,7 +21,7 @@ enum rain_eligibility rain_candidate_verdict(const struct rain_queue_job *job,
 	struct rain_error err;
 
 	if (verdict == RAIN_ELIGIBLE_ASK && rain_shape_check(&job->shape, &err)) {
-		snprintf(sentence, RAIN_DECIDE_SENTENCE, "waits at home: %.300s", err.text);
+		snprintf(sentence, RAIN_OVERFLOW_SENTENCE, "waits at home: %.300s", err.text);
 		return RAIN_ELIGIBLE_HOME;
 	}
 	return verdict;
@@ -49,89 +47,6 @@ void rain_ask_drop(struct rain_asks *asks, struct rain_ask *ask)
 	free(ask);
 }
 
-/* --- whether a job fits a peer, by its card --- */
-
-static const json_t *lend_of(const struct rain_peer *peer)
-{
-	return json_object_get(json_object_get(peer->card, "capabilities"), "lend");
-}
-
-static int64_t number(const json_t *o, const char *key)
-{
-	return json_integer_value(json_object_get(o, key));
-}
-
-static const char *unfit(const struct rain_queue_job *job, const json_t *lend, char *text, size_t size)
-{
-	const struct rain_shape *s = &job->shape;
-	int64_t nodes = number(lend, "nodes"), cpus = number(lend, "cpus_per_node"), mem = number(lend, "mem_mb_per_node");
-	int64_t per_node = (rain_shape_cores(s) + s->nodes - 1) / s->nodes;
-	int64_t job_mem = job->mem_mb_per_node ? job->mem_mb_per_node : job->mem_mb_per_cpu * per_node;
-
-	if (s->nodes > nodes)
-		snprintf(text, size, "needs %" PRId64 " nodes, it lends %" PRId64, s->nodes, nodes);
-	else if (s->minutes > number(lend, "minutes"))
-		snprintf(text, size, "needs %" PRId64 " min, it lends for %" PRId64, s->minutes, number(lend, "minutes"));
-	else if (cpus && per_node > cpus)
-		snprintf(text, size, "needs %" PRId64 " CPUs a node, it has %" PRId64, per_node, cpus);
-	else if (mem && job_mem > mem)
-		snprintf(text, size, "needs %" PRId64 " MB a node, it has %" PRId64, job_mem, mem);
-	else
-		return NULL;
-	return text;
-}
-
-static int price_of(const struct rain_terms *terms, const struct rain_shape *shape, int64_t *utok)
-{
-	return rain_mind_price(terms, rain_shape_cores(shape) * shape->minutes * 60000, utok, NULL);
-}
-
-static bool is_wanted(const struct rain_queue_job *job, const char *peer)
-{
-	size_t i;
-	json_t *name;
-
-	json_array_foreach(job->peers, i, name)
-		if (json_is_string(name) && !strcmp(json_string_value(name), peer))
-			return true;
-	return json_array_size(job->peers) == 0;
-}
-
-struct view {
-	struct rain_decide_peer peer;
-	char text[RAIN_REASON_SIZE];
-};
-
-static void view_peer(struct rain_gateway *gateway, const struct rain_queue_job *job, const struct rain_peer *peer,
-		      struct view *view)
-{
-	struct rain_asks *asks = rain_asks_of(gateway);
-	const json_t *lend = lend_of(peer);
-	struct rain_terms terms = { .mflops = number(lend, "mflops"), .percent = number(lend, "percent") };
-	const struct rain_room *room = rain_room_of(asks, peer->row, false);
-	const struct rain_refusal *refusal = rain_refusal_of(asks, job->job_id, peer->row, false);
-	int64_t now = rain_clock_monotonic_ms(), ceiling = 0;
-	bool full = room && room->until_ms > now && job->shape.nodes >= room->nodes;
-	bool refused = refusal && refusal->until_ms > now;
-
-	view->peer = (struct rain_decide_peer){
-		.name = peer->name,
-		.reachable = rain_mind_peer_is_near(peer),
-		.silent_s = peer->last_contact_ms ? (rain_clock_realtime_ms() - peer->last_contact_ms) / 1000 : -1,
-		.lends = number(lend, "nodes") > 0 && terms.mflops > 0,
-		.wanted = is_wanted(job, peer->name),
-		.latency_ms = peer->latency_ms < 0 ? INT32_MAX : peer->latency_ms,
-		.may_ask = !full && !refused,
-		.refusal = refused ? refusal->reason : full ? room->reason : NULL,
-	};
-	if (!view->peer.lends)
-		return;
-	view->peer.unfit = unfit(job, lend, view->text, sizeof view->text);
-	if (!view->peer.unfit && price_of(&terms, &job->shape, &ceiling))
-		view->peer.unfit = "its price can't be computed";
-	view->peer.ceiling_utok = ceiling;
-}
-
 /* --- asking --- */
 
 struct sending {
@@ -142,7 +57,8 @@ struct sending {
 static int send_work(PGconn *tx, void *arg, struct rain_error *err)
 {
 	const struct sending *sending = arg;
-	struct rain_message m = { .type = RAIN_MESSAGE_ASK, .shape = sending->ask->job.shape };
+	struct rain_message m = { .type = RAIN_MESSAGE_ASK, .shape = sending->ask->job.shape,
+				  .expected_s = sending->ask->candidate.expected };
 	struct utsname system;
 
 	snprintf(m.user, sizeof m.user, "%s", sending->ask->job.user);
@@ -154,8 +70,8 @@ static int send_work(PGconn *tx, void *arg, struct rain_error *err)
 	return 0;
 }
 
-static void ask_send(struct rain_gateway *gateway, const struct rain_queue_job *job, struct rain_peer *const peers[],
-		     size_t count)
+void rain_ask_send(struct rain_gateway *gateway, const struct rain_queue_job *job,
+		   const struct rain_candidate *candidate, struct rain_peer *const peers[], size_t count)
 {
 	struct rain_asks *asks = rain_asks_of(gateway);
 	struct rain_ask *ask = calloc(1, sizeof *ask), **at;
@@ -167,6 +83,8 @@ static void ask_send(struct rain_gateway *gateway, const struct rain_queue_job *
 	rain_mind_uuid(ask->id);
 	ask->job = *job;
 	ask->job.peers = NULL;
+	ask->candidate = *candidate;
+	ask->candidate.barred = NULL;
 	ask->asked_ms = rain_clock_monotonic_ms();
 	ask->count = count;
 	for (size_t i = 0; i < count; i++)
@@ -182,37 +100,15 @@ static void ask_send(struct rain_gateway *gateway, const struct rain_queue_job *
 	asks->count++;
 }
 
-void rain_ask_try(struct rain_gateway *gateway, struct rain_note *note, const struct rain_queue_job *job,
-		  char sentence[static RAIN_DECIDE_SENTENCE])
+/* No more credit is an answer about all our jobs. */
+static void note_credit(struct rain_asks *asks, const struct rain_peer *peer, int64_t credit_utok)
 {
-	size_t count = rain_peers_count(gateway->peers), picked[RAIN_ASK_PEERS], found;
-	const struct rain_money *money = rain_money_of(gateway, job->user);
-	struct rain_decide_money d;
-	struct rain_decide_peer *peers;
-	struct rain_peer *chosen[RAIN_ASK_PEERS];
-	struct view *views;
+	struct rain_room *room = credit_utok > 0 ? rain_room_of(asks, peer->row, true) : NULL;
 
-	if (!money) {
-		snprintf(sentence, RAIN_DECIDE_SENTENCE, "the ledger can't be read just now");
+	if (!room)
 		return;
-	}
-	count = count < PEERS_MAX ? count : PEERS_MAX;
-	d = (struct rain_decide_money){ job->user, money->available_utok, job->max_utok };
-	views = calloc(count + 1, sizeof *views);
-	peers = calloc(count + 1, sizeof *peers);
-	for (size_t i = 0; views && peers && i < count; i++) {
-		view_peer(gateway, job, rain_peers_at(gateway->peers, i), &views[i]);
-		peers[i] = views[i].peer;
-	}
-	found = views && peers ? rain_decide_ask(peers, count, &d, RAIN_ASK_PEERS, picked, sentence) : 0;
-	for (size_t i = 0; i < found; i++)
-		chosen[i] = rain_peers_at(gateway->peers, picked[i]);
-	if (found && rain_asks_of(gateway)->count < RAIN_ASKS_MAX)
-		ask_send(gateway, job, chosen, found);
-	if (found && !note->sentence[0])
-		snprintf(sentence, RAIN_DECIDE_SENTENCE, "peers are being asked");
-	free(views);
-	free(peers);
+	room->credit_utok = credit_utok;
+	room->credit_until_ms = rain_clock_monotonic_ms() + RAIN_REFUSAL_MS;
 }
 
 void rain_candidates_answer(struct rain_gateway *gateway, const struct rain_peer *peer, const struct rain_message *m)
@@ -235,6 +131,7 @@ void rain_candidates_answer(struct rain_gateway *gateway, const struct rain_peer
 		} else {
 			ask->peers[i].answer = RAIN_ANSWER_REFUSED;
 			rain_refusal_note(asks, ask, peer, m->reason[0] ? m->reason : "it gives no reason", m->capacity);
+			note_credit(asks, peer, m->credit_utok);
 		}
 		rain_candidates_work(gateway);
 	}
@@ -242,8 +139,38 @@ void rain_candidates_answer(struct rain_gateway *gateway, const struct rain_peer
 
 /* --- judging --- */
 
-static void order(struct rain_gateway *gateway, struct rain_ask *ask, size_t which,
-		  char sentence[static RAIN_DECIDE_SENTENCE])
+struct releasing {
+	struct rain_gateway *gateway;
+	const struct rain_ask *ask;
+	const struct rain_peer *chosen;
+};
+
+static int release_work(PGconn *tx, void *arg, struct rain_error *err)
+{
+	const struct releasing *r = arg;
+	struct rain_message m = { .type = RAIN_MESSAGE_WITHDRAWN };
+
+	for (size_t i = 0; i < r->ask->count; i++)
+		if (r->ask->peers[i].answer == RAIN_ANSWER_OFFER && r->ask->peers[i].peer != r->chosen &&
+		    rain_mind_send(r->gateway, tx, r->ask->peers[i].peer, r->ask->id, &m, err))
+			return -1;
+	return 0;
+}
+
+/* Offers that aren't taken needn't keep nodes free until they lapse. */
+static void release_others(struct rain_gateway *gateway, const struct rain_ask *ask, const struct rain_peer *chosen)
+{
+	struct releasing releasing = { gateway, ask, chosen };
+	size_t offers = 0;
+
+	for (size_t i = 0; i < ask->count; i++)
+		offers += ask->peers[i].answer == RAIN_ANSWER_OFFER && ask->peers[i].peer != chosen;
+	if (offers && rain_store_transaction(gateway->store, release_work, &releasing, NULL))
+		rain_log_debug("offers for job %" PRId64 " are left to lapse", ask->job.job_id);
+}
+
+static void order(struct rain_gateway *gateway, struct rain_ask *ask, size_t which, const char *decision,
+		  char sentence[static RAIN_OVERFLOW_SENTENCE])
 {
 	const struct rain_queue_job *job = &ask->job;
 	struct rain_burst_row row = { .peer = ask->peers[which].peer->row, .job_id = job->job_id,
@@ -256,12 +183,16 @@ static void order(struct rain_gateway *gateway, struct rain_ask *ask, size_t whi
 	strcpy(row.user, job->user);
 	strcpy(row.job_name, job->name);
 	strcpy(row.home_partition, job->partition);
+	strcpy(row.decision, decision);
 	row.held = row.terms.ceiling_utok > 0;
 	row.record.bound_ms = row.changed_ms = rain_clock_realtime_ms();
 	row.outputs = json_array();
 	if (rain_home_order(gateway, &row, &err)) {
-		snprintf(sentence, RAIN_DECIDE_SENTENCE, "%.350s", err.text);
+		snprintf(sentence, RAIN_OVERFLOW_SENTENCE, "%.350s", err.text);
 		rain_log_warning("job %" PRId64 " isn't bound: %s", job->job_id, err.text);
+	} else {
+		rain_log_info("job %" PRId64 " %s", job->job_id, decision);
+		release_others(gateway, ask, ask->peers[which].peer);
 	}
 	rain_money_forget(rain_asks_of(gateway), job->user);
 	json_decref(row.outputs);
@@ -276,35 +207,69 @@ static bool still_waits(const struct rain_gateway *gateway, const struct rain_as
 	       !strcmp(job->state, "PENDING");
 }
 
-static void judge(struct rain_gateway *gateway, struct rain_ask *ask)
+/* The offers as the policy sees them. Returns how many still stand. */
+static size_t offers_of(struct rain_gateway *gateway, struct rain_ask *ask, struct rain_capacity offers[],
+			size_t from[])
 {
-	const struct rain_money *money = rain_money_of(gateway, ask->job.user);
-	struct rain_note *note = rain_note_of(rain_asks_of(gateway), ask->job.job_id, ask->job.submit_time);
-	char sentence[RAIN_DECIDE_SENTENCE] = "";
-	struct rain_decide_peer offers[RAIN_ASK_PEERS];
-	size_t from[RAIN_ASK_PEERS], count = 0;
 	int64_t now = rain_clock_monotonic_ms();
-	struct rain_decide_money d;
-	int best;
+	size_t count = 0, views_count;
+	struct rain_view *views = rain_views_create(gateway, &views_count);
 
-	if (!money || !still_waits(gateway, ask))
-		return;
 	for (size_t i = 0; i < ask->count; i++) {
+		const struct rain_terms *terms = &ask->peers[i].terms;
+
 		if (ask->peers[i].answer != RAIN_ANSWER_OFFER || ask->peers[i].until_ms <= now)
 			continue;
-		from[count] = i;
-		offers[count++] = (struct rain_decide_peer){ .name = ask->peers[i].peer->name,
-							    .ceiling_utok = ask->peers[i].terms.ceiling_utok,
-							    .latency_ms = ask->peers[i].peer->latency_ms };
+		for (size_t v = 0; v < views_count; v++) {
+			struct rain_capacity *c = &offers[count];
+
+			if (views[v].peer != ask->peers[i].peer)
+				continue;
+			*c = views[v].capacity;
+			/* It has said that it can start the job now, and at what rate. */
+			c->free = c->extra = c->free > ask->candidate.procs ? c->free : ask->candidate.procs;
+			c->credit = INT64_MAX;
+			c->mflops = terms->mflops;
+			c->percent = terms->percent;
+			if (terms->ceiling_utok > rain_overflow_price(&ask->candidate, c))
+				rain_refusal_note(rain_asks_of(gateway), ask, views[v].peer,
+						  "its offer is above its own price", false);
+			else
+				from[count++] = i;
+			break;
+		}
 	}
-	if (!count)
+	free(views);
+	return count;
+}
+
+static void judge(struct rain_gateway *gateway, struct rain_ask *ask)
+{
+	const struct rain_overflow_policy *rule = &rain_policy_of(gateway)->rule;
+	struct rain_note *note = rain_note_of(rain_asks_of(gateway), ask->job.job_id, ask->job.submit_time);
+	char decision[RAIN_OVERFLOW_SENTENCE], sentence[RAIN_OVERFLOW_SENTENCE] = "";
+	const struct rain_queue_job *job = &ask->job;
+	struct rain_capacity offers[RAIN_ASK_PEERS];
+	size_t from[RAIN_ASK_PEERS], count;
+	const struct rain_money *money;
+	struct rain_error err;
+	int best;
+
+	if (!still_waits(gateway, ask) || !(count = offers_of(gateway, ask, offers, from)))
 		return;
-	d = (struct rain_decide_money){ ask->job.user, money->available_utok, ask->job.max_utok };
-	best = rain_decide_offer(offers, count, &d, sentence);
+	if (rain_money_read(gateway, &job, 1, &err) || !(money = rain_money_of(gateway, job->user)))
+		return;
+	ask->candidate.purse = money->available_utok;
+	best = rain_overflow_choose(rule, &ask->candidate, offers, count);
+	rain_overflow_explain(&ask->candidate, &offers[best < 0 ? 0 : best],
+			      rain_overflow_judge(&ask->candidate, &offers[best < 0 ? 0 : best]),
+			      ask->peers[from[best < 0 ? 0 : best]].peer->name, NULL, decision);
 	if (best >= 0)
-		order(gateway, ask, from[best], sentence);
+		order(gateway, ask, from[best], decision, sentence);
+	else
+		strcpy(sentence, decision);
 	if (sentence[0] && note)
-		strcpy(note->sentence, sentence);
+		rain_candidates_say(gateway, note, sentence);
 }
 
 static bool is_time(const struct rain_ask *ask, int64_t now)

@@ -30,7 +30,7 @@ void rain_candidates_room(struct rain_gateway *gateway, const struct rain_peer *
 	struct rain_room *room = rain_room_of(rain_asks_of(gateway), peer->row, false);
 
 	if (room)
-		room->until_ms = room->delay_ms = 0;
+		room->until_ms = room->delay_ms = room->credit_until_ms = 0;
 	rain_candidates_work(gateway);
 }
 
@@ -76,53 +76,106 @@ void rain_refusal_note(struct rain_asks *asks, const struct rain_ask *ask, const
 
 /* --- money --- */
 
+static int by_user(const void *a, const void *b)
+{
+	return strcmp(((const struct rain_money *)a)->user, ((const struct rain_money *)b)->user);
+}
+
+static struct rain_money *money_find(const struct rain_asks *asks, const char *user)
+{
+	struct rain_money key;
+
+	snprintf(key.user, sizeof key.user, "%s", user);
+	return asks->money_count
+		       ? bsearch(&key, asks->money, asks->money_count, sizeof key, by_user) : NULL;
+}
+
+const struct rain_money *rain_money_of(const struct rain_gateway *gateway, const char *user)
+{
+	return money_find(rain_asks_of(gateway), user);
+}
+
 static int money_work(PGconn *tx, void *arg, struct rain_error *err)
 {
-	struct rain_money *money = arg;
+	struct rain_asks *asks = arg;
+	json_t *users = json_array();
+	char *text;
 	PGresult *rows;
 
+	for (size_t i = 0; users && i < asks->money_count; i++)
+		json_array_append_new(users, json_string(asks->money[i].user));
+	text = json_dumps(users, JSON_COMPACT);
+	json_decref(users);
 	/* Two statements: what the first makes, the same one couldn't see. */
-	if (rain_store_execute(tx, err, "SELECT ledger.account_ensure_user($1)", 1, money->user))
-		return -1;
-	rows = rain_store_query(tx, err, "SELECT ledger.account_available(ledger.account_id('user:' || $1))", 1,
-				money->user);
+	rows = !text || rain_store_execute(tx, err, "SELECT ledger.account_ensure_user(u)"
+						    " FROM jsonb_array_elements_text($1::jsonb) u", 1, text)
+		       ? NULL
+		       : rain_store_query(tx, err,
+				"SELECT ledger.account_available(ledger.account_id('user:' || u))"
+				" FROM jsonb_array_elements_text($1::jsonb) WITH ORDINALITY AS t (u, n) ORDER BY n",
+				1, text);
+	if (!text)
+		rain_error_set(err, "out of memory for the users' tokens");
+	free(text);
 	if (!rows)
 		return -1;
-	money->available_utok = rain_store_int64(rows, 0, 0);
+	for (int i = 0; i < PQntuples(rows) && (size_t)i < asks->money_count; i++)
+		asks->money[i].available_utok = rain_store_int64(rows, i, 0);
 	PQclear(rows);
 	return 0;
 }
 
-/* What the user may spend; NULL when the database is away. */
-const struct rain_money *rain_money_of(struct rain_gateway *gateway, const char *user)
+/* Whether all of them are known and none is too old. */
+static bool money_is_fresh(const struct rain_asks *asks, const struct rain_queue_job *const jobs[], size_t count,
+			   int64_t now)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct rain_money *money = money_find(asks, jobs[i]->user);
+
+		if (!money || !money->read_ms || now - money->read_ms >= MONEY_FRESH_MS)
+			return false;
+	}
+	return true;
+}
+
+int rain_money_read(struct rain_gateway *gateway, const struct rain_queue_job *const jobs[], size_t count,
+		    struct rain_error *err)
 {
 	struct rain_asks *asks = rain_asks_of(gateway);
-	struct rain_money *money = asks->money;
 	int64_t now = rain_clock_monotonic_ms();
-	struct rain_error err;
+	struct rain_money *all;
+	size_t kept = 0;
 
-	while (money && strcmp(money->user, user) != 0)
-		money = money->next;
-	if (!money && (money = calloc(1, sizeof *money))) {
-		snprintf(money->user, sizeof money->user, "%s", user);
-		money->next = asks->money;
-		asks->money = money;
+	if (money_is_fresh(asks, jobs, count, now))
+		return 0;
+	all = calloc(count + 1, sizeof *all);
+	if (!all)
+		return rain_error_set(err, "out of memory for the users' tokens");
+	for (size_t i = 0; i < count; i++)
+		snprintf(all[i].user, sizeof all[i].user, "%s", jobs[i]->user);
+	qsort(all, count, sizeof *all, by_user);
+	for (size_t i = 0; i < count; i++)
+		if (kept == 0 || by_user(&all[kept - 1], &all[i]) != 0)
+			all[kept++] = all[i];
+	free(asks->money);
+	asks->money = all;
+	asks->money_count = kept;
+	if (rain_store_transaction(gateway->store, money_work, asks, err)) {
+		rain_log_warning("the users' tokens aren't known: %s", err->text);
+		asks->money_count = 0;
+		return -1;
 	}
-	if (!money || (money->read_ms && now - money->read_ms < MONEY_FRESH_MS))
-		return money;
-	if (rain_store_transaction(gateway->store, money_work, money, &err)) {
-		rain_log_debug("the tokens of user=%s aren't known: %s", user, err.text);
-		return NULL;
-	}
-	money->read_ms = now;
-	return money;
+	for (size_t i = 0; i < kept; i++)
+		asks->money[i].read_ms = now;
+	return 0;
 }
 
 void rain_money_forget(struct rain_asks *asks, const char *user)
 {
-	for (struct rain_money *money = asks->money; money; money = money->next)
-		if (!strcmp(money->user, user))
-			money->read_ms = 0;
+	struct rain_money *money = money_find(asks, user);
+
+	if (money)
+		money->read_ms = 0;
 }
 
 /* --- peers that lose jobs --- */
@@ -173,7 +226,6 @@ void rain_refusals_forget(struct rain_asks *asks, int64_t now)
 void rain_asks_release(struct rain_asks *asks)
 {
 	struct rain_refusal_of_job *refusal;
-	struct rain_money *money;
 	struct rain_room *room;
 
 	while (asks->list)
@@ -186,8 +238,5 @@ void rain_asks_release(struct rain_asks *asks)
 		asks->rooms = room->next;
 		free(room);
 	}
-	while ((money = asks->money)) {
-		asks->money = money->next;
-		free(money);
-	}
+	free(asks->money);
 }

@@ -115,6 +115,7 @@ static json_t *serve(struct broker *broker, enum rain_broker_op op,
 HANDLER(queue, RAIN_BROKER_QUEUE)
 HANDLER(capacity, RAIN_BROKER_CAPACITY)
 HANDLER(split, RAIN_BROKER_SPLIT)
+HANDLER(load, RAIN_BROKER_LOAD)
 HANDLER(bind, RAIN_BROKER_BIND)
 HANDLER(unbind, RAIN_BROKER_UNBIND)
 HANDLER(clock, RAIN_BROKER_CLOCK)
@@ -131,6 +132,7 @@ static const struct rain_rpc_op ops[] = {
 	{"queue", on_queue},
 	{"capacity", on_capacity},
 	{"split", on_split},
+	{"load", on_load},
 	{"bind", on_bind},
 	{"unbind", on_unbind},
 	{"clock", on_clock},

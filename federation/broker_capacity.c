@@ -24,7 +24,7 @@ struct group {
 
 #define GROUPS_MAX 64
 
-static bool node_is_up(const node_info_t *node)
+bool rain_broker_node_is_up(const node_info_t *node)
 {
 	uint32_t base = node->node_state & NODE_STATE_BASE;
 
@@ -49,7 +49,7 @@ static partition_info_t *partition_find(const partition_info_msg_t *partitions, 
 }
 
 /* node_inx is pairs of first and last index into the table of nodes, then -1. */
-static bool partition_has(const partition_info_t *partition, int32_t index)
+bool rain_broker_partition_has(const partition_info_t *partition, int32_t index)
 {
 	for (const int32_t *p = partition->node_inx; p && p[0] >= 0 && p[1] >= 0; p += 2)
 		if (index >= p[0] && index <= p[1])
@@ -57,7 +57,7 @@ static bool partition_has(const partition_info_t *partition, int32_t index)
 	return false;
 }
 
-static bool partitions_overlap(const partition_info_t *a, const partition_info_t *b)
+bool rain_broker_partitions_overlap(const partition_info_t *a, const partition_info_t *b)
 {
 	for (const int32_t *p = a->node_inx; p && p[0] >= 0 && p[1] >= 0; p += 2)
 		for (const int32_t *q = b->node_inx; q && q[0] >= 0 && q[1] >= 0; q += 2)
@@ -82,7 +82,7 @@ static bool job_waits_for(const slurm_job_info_t *job, const partition_info_t *g
 	while ((name = strsep(&next, ","))) {
 		const partition_info_t *partition = partition_find(partitions, name);
 
-		if (partition && partition != guest && partitions_overlap(partition, guest))
+		if (partition && partition != guest && rain_broker_partitions_overlap(partition, guest))
 			return true;
 	}
 	return false;
@@ -158,7 +158,7 @@ static int groups_fill(struct group *groups, size_t *count, const node_info_msg_
 		const node_info_t *node = &nodes->node_array[i];
 		struct group *group;
 
-		if (!node->name || !partition_has(guest, (int32_t)i) || !node_is_up(node))
+		if (!node->name || !rain_broker_partition_has(guest, (int32_t)i) || !rain_broker_node_is_up(node))
 			continue;
 		group = group_of(groups, count, node);
 		if (!group)

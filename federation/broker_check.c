@@ -17,6 +17,7 @@ static const char *const op_names[RAIN_BROKER_OP_COUNT] = {
 	[RAIN_BROKER_QUEUE] = "queue",
 	[RAIN_BROKER_CAPACITY] = "capacity",
 	[RAIN_BROKER_SPLIT] = "split",
+	[RAIN_BROKER_LOAD] = "load",
 	[RAIN_BROKER_BIND] = "bind",
 	[RAIN_BROKER_UNBIND] = "unbind",
 	[RAIN_BROKER_CLOCK] = "clock",
@@ -145,6 +146,15 @@ static int check_queue(const json_t *request, const struct rain_broker_limits *l
 		return -1;
 	return read_u32_or(request, "limit", 1, RAIN_BROKER_QUEUE_LIMIT, RAIN_BROKER_QUEUE_LIMIT,
 			   &checked->limit, err);
+}
+
+static int check_load(const json_t *request, const struct rain_broker_limits *limits,
+		      struct rain_broker_request *checked, struct rain_error *err)
+{
+	(void)limits;
+	if (read_u32_or(request, "after", 0, RAIN_BROKER_JOB_ID_MAX, 0, &checked->after, err) < 0)
+		return -1;
+	return rain_json_int_or(request, "ended_after", 0, INT64_MAX, 0, &checked->ended_after, err);
 }
 
 static int check_nothing(const json_t *request, const struct rain_broker_limits *limits,
@@ -360,6 +370,7 @@ int rain_broker_check(enum rain_broker_op op, const json_t *request,
 		[RAIN_BROKER_QUEUE] = check_queue,
 		[RAIN_BROKER_CAPACITY] = check_nothing,
 		[RAIN_BROKER_SPLIT] = check_split,
+		[RAIN_BROKER_LOAD] = check_load,
 		[RAIN_BROKER_BIND] = check_bind,
 		[RAIN_BROKER_UNBIND] = check_unbind,
 		[RAIN_BROKER_CLOCK] = check_clock,

@@ -18,6 +18,7 @@
  *   queue          {after?, limit?}
  *   capacity       {}
  *   split          {job_id, submit_time, tasks}
+ *   load           {after?, ended_after?}
  *   bind           {job_id, submit_time, feature}
  *   unbind         {job_id, submit_time, partition?, features?, held?}
  *   clock          {job_id, submit_time, seconds}
@@ -37,6 +38,7 @@ enum rain_broker_op {
 	RAIN_BROKER_QUEUE,
 	RAIN_BROKER_CAPACITY,
 	RAIN_BROKER_SPLIT,
+	RAIN_BROKER_LOAD,
 	RAIN_BROKER_BIND,
 	RAIN_BROKER_UNBIND,
 	RAIN_BROKER_CLOCK,
@@ -69,7 +71,8 @@ struct rain_broker_request {
 	enum rain_broker_op op;
 	uint32_t job_id;
 	int64_t submit_time; /* seconds since the epoch; 0: not given */
-	uint32_t after;	     /* queue: only jobs with a larger id */
+	uint32_t after;	     /* queue, load: only jobs with a larger id */
+	int64_t ended_after; /* load: of ended jobs those that ended then or later */
 	uint32_t limit;	     /* queue: at most so many */
 	char feature[RAIN_BURST_PEER_SIZE];
 	bool home_given; /* unbind: the caller told where home is */

@@ -52,9 +52,20 @@ static json_int_t or_else(uint16_t value, json_int_t fallback)
 	return value == NO_VAL16 || value == INFINITE16 || value == 0 ? fallback : value;
 }
 
+/* What is false, 0, "" or null isn't told: most of a long queue's fields are. */
+static bool says_nothing(const json_t *value)
+{
+	return json_is_false(value) || json_is_null(value) ||
+	       (json_is_integer(value) && json_integer_value(value) == 0) ||
+	       (json_is_string(value) && json_string_length(value) == 0);
+}
+
 static int set(json_t *object, const char *key, json_t *value)
 {
-	return json_object_set_new(object, key, value);
+	if (!value || !says_nothing(value))
+		return json_object_set_new(object, key, value);
+	json_decref(value);
+	return 0;
 }
 
 static int shape_set(json_t *o, const slurm_job_info_t *job)

@@ -56,6 +56,12 @@ bool rain_broker_job_has_ended(const slurm_job_info_t *job);
 bool rain_broker_job_is_guest(const struct rain_config *config, const slurm_job_info_t *job,
 			      const char **loan);
 
+/* Takes jobs now, or will when what it has is done. */
+bool rain_broker_node_is_up(const node_info_t *node);
+/* `index`: of the node in Slurm's table of nodes. */
+bool rain_broker_partition_has(const partition_info_t *partition, int32_t index);
+bool rain_broker_partitions_overlap(const partition_info_t *a, const partition_info_t *b);
+
 /* Nodes that guests hold or are about to. */
 uint32_t rain_broker_guest_nodes(const struct rain_config *config, const job_info_msg_t *jobs);
 
@@ -78,6 +84,8 @@ json_t *rain_broker_capacity(struct rain_broker_slurm *slurm,
 			     const struct rain_broker_request *request, struct rain_error *err);
 json_t *rain_broker_split(struct rain_broker_slurm *slurm,
 			  const struct rain_broker_request *request, struct rain_error *err);
+json_t *rain_broker_load(struct rain_broker_slurm *slurm,
+			 const struct rain_broker_request *request, struct rain_error *err);
 json_t *rain_broker_bind(struct rain_broker_slurm *slurm,
 			 const struct rain_broker_request *request, struct rain_error *err);
 json_t *rain_broker_unbind(struct rain_broker_slurm *slurm,

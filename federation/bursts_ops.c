@@ -63,10 +63,12 @@ static json_t *candidates(const struct rain_gateway *gateway, int64_t uid)
 
 	for (const struct rain_note *n = rain_mind_of(gateway)->asks->notes; n; n = n->next)
 		if (uid < 0 || uid == n->uid)
-			json_array_append_new(result, json_pack("{s:I, s:I, s:s, s:s, s:s, s:s, s:I}",
+			json_array_append_new(result, json_pack(
+				"{s:I, s:I, s:s, s:s, s:s, s:s, s:I, s:i, s:b, s:i, s:i}",
 				"job_id", (json_int_t)n->job_id, "uid", (json_int_t)n->uid, "user_name", n->user,
 				"job_name", n->name, "mode", n->only ? "only" : "auto", "sentence", n->sentence,
-				"since_ms", (json_int_t)n->since_ms));
+				"since_ms", (json_int_t)n->since_ms, "wait_s", (int)n->waits, "wait_longer",
+				n->waits_more, "ahead", (int)n->ahead, "known", (int)n->known));
 	return result;
 }
 

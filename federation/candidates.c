@@ -7,7 +7,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
-#include "federation/candidates.h"
+#include "federation/policy.h"
 
 #define PASS_GAP_MS 20
 #define UNBIND_GAP_MS 5000
@@ -31,12 +31,17 @@ void rain_candidates_work(struct rain_gateway *gateway)
 
 /* --- what is remembered of a job that waits --- */
 
+static struct rain_note **bucket_of(struct rain_asks *asks, int64_t job_id)
+{
+	return &asks->buckets[(uint64_t)job_id % RAIN_NOTE_BUCKETS];
+}
+
 struct rain_note *rain_note_of(struct rain_asks *asks, int64_t job_id, int64_t submit_time)
 {
-	struct rain_note *note = asks->notes;
+	struct rain_note *note = *bucket_of(asks, job_id);
 
 	while (note && (note->job_id != job_id || note->submit_time != submit_time))
-		note = note->next;
+		note = note->chain;
 	return note;
 }
 
@@ -49,13 +54,26 @@ static struct rain_note *note_make(struct rain_asks *asks, const struct rain_que
 		note->submit_time = job->submit_time;
 		note->uid = job->uid;
 		note->only = job->only;
+		note->waits = -1;
 		note->since_ms = rain_clock_realtime_ms();
+		note->first_ms = rain_clock_monotonic_ms();
 		snprintf(note->user, sizeof note->user, "%s", job->user);
 		snprintf(note->name, sizeof note->name, "%s", job->name);
 		note->next = asks->notes;
 		asks->notes = note;
+		note->chain = *bucket_of(asks, note->job_id);
+		*bucket_of(asks, note->job_id) = note;
 	}
 	return note;
+}
+
+static void unchain(struct rain_asks *asks, const struct rain_note *note)
+{
+	struct rain_note **at = bucket_of(asks, note->job_id);
+
+	while (*at != note)
+		at = &(*at)->chain;
+	*at = note->chain;
 }
 
 static void notes_sweep(struct rain_asks *asks, int64_t seen_ms)
@@ -68,12 +86,13 @@ static void notes_sweep(struct rain_asks *asks, int64_t seen_ms)
 			continue;
 		}
 		*at = note->next;
+		unchain(asks, note);
 		free(note);
 		asks->notes_changed = true;
 	}
 }
 
-static void say(struct rain_gateway *gateway, struct rain_note *note, const char *sentence)
+void rain_candidates_say(struct rain_gateway *gateway, struct rain_note *note, const char *sentence)
 {
 	int64_t now = rain_clock_monotonic_ms();
 
@@ -154,11 +173,12 @@ static bool is_fresh_from_there(const struct rain_queue_job *job)
 	return job->restart > 0 && job->eligible_s < RAIN_REBIND_S;
 }
 
-static void consider(struct rain_gateway *gateway, const struct rain_queue_job *job, int64_t now)
+static void consider(struct rain_gateway *gateway, const struct rain_queue_job *job, int64_t now,
+		     struct rain_pass *pass)
 {
 	struct rain_asks *asks = rain_asks_of(gateway);
 	bool away = !strcmp(job->partition, gateway->config->gateway.overflow_partition);
-	char sentence[RAIN_DECIDE_SENTENCE] = "";
+	char sentence[RAIN_OVERFLOW_SENTENCE] = "";
 	enum rain_eligibility verdict;
 	struct rain_note *note;
 
@@ -182,9 +202,9 @@ static void consider(struct rain_gateway *gateway, const struct rain_queue_job *
 	else if (verdict == RAIN_ELIGIBLE_ASK && !rain_array_has_room(gateway, job))
 		snprintf(sentence, sizeof sentence, "as many tasks of its array run as may at once");
 	else if (verdict == RAIN_ELIGIBLE_ASK && !rain_ask_of(asks, job->job_id))
-		rain_ask_try(gateway, note, job, sentence);
+		rain_pass_add(pass, job, note);
 	if (sentence[0])
-		say(gateway, note, sentence);
+		rain_candidates_say(gateway, note, sentence);
 }
 
 static int save_work(PGconn *tx, void *arg, struct rain_error *err)
@@ -226,6 +246,7 @@ static void on_pass(evutil_socket_t fd, short what, void *arg)
 	struct rain_gateway *gateway = arg;
 	struct rain_mind *mind = rain_mind_of(gateway);
 	int64_t now = rain_clock_monotonic_ms();
+	struct rain_pass pass = { 0 };
 
 	(void)fd;
 	(void)what;
@@ -239,7 +260,9 @@ static void on_pass(evutil_socket_t fd, short what, void *arg)
 	if (mind->queue.asked_ms <= mind->dropped_ms)
 		return;
 	for (size_t i = 0; i < mind->queue.count; i++)
-		consider(gateway, &mind->queue.jobs[i], now);
+		consider(gateway, &mind->queue.jobs[i], now, &pass);
+	rain_pass_decide(gateway, &pass);
+	rain_pass_release(&pass);
 	notes_sweep(mind->asks, now);
 	save(gateway);
 }

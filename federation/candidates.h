@@ -4,11 +4,12 @@
 
 #include "federation/mind.h"
 #include "scheduler/eligible.h"
+#include "scheduler/overflow.h"
 
 /* Inside of candidates.c, ask.c and ask_memory.c: jobs that wait, and what peers say.  All of
  * it may be forgotten: after a restart it is asked anew. */
 
-#define RAIN_ASK_PEERS 3	  /* asked at once for one job */
+#define RAIN_ASK_PEERS RAIN_OVERFLOW_CHOICES /* asked at once for one job */
 #define RAIN_ASKS_MAX 16	  /* jobs asked for at a time */
 #define RAIN_ASK_ANSWER_MS 2500	  /* who says nothing by then isn't waited for */
 #define RAIN_ASK_PATIENCE_MS 120  /* for a better offer than the first */
@@ -28,6 +29,7 @@ struct rain_ask {
 	struct rain_ask *next;
 	char id[RAIN_UUID_SIZE]; /* of the burst to be */
 	struct rain_queue_job job; /* a copy; job.peers is not to be used */
+	struct rain_candidate candidate; /* the same as the policy saw it */
 	int64_t asked_ms, offer_ms;
 	size_t count;
 	struct {
@@ -46,14 +48,17 @@ struct rain_refusal {
 };
 
 struct rain_note {
-	struct rain_note *next;
+	struct rain_note *next, *chain; /* chain: of the same bucket */
 	int64_t job_id, submit_time, uid;
 	char user[RAIN_USER_SIZE], name[RAIN_JOB_NAME_SIZE];
 	bool only;
 	int64_t since_ms; /* realtime */
+	int64_t first_ms; /* the same, monotonic */
 	int64_t seen_ms;  /* the pass that still saw it */
 	int64_t unbind_ms, split_ms, annotated_ms;
-	char sentence[RAIN_DECIDE_SENTENCE], annotated[RAIN_DECIDE_SENTENCE];
+	int32_t waits, ahead, known; /* as foretold; waits -1: not known */
+	bool waits_more;
+	char sentence[RAIN_OVERFLOW_SENTENCE], annotated[RAIN_OVERFLOW_SENTENCE];
 };
 
 /* A peer that has no room for so many nodes at this moment. */
@@ -62,13 +67,16 @@ struct rain_room {
 	int64_t peer, nodes, until_ms, delay_ms;
 	int lost; /* jobs in a row */
 	char reason[RAIN_REASON_SIZE];
+	int64_t credit_utok, credit_until_ms; /* what more it would let us owe it */
 };
+
+#define RAIN_NOTE_BUCKETS 4096
 
 struct rain_asks {
 	struct event *pass;
 	int64_t passed_ms, saved_ms;
 	bool notes_changed;
-	struct rain_note *notes;
+	struct rain_note *notes, *buckets[RAIN_NOTE_BUCKETS];
 	struct rain_ask *list;
 	size_t count;
 	struct rain_room *rooms;
@@ -77,11 +85,14 @@ struct rain_asks {
 		int64_t job_id;
 		struct rain_refusal refusal;
 	} *refusals;
-	struct rain_money {
-		struct rain_money *next;
-		char user[RAIN_USER_SIZE];
-		int64_t available_utok, read_ms;
-	} *money;
+	struct rain_money *money; /* sorted by user */
+	size_t money_count;
+};
+
+/* What a user may spend. */
+struct rain_money {
+	char user[RAIN_USER_SIZE];
+	int64_t available_utok, read_ms;
 };
 
 struct rain_note *rain_note_of(struct rain_asks *asks, int64_t job_id, int64_t submit_time);
@@ -98,13 +109,18 @@ static inline struct rain_asks *rain_asks_of(const struct rain_gateway *gateway)
 	return rain_mind_of(gateway)->asks;
 }
 
+/* candidates.c: the sentence that people see, here and in Slurm. */
+void rain_candidates_say(struct rain_gateway *gateway, struct rain_note *note,
+			 const char *sentence);
+
 /* ask.c */
 enum rain_eligibility rain_candidate_verdict(const struct rain_queue_job *job,
-					     char sentence[static RAIN_DECIDE_SENTENCE]);
+					     char sentence[static RAIN_OVERFLOW_SENTENCE]);
 struct rain_ask *rain_ask_of(const struct rain_asks *asks, int64_t job_id);
-/* Asks peers when it makes sense; else the sentence says why not. */
-void rain_ask_try(struct rain_gateway *gateway, struct rain_note *note,
-		  const struct rain_queue_job *job, char sentence[static RAIN_DECIDE_SENTENCE]);
+/* Asks these peers about the job. `candidate` and `job` are copied. */
+void rain_ask_send(struct rain_gateway *gateway, const struct rain_queue_job *job,
+		   const struct rain_candidate *candidate, struct rain_peer *const peers[],
+		   size_t count);
 /* Takes the best of the offers, where it is time to. */
 void rain_asks_judge(struct rain_gateway *gateway);
 void rain_ask_drop(struct rain_asks *asks, struct rain_ask *ask);
@@ -117,8 +133,12 @@ struct rain_refusal *rain_refusal_of(struct rain_asks *asks, int64_t job_id, int
 void rain_refusal_note(struct rain_asks *asks, const struct rain_ask *ask,
 		       const struct rain_peer *peer, const char *reason, bool capacity);
 void rain_refusals_forget(struct rain_asks *asks, int64_t now);
-/* What the user may spend; NULL when the database is away. */
-const struct rain_money *rain_money_of(struct rain_gateway *gateway, const char *user);
+/* Reads what the users of these jobs may spend, unless it is fresh. -1: the database
+ * is away. */
+int rain_money_read(struct rain_gateway *gateway, const struct rain_queue_job *const jobs[],
+		    size_t count, struct rain_error *err);
+/* What was read; NULL: nothing. */
+const struct rain_money *rain_money_of(const struct rain_gateway *gateway, const char *user);
 void rain_money_forget(struct rain_asks *asks, const char *user);
 void rain_asks_release(struct rain_asks *asks);
 

@@ -7,7 +7,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
-#include "federation/mind.h"
+#include "federation/policy.h"
 
 static int hold_void(PGconn *tx, const struct rain_burst_row *row, struct rain_error *err)
 {
@@ -127,6 +127,24 @@ static void report(struct rain_gateway *gateway, const struct rain_burst_row *ro
 			      row->code, row->signal, row->sentence[0] ? ": " : "", row->sentence);
 }
 
+/* What a burst that has come to its end, or to its beginning, tells the policy. */
+static int learn(struct rain_gateway *gateway, PGconn *tx, const struct rain_burst_row *row,
+		 enum rain_burst_state before, int64_t now_ms, struct rain_error *err)
+{
+	enum rain_burst_state state = row->record.state;
+	bool over = state == RAIN_BURST_ENDED || state == RAIN_BURST_SETTLED || state == RAIN_BURST_VOID;
+
+	if (before == state || before >= RAIN_BURST_ENDED)
+		return 0;
+	if (state == RAIN_BURST_RUNNING)
+		rain_policy_sent(gateway, row);
+	if (!over)
+		return 0;
+	if (row->outcome == RAIN_OUTCOME_EXITED && rain_history_burst(gateway, tx, row, now_ms, err))
+		return -1;
+	return rain_standing_note(gateway, tx, row, now_ms, err);
+}
+
 int rain_home_apply(struct rain_gateway *gateway, PGconn *tx, const char *id,
 		    const struct rain_burst_event *event, const struct rain_home_extra *extra,
 		    struct rain_error *err)
@@ -152,7 +170,8 @@ int rain_home_apply(struct rain_gateway *gateway, PGconn *tx, const char *id,
 	changed = rain_burst_step(&row.record, event, now_ms, &a, err);
 	if (changed > 0) {
 		note(&row, event, extra, now_ms);
-		if (act(gateway, tx, &row, &a, extra, err) || rain_burst_row_update(tx, &row, err))
+		if (act(gateway, tx, &row, &a, extra, err) || learn(gateway, tx, &row, before, now_ms, err) ||
+		    rain_burst_row_update(tx, &row, err))
 			changed = -1;
 		else
 			report(gateway, &row, before);

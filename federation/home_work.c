@@ -225,7 +225,7 @@ static void move_files(struct rain_gateway *gateway, struct rain_live_burst *bur
 static void annotate(struct rain_gateway *gateway, struct rain_live_burst *burst)
 {
 	const struct rain_peer *peer = rain_mind_peer(gateway, burst->row.peer);
-	char text[RAIN_DECIDE_SENTENCE], tokens[RAIN_TOKENS_TEXT_SIZE];
+	char text[RAIN_OVERFLOW_SENTENCE], tokens[RAIN_TOKENS_TEXT_SIZE];
 
 	if (!peer || burst->row.record.state != RAIN_BURST_RUNNING || burst->row.record.job != RAIN_BURST_JOB_BOUND)
 		return;

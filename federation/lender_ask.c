@@ -9,7 +9,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/tokens.h"
-#include "federation/mind.h"
+#include "federation/policy.h"
 
 #define FRESH_MS 1000	     /* a picture of the nodes this old will do */
 #define LEASE_MS 6000	     /* how long we keep nodes free */
@@ -32,8 +32,12 @@ struct pending {
 	struct rain_peer *peer;
 	char id[RAIN_UUID_SIZE], user[RAIN_USER_SIZE], arch[RAIN_ARCH_SIZE];
 	struct rain_shape shape;
-	int64_t credit_utok; /* what the peer may still owe us */
+	int64_t expected_s, asked_ms;
+	int64_t limit_utok;  /* what the ledger would still let the peer owe us */
+	int64_t credit_utok; /* … and what the policy would */
+	int64_t owed_utok;   /* what we owe the peer */
 	bool offer, capacity;
+	int64_t credit_left_utok; /* of a refusal for want of credit: what would be within it */
 	struct rain_terms terms;
 	char reason[RAIN_REASON_SIZE];
 };
@@ -58,20 +62,6 @@ static struct rain_leases *leases_of(const struct rain_gateway *gateway)
 static int64_t least(int64_t a, int64_t b)
 {
 	return a < b ? a : b;
-}
-
-/* The slowest calibrated kind: nobody pays for speed that he may not get. */
-static int64_t mflops_of(const struct rain_gateway *gateway)
-{
-	const struct rain_config *config = gateway->config;
-	int64_t mflops = 0;
-
-	for (size_t i = 0; i < config->node_type_count; i++) {
-		int64_t m = config->node_types[i].mflops_per_core;
-		if (m > 0 && (mflops == 0 || m < mflops))
-			mflops = m;
-	}
-	return mflops;
 }
 
 static bool lends(const struct rain_gateway *gateway)
@@ -193,25 +183,41 @@ static void decide_room(struct rain_gateway *gateway, struct pending *p)
 		p->offer = true;
 }
 
+/* Favours: what the policy allows, within the hard limit that the ledger holds. */
+static void decide_credit(struct rain_gateway *gateway, struct pending *p)
+{
+	char left[RAIN_TOKENS_TEXT_SIZE], needed[RAIN_TOKENS_TEXT_SIZE], limit[RAIN_TOKENS_TEXT_SIZE];
+	int64_t hard = p->limit_utok - tokens_promised(gateway, p->peer->row);
+	int64_t credit = least(p->credit_utok, hard), ceiling = p->terms.ceiling_utok;
+
+	if (ceiling <= credit) {
+		decide_room(gateway, p);
+		return;
+	}
+	rain_tokens_format(credit > 0 ? credit : 0, left);
+	rain_tokens_format(ceiling, needed);
+	if (hard < ceiling)
+		refuse(p, "your credit here is %s tokens, %s are needed (credit limit %s)", left, needed,
+		       rain_tokens_format(gateway->config->lend.credit_limit, limit));
+	else
+		refuse(p, "your credit here is %s tokens, %s are needed: it grows with what your cluster runs for us",
+		       left, needed);
+	p->credit_left_utok = credit > 1 ? credit : 1;
+}
+
 static void decide_price(struct rain_gateway *gateway, struct pending *p)
 {
-	char left[RAIN_TOKENS_TEXT_SIZE], needed[RAIN_TOKENS_TEXT_SIZE];
-	int64_t credit = p->credit_utok - tokens_promised(gateway, p->peer->row);
 	struct rain_error err;
 
-	p->terms.mflops = mflops_of(gateway);
+	p->terms.mflops = rain_policy_mflops(gateway);
 	p->terms.percent = gateway->config->lend.price_percent;
 	if (p->terms.mflops == 0)
 		refuse(p, "this cluster is not calibrated, so it has no price");
 	else if (rain_mind_price(&p->terms, rain_shape_cores(&p->shape) * p->shape.minutes * 60000,
 				 &p->terms.ceiling_utok, &err))
 		refuse(p, "%.200s", err.text);
-	else if (p->terms.ceiling_utok > credit)
-		refuse(p, "your credit here is %s tokens, %s are needed",
-		       rain_tokens_format(credit > 0 ? credit : 0, left),
-		       rain_tokens_format(p->terms.ceiling_utok, needed));
 	else
-		decide_room(gateway, p);
+		decide_credit(gateway, p);
 }
 
 static void decide(struct rain_gateway *gateway, struct pending *p)
@@ -258,37 +264,77 @@ static void lease_make(struct rain_gateway *gateway, const struct pending *p)
 
 /* --- answering --- */
 
-static int credit_of(PGconn *tx, struct pending *p, struct rain_error *err)
+static int credit_of(struct rain_gateway *gateway, PGconn *tx, struct pending *p, struct rain_error *err)
 {
 	PGresult *rows = rain_store_query(tx, err,
 		"SELECT ledger.account_available(ledger.account_id('peer:' || $1))", 1, p->peer->name);
 
 	if (!rows)
 		return -1;
-	p->credit_utok = rain_store_int64(rows, 0, 0);
+	p->limit_utok = rain_store_int64(rows, 0, 0);
 	PQclear(rows);
-	return 0;
+	return rain_standing_credit(gateway, tx, p->peer, tokens_promised(gateway, p->peer->row), &p->credit_utok,
+				    &p->owed_utok, err);
+}
+
+/* The order among asks that compete is the policy's. */
+static bool comes_before(const struct rain_overflow_policy *rule, const struct pending *a, const struct pending *b)
+{
+	struct rain_candidate x = { .submitted = a->asked_ms, .owed = a->owed_utok,
+				    .expected = (int32_t)(a->expected_s ? a->expected_s : a->shape.minutes * 60) };
+	struct rain_candidate y = { .submitted = b->asked_ms, .owed = b->owed_utok,
+				    .expected = (int32_t)(b->expected_s ? b->expected_s : b->shape.minutes * 60) };
+
+	return rain_overflow_ask_before(rule, &x, &y);
+}
+
+static void sort_pending(struct rain_gateway *gateway)
+{
+	const struct rain_overflow_policy *rule = &rain_policy_of(gateway)->rule;
+	struct pending *sorted = NULL, *p, **at;
+
+	while ((p = leases_of(gateway)->pending)) {
+		leases_of(gateway)->pending = p->next;
+		for (at = &sorted; *at && !comes_before(rule, p, *at); at = &(*at)->next)
+			;
+		p->next = *at;
+		*at = p;
+	}
+	leases_of(gateway)->pending = sorted;
+}
+
+static int answer_one(struct rain_gateway *gateway, PGconn *tx, struct pending *p, struct rain_error *err)
+{
+	struct rain_message m = { .lease_ms = LEASE_TOLD_MS };
+
+	/* What was just promised to the same peer counts. */
+	if (credit_of(gateway, tx, p, err))
+		return -1;
+	p->credit_left_utok = 0;
+	decide(gateway, p);
+	if (p->offer)
+		lease_make(gateway, p); /* the next in line must see it */
+	else
+		rain_log_debug("refused peer=%s burst=%s: %s", p->peer->name, p->id, p->reason);
+	m.type = p->offer ? RAIN_MESSAGE_OFFER : RAIN_MESSAGE_REFUSE;
+	m.terms = p->terms;
+	m.capacity = p->capacity;
+	m.credit_utok = p->credit_left_utok;
+	strcpy(m.reason, p->reason);
+	return rain_mind_send(gateway, tx, p->peer, p->id, &m, err);
 }
 
 static int answer_work(PGconn *tx, void *arg, struct rain_error *err)
 {
 	struct rain_gateway *gateway = arg;
 
-	for (struct pending *p = leases_of(gateway)->pending; p; p = p->next) {
-		struct rain_message m = { .lease_ms = LEASE_TOLD_MS };
-
-		if (credit_of(tx, p, err))
+	for (struct pending *p = leases_of(gateway)->pending; p; p = p->next)
+		if (credit_of(gateway, tx, p, err))
 			return -1;
-		decide(gateway, p);
-		if (p->offer)
-			lease_make(gateway, p); /* the next in line must see it */
-		m.type = p->offer ? RAIN_MESSAGE_OFFER : RAIN_MESSAGE_REFUSE;
-		m.terms = p->terms;
-		m.capacity = p->capacity;
-		strcpy(m.reason, p->reason);
-		if (rain_mind_send(gateway, tx, p->peer, p->id, &m, err))
+	sort_pending(gateway);
+	for (struct pending *p = leases_of(gateway)->pending; p; p = p->next)
+		if (answer_one(gateway, tx, p, err))
 			return -1;
-	}
 	return 0;
 }
 
@@ -388,6 +434,8 @@ void rain_leases_ask(struct rain_gateway *gateway, const struct rain_peer *peer,
 	strcpy(p->user, m->user);
 	strcpy(p->arch, m->arch);
 	p->shape = m->shape;
+	p->expected_s = m->expected_s;
+	p->asked_ms = rain_clock_monotonic_ms();
 	*at = p; /* at the end */
 	leases->pending_count++;
 	event_active(leases->answer, EV_TIMEOUT, 0);
@@ -404,17 +452,24 @@ void rain_leases_tick(struct rain_gateway *gateway)
 		capacity_ask(gateway);
 }
 
+int64_t rain_leases_processors(const struct rain_gateway *gateway)
+{
+	const struct rain_leases *leases = leases_of(gateway);
+
+	return least(gateway->config->lend.max_nodes, leases->nodes_total) * leases->cpus_per_node;
+}
+
 json_t *rain_leases_card(struct rain_gateway *gateway)
 {
 	const struct rain_leases *leases = leases_of(gateway);
 	const struct rain_config *config = gateway->config;
 
-	if (!lends(gateway) || mflops_of(gateway) == 0)
+	if (!lends(gateway) || rain_policy_mflops(gateway) == 0)
 		return json_pack("{s:i}", "nodes", 0);
 	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "nodes",
 			 (json_int_t)(leases->known ? least(config->lend.max_nodes, leases->nodes_total)
 						    : config->lend.max_nodes),
-			 "minutes", (json_int_t)config->lend.max_minutes, "mflops", (json_int_t)mflops_of(gateway),
+			 "minutes", (json_int_t)config->lend.max_minutes, "mflops", (json_int_t)rain_policy_mflops(gateway),
 			 "percent", (json_int_t)config->lend.price_percent, "cpus_per_node",
 			 (json_int_t)leases->cpus_per_node, "mem_mb_per_node", (json_int_t)leases->mem_mb_per_node);
 }

@@ -46,6 +46,7 @@ rain_brokerd_SOURCES = \
 	federation/broker_guest.c \
 	federation/broker_harden.c \
 	federation/broker_harden.h \
+	federation/broker_load.c \
 	federation/broker_move.c \
 	federation/broker_queue.c \
 	federation/broker_slurm.c \
@@ -56,7 +57,7 @@ rain_brokerd_SOURCES = \
 	federation/broker_worker.c \
 	federation/broker_worker.h
 rain_brokerd_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(EVENT_CFLAGS)
-rain_brokerd_LDADD = libfederation.la librpc.la $(JANSSON_LIBS) $(EVENT_LIBS) $(SLURM_LIBS)
+rain_brokerd_LDADD = libfederation.la libscheduler.la librpc.la $(JANSSON_LIBS) $(EVENT_LIBS) $(SLURM_LIBS)
 
 check_PROGRAMS += federation/test/test_broker
 federation_test_test_broker_SOURCES = federation/test/test_broker.c

@@ -110,11 +110,13 @@ struct rain_message {
 	struct rain_shape shape;	     /* ask, order */
 	char user[RAIN_USER_SIZE];	     /* ask, order: the user's name at home */
 	char arch[RAIN_ARCH_SIZE];	     /* ask: "x86_64", or "" for any */
+	int64_t expected_s;		     /* ask: how long it probably runs; 0: not said */
 	struct rain_terms terms;	     /* offer, order */
 	int64_t lease_ms;		     /* offer: how long it stands */
 	char reason[RAIN_REASON_SIZE];	     /* refuse, rejected, withdrawn, recall,
 						evict, finished, disputed */
 	bool capacity;			     /* refuse: only for want of room just now */
+	int64_t credit_utok;		     /* refuse: what would be within the credit; 0: not said */
 	int64_t seq;			     /* event: 1, 2, 3, … in each direction */
 	enum rain_event_kind kind;	     /* event */
 	int64_t signal;			     /* event signal; finished: 0 or the signal */

@@ -108,6 +108,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 		recover(gateway);
 	if (!mind->recovered)
 		return;
+	rain_policy_tick(gateway);
 	rain_leases_tick(gateway);
 	for (burst = mind->bursts; burst; burst = next_burst) {
 		next_burst = burst->next;
@@ -138,7 +139,7 @@ static int init(struct rain_gateway *gateway, struct rain_error *err)
 	mind->tick = event_new(gateway->base, -1, EV_PERSIST, on_tick, gateway);
 	if (!mind->turn || !mind->tick || event_add(mind->tick, &second))
 		return rain_error_set(err, "out of memory for events");
-	if (rain_candidates_start(gateway, err) || rain_leases_start(gateway, err) ||
+	if (rain_policy_start(gateway, err) || rain_candidates_start(gateway, err) || rain_leases_start(gateway, err) ||
 	    rain_queue_start(gateway, err))
 		return -1;
 	return 0;
@@ -153,6 +154,7 @@ static void fini(struct rain_gateway *gateway)
 	rain_live_drop_all(mind);
 	rain_queue_stop(gateway);
 	rain_candidates_stop(gateway);
+	rain_policy_stop(gateway);
 	rain_leases_stop(gateway);
 	if (mind->turn)
 		event_free(mind->turn);

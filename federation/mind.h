@@ -10,7 +10,7 @@
 #include "federation/gateway.h"
 #include "federation/message.h"
 #include "federation/row.h"
-#include "scheduler/decide.h"
+#include "scheduler/overflow.h"
 
 /*
  * The mind of rain-gatewayd: what the messages mean.  One module of
@@ -25,6 +25,7 @@
  *   candidates.c which of our jobs should go;  array.c  … of tasks of arrays;
  *   ask.c        asking peers, ordering;
  *   ask_memory.c what peers said before
+ *   policy.h     … by which policy, and what it knows
  *   lender.c     loans: transactions and messages
  *   lender_ask.c asks of peers
  *   lender_work.c … and what is done for loans outside of the database
@@ -93,7 +94,7 @@ struct rain_live_burst {
 	struct rain_fetch *fetches;
 	struct rain_stream_move *polls[2]; /* stdout, stderr: fetched from the lender */
 	int64_t relay_signal;	/* number of the last signal that the relay passed on */
-	char annotated[RAIN_DECIDE_SENTENCE];
+	char annotated[RAIN_OVERFLOW_SENTENCE];
 	char return_error[RAIN_SENTENCE_SIZE]; /* why the job can't go back */
 	bool clocked; /* Slurm knows when the job's time is over */
 };
@@ -142,12 +143,16 @@ struct rain_queue {
 /* Asks the broker soon (or at latest in the usual interval). */
 void rain_queue_nudge(struct rain_gateway *gateway);
 const struct rain_queue_job *rain_queue_find(const struct rain_queue *queue, int64_t job_id);
+/* Adds a page of the broker's answer. -1 with err: it isn't one, or no memory. */
+int rain_queue_add(struct rain_queue *queue, const json_t *page, struct rain_error *err);
+void rain_queue_release(struct rain_queue *queue);
 int rain_queue_start(struct rain_gateway *gateway, struct rain_error *err);
 void rain_queue_stop(struct rain_gateway *gateway);
 
 /* --- the whole --- */
 
 struct rain_asks;   /* candidates.c */
+struct rain_policy; /* policy.c */
 struct rain_leases; /* lender_ask.c */
 
 struct rain_mind {
@@ -166,6 +171,7 @@ struct rain_mind {
 	int64_t poll_errors;
 
 	struct rain_asks *asks;
+	struct rain_policy *policy;
 	struct rain_leases *leases;
 };
 
@@ -257,6 +263,11 @@ void rain_candidates_kept(struct rain_gateway *gateway, const struct rain_peer *
 void rain_candidates_annotate(struct rain_gateway *gateway, int64_t job_id, int64_t submit_time,
 			      const char *text);
 
+/* --- policy.c --- */
+int rain_policy_start(struct rain_gateway *gateway, struct rain_error *err);
+void rain_policy_stop(struct rain_gateway *gateway);
+void rain_policy_tick(struct rain_gateway *gateway);
+
 /* --- lender.c --- */
 struct rain_lender_extra {
 	const struct rain_peer *peer;
@@ -288,6 +299,8 @@ bool rain_leases_fits(const struct rain_gateway *gateway, const struct rain_peer
 		      const struct rain_message *order);
 void rain_leases_drop(struct rain_gateway *gateway, const char *id);
 void rain_leases_tick(struct rain_gateway *gateway);
+/* Processors that we lend at most. */
+int64_t rain_leases_processors(const struct rain_gateway *gateway);
 /* What we lend, for our card: {} when nothing. */
 json_t *rain_leases_card(struct rain_gateway *gateway);
 

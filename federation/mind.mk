@@ -21,17 +21,22 @@ libmind_la_SOURCES = \
 	federation/faces.c federation/faces.h \
 	federation/fetch.c \
 	federation/home.c \
+	federation/history.c \
 	federation/home_work.c \
 	federation/job_face.c \
 	federation/lender.c \
 	federation/lender_ask.c \
 	federation/lender_work.c \
+	federation/load.c federation/load_rows.c \
 	federation/mind.c federation/mind.h \
 	federation/mind_live.c \
 	federation/mind_messages.c \
+	federation/pass.c federation/pass_peers.c \
+	federation/policy.c federation/policy.h \
 	federation/queue.c \
 	federation/row.c federation/row.h \
 	federation/settle.c \
+	federation/standing.c \
 	federation/stream.c \
 	federation/stream_move.c \
 	federation/waiter.c
@@ -43,8 +48,8 @@ rain_bursts_SOURCES = federation/rain_bursts.c
 rain_bursts_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 rain_bursts_LDADD = libcommon.la $(JANSSON_LIBS)
 
-dist_sql_DATA += federation/sql/0011-bursts.sql federation/sql/0060-loan-agent.sql \
-	federation/sql/0061-endings.sql
+dist_sql_DATA += federation/sql/0011-bursts.sql federation/sql/0055-policy.sql \
+	federation/sql/0060-loan-agent.sql federation/sql/0061-endings.sql
 
 check_PROGRAMS += federation/test/test_message federation/test/test_burst federation/test/test_loan \
 	federation/test/test_receipt
@@ -57,3 +62,13 @@ federation_test_test_loan_LDADD = libburst.la $(test_libs)
 federation_test_test_receipt_SOURCES = federation/test/test_receipt.c
 federation_test_test_receipt_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS)
 federation_test_test_receipt_LDADD = libburst.la libpeer.la $(test_libs) $(SODIUM_LIBS)
+
+# One decision over 10,000 pending jobs and 100 peers, from the broker's bytes on.
+EXTRA_PROGRAMS += federation/test/bench_decide
+CLEANFILES += federation/test/bench_decide
+federation_test_bench_decide_SOURCES = federation/test/bench_decide.c
+federation_test_bench_decide_CFLAGS = $(wire_cflags)
+federation_test_bench_decide_LDADD = libmind.la libwire.la
+bench-decide: federation/test/bench_decide
+	federation/test/bench_decide
+.PHONY: bench-decide

@@ -49,7 +49,7 @@ const struct rain_queue_job *rain_queue_find(const struct rain_queue *queue, int
 	return NULL;
 }
 
-static void queue_release(struct rain_queue *queue)
+void rain_queue_release(struct rain_queue *queue)
 {
 	json_decref(queue->pages);
 	free(queue->jobs);
@@ -139,7 +139,7 @@ static void read_job(const json_t *o, int64_t now_s, struct rain_queue_job *job)
 	read_shape(o, job);
 }
 
-static int add_page(struct rain_queue *queue, const json_t *result, struct rain_error *err)
+int rain_queue_add(struct rain_queue *queue, const json_t *result, struct rain_error *err)
 {
 	json_t *jobs, *item;
 	struct rain_queue_job *all;
@@ -196,11 +196,11 @@ static void on_page(void *arg, const json_t *result, const char *error)
 	mind->polling = false;
 	if (!result)
 		rain_error_set(&err, "%s", error);
-	if (!result || add_page(queue, result, &err)) {
+	if (!result || rain_queue_add(queue, result, &err)) {
 		/* An empty answer and none are not the same: keep the old picture. */
 		if (mind->poll_errors++ == 0)
 			rain_log_warning("the queue can't be read: %s", err.text);
-		queue_release(queue);
+		rain_queue_release(queue);
 		poll_in(mind, 1000);
 		return;
 	}
@@ -211,7 +211,7 @@ static void on_page(void *arg, const json_t *result, const char *error)
 		rain_log_info("the queue can be read again");
 	mind->poll_errors = 0;
 	qsort(queue->jobs, queue->count, sizeof *queue->jobs, by_id);
-	queue_release(&mind->queue);
+	rain_queue_release(&mind->queue);
 	mind->queue = *queue;
 	memset(queue, 0, sizeof *queue);
 	poll_in(mind, mind->nudged ? MIN_GAP_MS : INTERVAL_MS);
@@ -241,7 +241,7 @@ static void on_poll(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (mind->polling)
 		return;
-	queue_release(&mind->next_queue);
+	rain_queue_release(&mind->next_queue);
 	mind->polled_ms = mind->next_queue.asked_ms = rain_clock_monotonic_ms();
 	if (ask(gateway, 0, &err)) {
 		rain_log_warning("the broker can't be asked: %s", err.text);
@@ -266,6 +266,6 @@ void rain_queue_stop(struct rain_gateway *gateway)
 
 	if (mind->poll)
 		event_free(mind->poll);
-	queue_release(&mind->queue);
-	queue_release(&mind->next_queue);
+	rain_queue_release(&mind->queue);
+	rain_queue_release(&mind->next_queue);
 }

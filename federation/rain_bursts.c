@@ -122,7 +122,7 @@ static const char *ending(const json_t *row, char *out, size_t size)
 	const char *outcome = text(row, "outcome");
 
 	if (!strcmp(outcome, "none"))
-		snprintf(out, size, "%s", text(row, "sentence"));
+		snprintf(out, size, "%s", *text(row, "sentence") ? text(row, "sentence") : text(row, "decision"));
 	else if (strcmp(outcome, "exited") != 0)
 		snprintf(out, size, "%s%s%s", outcome, *text(row, "sentence") ? ": " : "", text(row, "sentence"));
 	else if (number(row, "signal"))

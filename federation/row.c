@@ -81,6 +81,8 @@ static const struct column burst_columns[] = {
 	B("amount_utok", COLUMN_INT_OR_NULL, amount_utok),
 	B("disputed", COLUMN_BOOL, disputed),
 	B("sentence", COLUMN_TEXT, sentence),
+	B("decision", COLUMN_TEXT, decision),
+	B("expected_s", COLUMN_INT, expected_s),
 	{ NULL },
 };
 

@@ -42,6 +42,8 @@ struct rain_burst_row {
 	int64_t observed_utok, amount_utok; /* -1: not yet */
 	bool disputed;
 	char sentence[RAIN_SENTENCE_SIZE];
+	char decision[RAIN_SENTENCE_SIZE]; /* why it was sent there */
+	int64_t expected_s; /* how long it was expected to run; 0: not known */
 };
 
 struct rain_loan_row {

@@ -300,34 +300,55 @@ static int copy(struct rain_easy *to, const struct rain_easy *from)
 	return 0;
 }
 
-int rain_easy_forecast(const struct rain_easy *easy, int64_t now, int64_t starts[])
+/* Ends what ends by plan at the next such moment, which becomes `now`. */
+static int64_t go_on(struct rain_easy *planned)
+{
+	int64_t now = planned->running[0].end;
+	size_t ended = 0;
+
+	while (ended < planned->active && planned->running[ended].end <= now)
+		planned->free += planned->running[ended++].procs;
+	planned->active -= ended;
+	memmove(planned->running, planned->running + ended,
+		planned->active * sizeof *planned->running);
+	look_at_all(planned);
+	return now;
+}
+
+int rain_easy_forecast(const struct rain_easy *easy, int64_t now, uint64_t steps,
+		       int64_t starts[], uint32_t nth[], int64_t *reached)
 {
 	struct rain_easy planned;
 	struct rain_waiting next;
+	uint32_t started = 0;
+	uint64_t looked = 0;
 
 	if (copy(&planned, easy) < 0)
 		return -1;
-	for (size_t i = 0; i < planned.waiting; i++)
+	for (size_t i = 0; i < planned.waiting; i++) {
 		planned.queue[i].job = (uint32_t)i; /* the place in the original queue */
+		starts[i] = RAIN_EASY_LATER;
+		if (nth)
+			nth[i] = 0;
+	}
 	for (;;) {
+		looked += planned.waiting;
 		while (rain_easy_take(&planned, now, &next)) {
 			starts[next.job] = now;
+			if (nth)
+				nth[next.job] = started;
+			started++;
 			if (rain_easy_start(&planned, now, next.job, next.procs, next.plan, next.plan) < 0) {
 				rain_easy_release(&planned);
 				return -1;
 			}
 		}
-		if (planned.waiting == 0)
+		if (planned.waiting == 0 || (steps && looked >= steps))
 			break;
-		now = planned.running[0].end;
-		while (planned.active > 0 && planned.running[0].end <= now) {
-			planned.free += planned.running[0].procs;
-			planned.active--;
-			memmove(planned.running, planned.running + 1,
-				planned.active * sizeof *planned.running);
-		}
-		look_at_all(&planned);
+		now = go_on(&planned);
 	}
+	if (reached)
+		*reached = now;
 	rain_easy_release(&planned);
 	return 0;
 }

@@ -93,9 +93,14 @@ bool rain_easy_finish(struct rain_easy *easy, uint32_t job);
 int64_t rain_easy_reservation(struct rain_easy *easy, int64_t now);
 
 /* When each waiting job will start if all goes by plan and nobody else comes:
- * starts[i] is for easy->queue[i]. A backfill simulation of the live queue, which
- * leaves easy as it is. -1: no memory. */
-int rain_easy_forecast(const struct rain_easy *easy, int64_t now, int64_t starts[]);
+ * starts[i] is for easy->queue[i], nth[i] (may be NULL) how many start before it.
+ * A backfill simulation of the live queue, which leaves easy as it is. It ends early
+ * when it has looked at `steps` waiting jobs (0: no bound): the jobs that haven't
+ * started by then get RAIN_EASY_LATER, and *reached (may be NULL) is how far it came.
+ * -1: no memory. */
+#define RAIN_EASY_LATER INT64_MAX
+int rain_easy_forecast(const struct rain_easy *easy, int64_t now, uint64_t steps,
+		       int64_t starts[], uint32_t nth[], int64_t *reached);
 
 /* The waiting job that has the reservation, or NULL. */
 const struct rain_waiting *rain_easy_head(const struct rain_easy *easy);

@@ -4,11 +4,13 @@ noinst_LTLIBRARIES += libscheduler.la libsimulator.la
 libscheduler_la_SOURCES = \
 	scheduler/calibrate.c scheduler/calibrate.h \
 	scheduler/cost.c scheduler/cost.h \
-	scheduler/decide.c scheduler/decide.h \
 	scheduler/easy.c scheduler/easy.h \
 	scheduler/eligible.c scheduler/eligible.h \
 	scheduler/hpl.c scheduler/hpl.h \
+	scheduler/forecast.c scheduler/forecast.h \
 	scheduler/overflow.c scheduler/overflow.h \
+	scheduler/overflow_explain.c \
+	scheduler/overhead.c scheduler/overhead.h \
 	scheduler/predict.c scheduler/predict.h
 libscheduler_la_LIBADD = -lm
 
@@ -52,10 +54,6 @@ check_PROGRAMS += scheduler/test/test_cost
 scheduler_test_test_cost_SOURCES = scheduler/test/test_cost.c
 scheduler_test_test_cost_LDADD = libscheduler.la $(test_libs)
 
-check_PROGRAMS += scheduler/test/test_decide
-scheduler_test_test_decide_SOURCES = scheduler/test/test_decide.c
-scheduler_test_test_decide_LDADD = libscheduler.la $(test_libs)
-
 check_PROGRAMS += scheduler/test/test_easy
 scheduler_test_test_easy_SOURCES = scheduler/test/test_easy.c
 scheduler_test_test_easy_LDADD = libscheduler.la $(test_libs)
@@ -68,7 +66,10 @@ check_PROGRAMS += scheduler/test/test_sim
 scheduler_test_test_sim_SOURCES = scheduler/test/test_sim.c
 scheduler_test_test_sim_LDADD = libsimulator.la $(test_libs)
 
-check_PROGRAMS += scheduler/test/test_overflow scheduler/test/test_predict
+check_PROGRAMS += scheduler/test/test_overflow scheduler/test/test_predict \
+	scheduler/test/test_forecast
+scheduler_test_test_forecast_SOURCES = scheduler/test/test_forecast.c
+scheduler_test_test_forecast_LDADD = libscheduler.la $(test_libs)
 scheduler_test_test_overflow_SOURCES = scheduler/test/test_overflow.c
 scheduler_test_test_overflow_LDADD = libscheduler.la $(test_libs)
 scheduler_test_test_predict_SOURCES = scheduler/test/test_predict.c

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "scheduler/cost.h"
+
 #define CPU_DAY 86400
 
 static const struct rain_overflow_policy policies[] = {
@@ -12,8 +14,8 @@ static const struct rain_overflow_policy policies[] = {
 	 RAIN_CREDIT_NONE, RAIN_ASK_OLDEST, RAIN_CHOOSE_CHEAP, 0, false, 0},
 	{"open", "late binding, shortest first, no limit",
 	 RAIN_CREDIT_NONE, RAIN_ASK_SHORTEST, RAIN_CHOOSE_FIT, 0, false, 0},
-	{"clever", "late binding, shortest first, bilateral proportional credit",
-	 RAIN_CREDIT_PROPORTIONAL, RAIN_ASK_SHORTEST, RAIN_CHOOSE_FIT, 300, true, CPU_DAY / 10},
+	{"clever", "late binding within bilateral proportional credit, whoever is owed first",
+	 RAIN_CREDIT_PROPORTIONAL, RAIN_ASK_FAVOURS, RAIN_CHOOSE_FIT, 300, true, CPU_DAY / 10},
 	{"flocking", "peers in a fixed order after a wait at home, oldest first",
 	 RAIN_CREDIT_NONE, RAIN_ASK_OLDEST, RAIN_CHOOSE_FIRST, 0, false, 0},
 	{"favours", "asks of whoever is owed most first, no limit",
@@ -116,10 +118,11 @@ void rain_trust_evicted(struct rain_trust *trust, int64_t now)
 
 	trust->evicting += (1000 - trust->evicting) / 4;
 	often = trust->evicting;
-	wait = 600 * often * often / 10000;
+	/* One alone is an owner who needed the machine. */
+	wait = often < 300 ? 0 : 600 * often * often / 10000;
 	if (wait > RAIN_TRUST_BACKOFF_MAX)
 		wait = RAIN_TRUST_BACKOFF_MAX;
-	if (now + wait > trust->closed_until)
+	if (wait > 0 && now + wait > trust->closed_until)
 		trust->closed_until = now + wait;
 }
 
@@ -153,18 +156,62 @@ static int64_t there(const struct rain_candidate *job, const struct rain_capacit
 
 	if (peer->speed_permille > 0 && peer->speed_permille != 1000)
 		run = (run * 1000 + peer->speed_permille - 1) / peer->speed_permille;
-	return run + peer->overhead;
+	return run + peer->overhead + job->staging;
+}
+
+int64_t rain_overflow_price(const struct rain_candidate *job, const struct rain_capacity *peer)
+{
+	int64_t price;
+
+	if (peer->mflops == 0)
+		return peer->price;
+	if (rain_cost_price(job->core_ms, peer->mflops, peer->percent, 100, &price, NULL) < 0)
+		return INT64_MAX;
+	return price;
+}
+
+static bool exceeds(int64_t wanted, int64_t bound)
+{
+	return bound > 0 && wanted > bound;
+}
+
+static bool fits(const struct rain_candidate *job, const struct rain_capacity *peer)
+{
+	return !exceeds(job->nodes, peer->nodes) && !exceeds(job->minutes, peer->minutes) &&
+	       !exceeds(job->cpus_per_node, peer->cpus_per_node) &&
+	       !exceeds(job->mem_mb_per_node, peer->mem_mb_per_node);
+}
+
+/* Whether what it could cost there is within what may be owed and spent. */
+static enum rain_overflow_verdict afford(const struct rain_candidate *job,
+					 const struct rain_capacity *peer)
+{
+	int64_t price;
+
+	if (peer->mflops == 0)
+		return job->work > peer->credit ? RAIN_OVERFLOW_DEBT : RAIN_OVERFLOW_GO;
+	price = rain_overflow_price(job, peer);
+	if (price > job->purse || (job->max_price >= 0 && price > job->max_price))
+		return RAIN_OVERFLOW_TOKENS;
+	return price > peer->credit ? RAIN_OVERFLOW_DEBT : RAIN_OVERFLOW_GO;
 }
 
 enum rain_overflow_verdict rain_overflow_judge(const struct rain_candidate *job,
 					       const struct rain_capacity *peer)
 {
+	enum rain_overflow_verdict verdict;
+
+	if (peer->closed != RAIN_OVERFLOW_GO)
+		return peer->closed;
+	if (!fits(job, peer))
+		return RAIN_OVERFLOW_UNFIT;
 	if (job->procs > peer->free)
 		return RAIN_OVERFLOW_FULL;
 	if (job->procs > peer->extra && there(job, peer) > peer->window)
 		return RAIN_OVERFLOW_OWNER;
-	if (job->work > peer->credit)
-		return RAIN_OVERFLOW_DEBT;
+	verdict = afford(job, peer);
+	if (verdict != RAIN_OVERFLOW_GO)
+		return verdict;
 	if (job->waits >= 0 && (int64_t)job->waits + job->plan <= there(job, peer))
 		return RAIN_OVERFLOW_SOON;
 	return RAIN_OVERFLOW_GO;
@@ -177,8 +224,11 @@ static bool better(const struct rain_overflow_policy *policy, const struct rain_
 
 	if (policy->choice == RAIN_CHOOSE_FIRST)
 		return false;
-	if (policy->choice == RAIN_CHOOSE_CHEAP)
-		return a->price != b->price ? a->price < b->price : a->overhead < b->overhead;
+	if (policy->choice == RAIN_CHOOSE_CHEAP) {
+		int64_t price_a = rain_overflow_price(job, a), price_b = rain_overflow_price(job, b);
+
+		return price_a != price_b ? price_a < price_b : a->overhead < b->overhead;
+	}
 	if (end_a != end_b)
 		return end_a < end_b;
 	if (a->owes != b->owes && policy->credit == RAIN_CREDIT_PROPORTIONAL)
@@ -219,35 +269,43 @@ static int by_rank(const void *a, const void *b)
 	return (x->index > y->index) - (x->index < y->index);
 }
 
-/* The nearer to going, the more it says. */
-static int closeness(enum rain_overflow_verdict verdict)
+/* Puts peer `i` among the best, in order. */
+static void keep(const struct rain_overflow_policy *policy, const struct rain_candidate *job,
+		 const struct rain_capacity *peers, int i, int best[static RAIN_OVERFLOW_CHOICES])
 {
-	switch (verdict) {
-	case RAIN_OVERFLOW_GO: return 4;
-	case RAIN_OVERFLOW_SOON: return 3;
-	case RAIN_OVERFLOW_DEBT: return 2;
-	case RAIN_OVERFLOW_OWNER: return 1;
-	default: return 0;
-	}
+	int at = RAIN_OVERFLOW_CHOICES;
+
+	while (at > 0 && (best[at - 1] < 0 || better(policy, job, &peers[i], &peers[best[at - 1]])))
+		at--;
+	if (at == RAIN_OVERFLOW_CHOICES)
+		return;
+	memmove(&best[at + 1], &best[at], (size_t)(RAIN_OVERFLOW_CHOICES - 1 - at) * sizeof *best);
+	best[at] = i;
 }
 
 static struct rain_placement place(const struct rain_overflow_policy *policy,
 				   const struct rain_candidate *job,
 				   const struct rain_capacity *peers, size_t count)
 {
-	struct rain_placement placement = {.peer = -1, .about = -1, .verdict = RAIN_OVERFLOW_FULL};
+	struct rain_placement placement = {.about = -1, .verdict = RAIN_OVERFLOW_UNWANTED};
+	int best[RAIN_OVERFLOW_CHOICES];
 
+	for (int i = 0; i < RAIN_OVERFLOW_CHOICES; i++)
+		best[i] = -1;
 	for (size_t i = 0; i < count; i++) {
-		enum rain_overflow_verdict verdict = rain_overflow_judge(job, &peers[i]);
+		enum rain_overflow_verdict verdict = job->barred ? job->barred[i] : RAIN_OVERFLOW_GO;
 
-		if (verdict == RAIN_OVERFLOW_GO &&
-		    (placement.peer < 0 || better(policy, job, &peers[i], &peers[placement.peer])))
-			placement.peer = (int)i;
-		if (placement.about < 0 || closeness(verdict) > closeness(placement.verdict)) {
+		if (verdict == RAIN_OVERFLOW_GO)
+			verdict = rain_overflow_judge(job, &peers[i]);
+		if (verdict == RAIN_OVERFLOW_GO)
+			keep(policy, job, peers, (int)i, best);
+		if (placement.about < 0 || verdict < placement.verdict) {
 			placement.about = (int)i;
 			placement.verdict = verdict;
 		}
 	}
+	placement.peer = best[0];
+	memcpy(placement.others, best + 1, sizeof placement.others);
 	if (placement.peer >= 0)
 		placement.about = placement.peer;
 	return placement;
@@ -255,19 +313,21 @@ static struct rain_placement place(const struct rain_overflow_policy *policy,
 
 static void use(const struct rain_candidate *job, struct rain_capacity *peer)
 {
+	int64_t work = peer->mflops == 0 ? job->work : rain_overflow_price(job, peer);
+
 	peer->free -= job->procs;
 	if (there(job, peer) > peer->window)
 		peer->extra -= job->procs;
 	if (peer->extra > peer->free)
 		peer->extra = peer->free;
-	peer->credit = difference(peer->credit, job->work);
-	peer->owes = difference(peer->owes, job->work);
+	peer->credit = difference(peer->credit, work);
+	peer->owes = difference(peer->owes, work);
 }
 
 int rain_overflow_plan(const struct rain_overflow_policy *policy,
 		       const struct rain_candidate *jobs, size_t count,
 		       struct rain_capacity *peers, size_t peer_count,
-		       struct rain_placement *placements, struct rain_error *err)
+		       struct rain_placement *placements, size_t *order, struct rain_error *err)
 {
 	struct ranked *ranked = calloc(count ? count : 1, sizeof *ranked);
 
@@ -279,62 +339,12 @@ int rain_overflow_plan(const struct rain_overflow_policy *policy,
 	for (size_t i = 0; i < count; i++) {
 		struct rain_placement *placement = &placements[ranked[i].index];
 
+		if (order)
+			order[i] = ranked[i].index;
 		*placement = place(policy, ranked[i].job, peers, peer_count);
 		if (placement->peer >= 0)
 			use(ranked[i].job, &peers[placement->peer]);
 	}
 	free(ranked);
 	return 0;
-}
-
-/* "45 s", "12 min", "3.5 h", "2.1 d" */
-static const char *duration(int64_t seconds, char text[static 32])
-{
-	if (seconds < 120)
-		snprintf(text, 32, "%lld s", (long long)seconds);
-	else if (seconds < 7200)
-		snprintf(text, 32, "%lld min", (long long)(seconds / 60));
-	else if (seconds < 172800)
-		snprintf(text, 32, "%.1f h", (double)seconds / 3600);
-	else
-		snprintf(text, 32, "%.1f d", (double)seconds / 86400);
-	return text;
-}
-
-void rain_overflow_explain(const struct rain_candidate *job, const struct rain_capacity *peer,
-			   enum rain_overflow_verdict verdict, const char *name,
-			   char sentence[static RAIN_OVERFLOW_SENTENCE])
-{
-	char one[32], two[32];
-
-	switch (verdict) {
-	case RAIN_OVERFLOW_GO:
-		if (job->waits >= 0)
-			snprintf(sentence, RAIN_OVERFLOW_SENTENCE,
-				 "goes to %s, which can start it now; at home it would wait about %s",
-				 name, duration(job->waits, one));
-		else
-			snprintf(sentence, RAIN_OVERFLOW_SENTENCE,
-				 "goes to %s, which can start it now", name);
-		break;
-	case RAIN_OVERFLOW_SOON:
-		snprintf(sentence, RAIN_OVERFLOW_SENTENCE,
-			 "waits at home: it starts here in about %s, and sending it to %s takes %s",
-			 duration(job->waits, one), name, duration(peer->overhead, two));
-		break;
-	case RAIN_OVERFLOW_FULL:
-		snprintf(sentence, RAIN_OVERFLOW_SENTENCE,
-			 "waits at home: it needs %d processors, and %s has %d free", (int)job->procs,
-			 name, (int)(peer->free > 0 ? peer->free : 0));
-		break;
-	case RAIN_OVERFLOW_OWNER:
-		snprintf(sentence, RAIN_OVERFLOW_SENTENCE,
-			 "waits at home: at %s it could run for %s until the owner's next job, and it needs %s",
-			 name, duration(peer->window, one), duration(there(job, peer), two));
-		break;
-	case RAIN_OVERFLOW_DEBT:
-		snprintf(sentence, RAIN_OVERFLOW_SENTENCE,
-			 "waits at home: %s gives no more credit until more of its jobs have run here", name);
-		break;
-	}
 }

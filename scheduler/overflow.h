@@ -105,44 +105,75 @@ void rain_trust_evicted(struct rain_trust *trust, int64_t now);
 int32_t rain_trust_speed(const struct rain_trust *peer, const struct rain_trust *home,
 			 int32_t claimed);
 
-/* A job as a candidate. */
+/* A job as a candidate.  Room is counted in any one unit (nodes, processors). */
 struct rain_candidate {
 	int64_t submitted;
-	int64_t work;	/* the most that it may cost */
+	int64_t work;	/* the most that it may cost, for the credit */
 	int32_t plan;	/* seconds to reserve for it: its limit, or a safe prediction */
 	int32_t expected; /* seconds it is expected to run: for the order */
 	int32_t procs;
 	int32_t waits;	/* seconds it is expected to wait on at home; -1: not known */
 	int64_t owed;	/* we owe to its home: borrowed - lent */
+
+	/* What the simulator leaves 0: nothing of it matters then. */
+	int32_t staging; /* seconds more than others that its files take on the way */
+	int32_t nodes, cpus_per_node, minutes; /* what a peer's bounds may rule out */
+	int64_t mem_mb_per_node;
+	int64_t core_ms;  /* priced at the peer's rate instead of `work` */
+	int64_t purse;	  /* what its user may spend */
+	int64_t max_price; /* what its user wants to spend at most; -1: no bound */
+	const uint8_t *barred; /* for each peer a verdict that stands, or 0; NULL: none */
+
+	/* How `waits` was found, for the sentence. */
+	bool waits_more;  /* it is only known that it waits longer than that */
+	int32_t ahead;	  /* jobs that come before it */
+	int32_t known;	  /* of them, those whose users have a history */
 };
 
 /* True when a lender should take ask `a` before ask `b`. */
 bool rain_overflow_ask_before(const struct rain_overflow_policy *policy,
 			      const struct rain_candidate *a, const struct rain_candidate *b);
 
+enum rain_overflow_verdict {
+	RAIN_OVERFLOW_GO,
+	/* From the nearest to a yes to the farthest. */
+	RAIN_OVERFLOW_SOON,   /* home starts it before a peer could */
+	RAIN_OVERFLOW_TOKENS, /* its user hasn't the tokens, or doesn't want to spend them */
+	RAIN_OVERFLOW_DEBT,   /* beyond what we may have from it */
+	RAIN_OVERFLOW_OWNER,  /* it would delay the peer's own next job */
+	RAIN_OVERFLOW_FULL,   /* not enough free there */
+	RAIN_OVERFLOW_REFUSED, /* the peer has refused this job just now */
+	RAIN_OVERFLOW_UNFIT,  /* it doesn't fit within what the peer lends at all */
+	RAIN_OVERFLOW_EVICTS, /* the peer throws jobs out */
+	RAIN_OVERFLOW_AWAY,   /* the peer can't be reached */
+	RAIN_OVERFLOW_MISER,  /* the peer doesn't lend */
+	RAIN_OVERFLOW_UNWANTED, /* the user wants other peers */
+};
+
 /* What a peer could start at this moment. */
 struct rain_capacity {
-	int32_t free;	/* processors; 0: nothing */
-	int32_t extra;	/* of these, how many aren't promised to its own next job */
-	int32_t window; /* seconds until that job needs the others */
+	int32_t free;	/* room; 0: nothing */
+	int32_t extra;	/* of it, how much isn't promised to its own next job */
+	int32_t window; /* seconds until that job needs the rest */
 	int32_t overhead; /* seconds that a job costs more there */
-	int32_t speed_permille; /* against home */
+	int32_t speed_permille; /* against home; 0: the same */
 	int64_t credit; /* what we may still have from it */
 	int64_t price;	/* what this job could cost there, for RAIN_CHOOSE_CHEAP */
 	int64_t owes;	/* it owes us: what it had from us less what we had from it */
+
+	/* What the simulator leaves 0. */
+	enum rain_overflow_verdict closed; /* a verdict that holds for all jobs, or GO */
+	int32_t nodes, cpus_per_node, minutes; /* its bounds; 0: none */
+	int64_t mem_mb_per_node;
+	int64_t mflops, percent; /* its rate (scheduler/cost.h); 0: `price` is the price */
 };
 
-enum rain_overflow_verdict {
-	RAIN_OVERFLOW_GO,
-	RAIN_OVERFLOW_SOON,  /* home starts it before a peer could */
-	RAIN_OVERFLOW_FULL,  /* not enough free there */
-	RAIN_OVERFLOW_OWNER, /* it would delay the peer's own next job */
-	RAIN_OVERFLOW_DEBT,  /* beyond what we may have from it */
-};
-
-/* Whether this job may go to this peer now. */
+/* Whether this job may go to this peer now. Looks at `closed`, not at `barred`. */
 enum rain_overflow_verdict rain_overflow_judge(const struct rain_candidate *job,
 					       const struct rain_capacity *peer);
+
+/* What the job could cost there; INT64_MAX when that can't be said. */
+int64_t rain_overflow_price(const struct rain_candidate *job, const struct rain_capacity *peer);
 
 /* The best peer of those that may have it, or -1. */
 int rain_overflow_choose(const struct rain_overflow_policy *policy,
@@ -150,23 +181,27 @@ int rain_overflow_choose(const struct rain_overflow_policy *policy,
 			 size_t count);
 
 /* What was decided for one job. */
+#define RAIN_OVERFLOW_CHOICES 3
 struct rain_placement {
 	int peer;  /* index, or -1: waits at home */
+	int others[RAIN_OVERFLOW_CHOICES - 1]; /* the next best, or -1 */
 	int about; /* index of the peer that the verdict is about; -1: there are no peers */
 	enum rain_overflow_verdict verdict; /* of the peer that came closest to taking it */
 };
 
 /* Decides for all waiting jobs at once: in the policy's order, each to its best
- * peer, whose capacity and credit then shrink (peers is changed). -1: no memory. */
+ * peer, whose room and credit then shrink (peers is changed). order[i] is the index
+ * of the job that comes i-th (may be NULL). -1: no memory. */
 int rain_overflow_plan(const struct rain_overflow_policy *policy,
 		       const struct rain_candidate *jobs, size_t count,
 		       struct rain_capacity *peers, size_t peer_count,
-		       struct rain_placement *placements, struct rain_error *err);
+		       struct rain_placement *placements, size_t *order, struct rain_error *err);
 
 /* The decision in words, for the job's owner: "goes to bravo, which can start it
- * now; at home it would wait about 2.0 h". `peer` as it was when judged, `name` its. */
+ * now; at home it would wait about 2.0 h". `peer` as it was when judged, `name` its;
+ * `said`: what the peer said, or how long it has been away, when that is the reason. */
 void rain_overflow_explain(const struct rain_candidate *job, const struct rain_capacity *peer,
-			   enum rain_overflow_verdict verdict, const char *name,
+			   enum rain_overflow_verdict verdict, const char *name, const char *said,
 			   char sentence[static RAIN_OVERFLOW_SENTENCE]);
 
 #endif

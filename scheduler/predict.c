@@ -23,6 +23,18 @@ struct rain_predict {
 	size_t size, used; /* size is a power of 2 */
 };
 
+uint64_t rain_predict_name(const char *name)
+{
+	uint64_t hash = 0xcbf29ce484222325u; /* FNV-1a */
+
+	if (!name)
+		return 0;
+	for (; *name; name++)
+		if (*name < '0' || *name > '9')
+			hash = (hash ^ (unsigned char)*name) * 0x100000001b3u;
+	return hash >> 1 | 1;
+}
+
 struct rain_predict *rain_predict_create(void)
 {
 	return calloc(1, sizeof(struct rain_predict));

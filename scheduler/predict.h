@@ -17,6 +17,10 @@
  */
 #define RAIN_PREDICT_DEPTH 32
 
+/* A hash of the name of a job, without its digits: run-17 is like run-18. Never 0,
+ * and never negative as a signed number; 0 for NULL. */
+uint64_t rain_predict_name(const char *name);
+
 struct rain_predict_shape {
 	uint64_t name;	/* a hash of job name and script; 0: not known */
 	int32_t procs;

@@ -161,7 +161,7 @@ static void test_forecasts_the_live_queue(void **state)
 	arrive(&easy, 3, 2, 500); /* at once, beside both */
 	arrive(&easy, 4, 9, 10);  /* when 2 and 3 have ended */
 	arrive(&easy, 5, 2, 40);  /* at once, ends before 2 begins */
-	assert_int_equal(rain_easy_forecast(&easy, 10, when), 0);
+	assert_int_equal(rain_easy_forecast(&easy, 10, 0, when, NULL, NULL), 0);
 	assert_int_equal(when[0], 100);
 	assert_int_equal(when[1], 10);
 	assert_int_equal(when[2], 510);

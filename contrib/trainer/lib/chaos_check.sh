@@ -94,8 +94,10 @@ chaos_check_leavings() { # CLUSTER
 		found=$(cluster_run "$name" root "node$i" find /var/spool/rain/guest -mindepth 1 -name .guard -prune -o -mindepth 1 -print)
 		[[ -z $found ]] || echo "WRONG: files of guests are left on node$i of $name: $found"
 	done
-	found=$(cluster_run "$name" root head find /var/lib/rain/gateway/loans /var/lib/rain/gateway/bursts -mindepth 1 2>/dev/null || true)
-	[[ -z $found ]] || echo "WRONG: streams are left on $name: $found"
+	# Home keeps the output of a settled burst for a minute: a controller
+	# that comes back with an older state may ask for it again.
+	found=$(cluster_run "$name" root head find /var/lib/rain/gateway/loans -mindepth 1 2>/dev/null || true)
+	[[ -z $found ]] || echo "WRONG: streams of guests are left on $name: $found"
 	found=$(in_cluster "$name" bash /run/trainer/lib/control.sh status | grep -v '^[^ ]* up ' || true)
 	[[ -z $found ]] || echo "WRONG: not everything runs on $name: $found"
 	found=$(cluster_run "$name" root head sinfo --noheader --Node --format='%N %T %E' | grep -v ' idle none$' | sort -u || true)

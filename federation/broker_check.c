@@ -312,6 +312,20 @@ static int check_shape(const struct rain_broker_request *checked, struct rain_er
 	return 0;
 }
 
+/* For people and panels: whose guest it is. */
+static int read_peer(const json_t *request, struct rain_broker_request *checked,
+		     struct rain_error *err)
+{
+	const char *peer;
+
+	if (rain_json_string_or(request, "peer", sizeof(checked->peer) - 1, "", &peer, err) < 0)
+		return -1;
+	if (*peer && !rain_config_name_is_valid(peer))
+		return rain_error_set(err, "field 'peer' is no name of a peer");
+	memcpy(checked->peer, peer, strlen(peer) + 1);
+	return 0;
+}
+
 static int check_guest_submit(const json_t *request, const struct rain_broker_limits *limits,
 			      struct rain_broker_request *checked, struct rain_error *err)
 {
@@ -327,7 +341,7 @@ static int check_guest_submit(const json_t *request, const struct rain_broker_li
 	    read_u32_or(request, "ntasks_per_node", 0, CPUS_PER_TASK_MAX, 0,
 			&checked->ntasks_per_node, err) < 0 ||
 	    read_u32(request, "minutes", 1, limits->max_minutes, &checked->minutes, err) < 0 ||
-	    check_shape(checked, err) < 0)
+	    check_shape(checked, err) < 0 || read_peer(request, checked, err) < 0)
 		return -1;
 	return read_agent(request, limits, checked, err);
 }

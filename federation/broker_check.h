@@ -25,7 +25,7 @@
  *   end            {job_id, submit_time, as: "timeout" or "out_of_memory"}
  *   annotate       {job_id, submit_time?, text}
  *   guest_submit   {loan, uid, nodes, tasks, cpus_per_task?, ntasks_per_node?,
- *                   minutes, agent_url?}
+ *                   minutes, agent_url?, peer?}
  *   guest_find     {loan}
  *   guest_release  {job_id, loan?}
  *   guest_cancel   {job_id, loan?}
@@ -87,6 +87,7 @@ struct rain_broker_request {
 	uint32_t nodes, tasks, cpus_per_task, minutes; /* split: tasks of the array */
 	uint32_t ntasks_per_node; /* 0: any */
 	char agent[RAIN_BROKER_AGENT_MAX + 1]; /* HOST:PORT */
+	char peer[RAIN_BURST_PEER_SIZE]; /* whose guest it is; "": not given */
 };
 
 /* What the owner allows; borrowed from the configuration. */

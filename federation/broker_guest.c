@@ -84,6 +84,8 @@ static json_t *submit_now(struct rain_broker_slurm *slurm,
 {
 	char name[8 + RAIN_BROKER_LOAN_LENGTH];
 	char script[256 + sizeof(RAIN_LIBEXECDIR) + RAIN_BROKER_AGENT_MAX];
+	char comment[RAIN_BURST_PEER_SIZE + sizeof("guest of ")];
+	char whose[RAIN_BURST_PEER_SIZE + sizeof("RAIN_PEER=")], *const prolog[] = {whose};
 	struct environment env;
 	submit_response_msg_t *answer = NULL;
 	job_desc_msg_t desc;
@@ -109,6 +111,14 @@ static json_t *submit_now(struct rain_broker_slurm *slurm,
 	desc.std_err = GUEST_LOG;
 	desc.environment = env.items;
 	desc.env_size = env.count;
+	if (request->peer[0]) {
+		/* For people and rain-panel-jobs; and for the prolog's SPANK plugin. */
+		snprintf(comment, sizeof(comment), "guest of %s", request->peer);
+		snprintf(whose, sizeof(whose), "RAIN_PEER=%s", request->peer);
+		desc.admin_comment = comment;
+		desc.spank_job_env = (char **)prolog;
+		desc.spank_job_env_size = 1;
+	}
 	if (slurm_submit_batch_job(&desc, &answer) != SLURM_SUCCESS || !answer) {
 		rain_broker_slurm_error(err, "Slurm refuses the guest job", errno);
 		rain_error_prefix(err, "loan %s", request->loan);

@@ -116,13 +116,15 @@ static void on_submitted(void *arg, const json_t *result, const char *error)
 static void submit(struct rain_gateway *gateway, struct rain_live_loan *loan)
 {
 	const struct rain_shape *s = &loan->row.shape;
+	const struct rain_peer *peer = rain_mind_peer(gateway, loan->row.peer);
 
 	/* The broker looks for a job of this loan first. */
 	start_call(gateway, loan,
-		   json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "op", "guest_submit", "loan", loan->row.id, "uid",
+		   json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s*}", "op", "guest_submit", "loan", loan->row.id, "uid",
 			     (json_int_t)loan->row.guest_uid, "nodes", (json_int_t)s->nodes, "tasks", (json_int_t)s->tasks,
 			     "cpus_per_task", (json_int_t)s->cpus_per_task, "ntasks_per_node",
-			     (json_int_t)s->ntasks_per_node, "minutes", (json_int_t)s->minutes),
+			     (json_int_t)s->ntasks_per_node, "minutes", (json_int_t)s->minutes, "peer",
+			     peer ? peer->name : NULL),
 		   on_submitted);
 }
 

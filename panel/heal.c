@@ -125,6 +125,8 @@ static bool apply(struct rain_panel_heal *heal, struct rain_panel_state *state,
 	if (heal->guest_uid_max > 0 && answer->uid >= heal->guest_uid_min &&
 	    answer->uid <= heal->guest_uid_max)
 		notice.kind = RAIN_PANEL_GUEST;
+	if (notice.kind == RAIN_PANEL_GUEST)
+		memcpy(notice.peer, answer->peer, sizeof(notice.peer));
 	rc = rain_panel_state_start(state, &notice, now_ms - answer->elapsed_s * 1000, now_ms,
 				    &err);
 	if (rc < 0)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/config.h"
 #include "common/json.h"
 
 #define DOUBT_MS 10000
@@ -120,6 +121,19 @@ size_t rain_panel_presence_due(struct rain_panel_presence *presence, int64_t now
 	return count;
 }
 
+static int read_peer(const json_t *object, struct rain_panel_answer *answer,
+		     struct rain_error *err)
+{
+	const char *peer;
+
+	if (rain_json_string_or(object, "peer", RAIN_PANEL_PEER_MAX, "", &peer, err) < 0)
+		return -1;
+	if (*peer && !rain_config_name_is_valid(peer))
+		return rain_error_set(err, "peer is not a name of a peer");
+	memcpy(answer->peer, peer, strlen(peer) + 1);
+	return 0;
+}
+
 int rain_panel_presence_answer(const char *line, struct rain_panel_answer *answer,
 			       struct rain_error *err)
 {
@@ -143,7 +157,7 @@ int rain_panel_presence_answer(const char *line, struct rain_panel_answer *answe
 			   rain_json_int(object, "elapsed", 0, INT32_MAX, &elapsed, err) == 0) {
 			answer->uid = (uid_t)uid;
 			answer->elapsed_s = elapsed;
-			rc = 0;
+			rc = read_peer(object, answer, err);
 		}
 	}
 	json_decref(object);

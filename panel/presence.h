@@ -67,6 +67,7 @@ struct rain_panel_answer {
 	uint32_t job;
 	uid_t uid;
 	int64_t elapsed_s;
+	char peer[RAIN_PANEL_PEER_MAX + 1]; /* of a guest, when known; else "" */
 };
 int rain_panel_presence_answer(const char *line, struct rain_panel_answer *answer,
 			       struct rain_error *err);

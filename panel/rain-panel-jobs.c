@@ -15,7 +15,9 @@
 #include <slurm/slurm_errno.h>
 
 #include "common/cli.h"
+#include "common/config.h"
 #include "common/hostlist.h"
+#include "panel/notice.h"
 
 #define JOBS_MAX 64
 
@@ -42,6 +44,7 @@ static bool holds(const slurm_job_info_t *job, const char *node)
 static void print_here(const slurm_job_info_t *job)
 {
 	time_t now = time(NULL);
+	char peer[RAIN_PANEL_PEER_MAX + 1];
 	long elapsed = job->start_time > 0 && job->start_time < now
 			       ? (long)(now - job->start_time)
 			       : 0;
@@ -49,8 +52,13 @@ static void print_here(const slurm_job_info_t *job)
 	/* The clock of a board may be far off until it is set. */
 	if (elapsed > INT_MAX)
 		elapsed = INT_MAX;
-	printf("{\"job\":%u,\"here\":true,\"uid\":%u,\"elapsed\":%ld}\n", job->job_id,
-	       job->user_id, elapsed);
+	printf("{\"job\":%u,\"here\":true,\"uid\":%u,\"elapsed\":%ld", job->job_id, job->user_id,
+	       elapsed);
+	/* So the broker writes it, and only an administrator could write something else. */
+	if (job->admin_comment && sscanf(job->admin_comment, "guest of %16[a-z0-9-]", peer) == 1 &&
+	    rain_config_name_is_valid(peer))
+		printf(",\"peer\":\"%s\"", peer);
+	puts("}");
 }
 
 static int unavailable(const char *node)

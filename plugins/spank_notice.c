@@ -25,6 +25,8 @@ void rain_spank_notice_send(spank_t spank, const struct rain_spank_settings *set
 {
 	/* set by slurmd, from the job's credential */
 	const char *partition = getenv("SLURM_JOB_PARTITION");
+	/* set by the broker when it submits a guest's job, under which name slurmd hands it on */
+	const char *peer;
 	struct rain_panel_notice notice = {.event = event};
 	char text[RAIN_PANEL_NOTICE_MAX];
 	int length;
@@ -37,6 +39,9 @@ void rain_spank_notice_send(spank_t spank, const struct rain_spank_settings *set
 		return;
 	notice.kind = rain_spank_settings_is_guest(settings, notice.uid) ? RAIN_PANEL_GUEST
 									 : RAIN_PANEL_HOME;
+	peer = getenv("SPANK_RAIN_PEER");
+	if (notice.kind == RAIN_PANEL_GUEST && peer && strlen(peer) < sizeof notice.peer)
+		strcpy(notice.peer, peer);
 	length = rain_panel_notice_encode(&notice, text);
 	if (length > 0)
 		datagram_send(text, (size_t)length);

@@ -145,7 +145,7 @@ static void guest_submit_takes_the_whole_shape(void **state)
 {
 	(void)state;
 	assert_int_equal(check(RAIN_BROKER_GUEST_SUBMIT,
-			       SUBMIT(",\"cpus_per_task\":1,\"ntasks_per_node\":4,"
+			       SUBMIT(",\"cpus_per_task\":1,\"ntasks_per_node\":4,\"peer\":\"bravo\","
 				      "\"agent_url\":\"http://10.0.0.1:7247\"")),
 			 0);
 	assert_string_equal(checked.loan, LOAN);
@@ -154,6 +154,7 @@ static void guest_submit_takes_the_whole_shape(void **state)
 	assert_int_equal(checked.tasks, 16);
 	assert_int_equal(checked.ntasks_per_node, 4);
 	assert_string_equal(checked.agent, "10.0.0.1:7247");
+	assert_string_equal(checked.peer, "bravo");
 	assert_int_equal(check(RAIN_BROKER_GUEST_SUBMIT, SUBMIT("")), 0);
 	assert_string_equal(checked.agent, "10.20.30.1:7247");
 	assert_int_equal(checked.cpus_per_task, 1);
@@ -167,6 +168,7 @@ static void guest_submit_keeps_the_owners_bounds(void **state)
 
 	(void)state;
 	refused(RAIN_BROKER_GUEST_SUBMIT, SUBMIT(",\"uid\":0"), "uid");
+	refused(RAIN_BROKER_GUEST_SUBMIT, SUBMIT(",\"peer\":\"a=b\""), "peer");
 	refused(RAIN_BROKER_GUEST_SUBMIT, SUBMIT(",\"uid\":1000"), "uid");
 	refused(RAIN_BROKER_GUEST_SUBMIT, SUBMIT(",\"uid\":61016"), "uid");
 	refused(RAIN_BROKER_GUEST_SUBMIT, SUBMIT(",\"nodes\":9"), "nodes");

@@ -9,10 +9,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-void rain_panel_child_init(struct rain_panel_child *child)
+void rain_panel_child_init(struct rain_panel_child *child, size_t most)
 {
 	memset(child, 0, sizeof(*child));
 	child->fd = -1;
+	child->most = most;
 }
 
 /* The child has said all it will: whether or not it has exited, it is over. */
@@ -33,7 +34,7 @@ void rain_panel_child_release(struct rain_panel_child *child)
 {
 	reap(child);
 	free(child->answer);
-	rain_panel_child_init(child);
+	rain_panel_child_init(child, child->most);
 }
 
 /* Forks with a pipe to the child. Returns 0 in the child, whose end is *fd,
@@ -99,20 +100,20 @@ int rain_panel_child_fork(struct rain_panel_child *child, void (*run)(int fd, co
 int rain_panel_child_read(struct rain_panel_child *child, int64_t now_ms, struct rain_error *err)
 {
 	if (!child->answer) {
-		child->answer = malloc(RAIN_PANEL_CHILD_ANSWER_MAX);
+		child->answer = malloc(child->most);
 		if (!child->answer) {
 			rain_panel_child_release(child);
 			return rain_error_set(err, "out of memory");
 		}
 	}
 	for (;;) {
-		size_t space = RAIN_PANEL_CHILD_ANSWER_MAX - 1 - child->size;
+		size_t space = child->most - 1 - child->size;
 		ssize_t got;
 
 		if (space == 0) {
 			rain_panel_child_release(child);
-			return rain_error_set(err, "it said more than %d bytes",
-					      RAIN_PANEL_CHILD_ANSWER_MAX - 1);
+			return rain_error_set(err, "it said more than %zu bytes",
+					      child->most - 1);
 		}
 		got = read(child->fd, child->answer + child->size, space);
 		if (got > 0) {

@@ -20,12 +20,11 @@ struct rain_panel_child {
 	int fd;	   /* -1: none */
 	int64_t deadline_ms;
 	char *answer; /* NUL-terminated once it is complete */
-	size_t size;
+	size_t size, most; /* bytes of it, and how many there may be */
 };
 
-#define RAIN_PANEL_CHILD_ANSWER_MAX 16384
-
-void rain_panel_child_init(struct rain_panel_child *child);
+/* `most` bytes of an answer are taken, its end included. */
+void rain_panel_child_init(struct rain_panel_child *child, size_t most);
 
 /* Starts the program argv[0] (absolute path, never a shell), with /dev/null as
  * its stdin and no descriptor of ours but stderr. 0, or -1 with err. */

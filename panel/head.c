@@ -14,6 +14,7 @@
 
 #define CONNECT_MS 3000
 #define RESOLVE_MS 15000
+#define RESOLVED_MAX 4096
 
 static void resolve_in_child(int fd, const void *arg)
 {
@@ -39,7 +40,7 @@ int rain_panel_head_init(struct rain_panel_head *head, const char *address,
 {
 	memset(head, 0, sizeof(*head));
 	head->fd = -1;
-	rain_panel_child_init(&head->resolver);
+	rain_panel_child_init(&head->resolver, RESOLVED_MAX);
 	if (!address || !*address) {
 		head->known = true;
 		head->reachable = true;

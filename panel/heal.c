@@ -10,6 +10,7 @@
 #define FIND_WAIT_MS 10000
 #define FIND_WAIT_MAX_MS 300000
 #define LINE_MAX_SIZE 256
+#define ANSWERS_MAX 16384
 
 void rain_panel_heal_init(struct rain_panel_heal *heal, const char *node, const char *helper)
 {
@@ -17,7 +18,7 @@ void rain_panel_heal_init(struct rain_panel_heal *heal, const char *node, const 
 	heal->node = node;
 	heal->helper = helper;
 	heal->find_wait_ms = FIND_WAIT_MS;
-	rain_panel_child_init(&heal->child);
+	rain_panel_child_init(&heal->child, ANSWERS_MAX);
 }
 
 /* The jobs with a living step here, each once. -1 when it can't be known. */

@@ -10,7 +10,6 @@ libpanel_la_SOURCES = \
 	panel/frame.c panel/frame.h \
 	panel/frame_json.c panel/frame_json.h \
 	panel/heat.c panel/heat.h \
-	panel/history.c panel/history.h \
 	panel/notice_decode.c \
 	panel/pattern.c panel/pattern.h \
 	panel/presence.c panel/presence.h \
@@ -75,9 +74,12 @@ webdir = $(datadir)/rain/web
 dist_web_DATA = panel/web/panel.html
 
 rain_PROGRAMS += rain-panelweb-data
-rain_panelweb_data_SOURCES = panel/rain-panelweb-data.c
+rain_panelweb_data_SOURCES = \
+	panel/ask.c panel/ask.h \
+	panel/past.c panel/past.h \
+	panel/rain-panelweb-data.c
 rain_panelweb_data_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
-rain_panelweb_data_LDADD = libcommon.la $(JANSSON_LIBS) $(SLURM_LIBS)
+rain_panelweb_data_LDADD = libpanel.la libhostlist.la libcommon.la $(JANSSON_LIBS) $(SLURM_LIBS)
 
 check_PROGRAMS += panel/test/test_pattern panel/test/test_panel_state panel/test/test_frame \
 	panel/test/test_notice panel/test/test_presence

@@ -160,7 +160,7 @@ int rain_paneld_init(struct rain_paneld *daemon, const char *config_path, const 
 	daemon->record.fd = -1;
 	for (size_t i = 0; i < RAIN_PANEL_CLIENTS_MAX; i++)
 		daemon->server.clients[i].fd = -1;
-	rain_panel_child_init(&daemon->head.resolver);
+	rain_panel_child_init(&daemon->head.resolver, 0);
 	rain_panel_heal_init(&daemon->heal, node, helper);
 
 	daemon->config = rain_config_load(config_path, err);

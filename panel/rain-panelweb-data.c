@@ -14,17 +14,20 @@
 #include "common/cli.h"
 #include "common/config.h"
 #include "common/rpc.h"
+#include "panel/past.h"
 
 #define JOBS_MAX 40
 #define TEXT_MAX 48
 #define PEERS_WAIT_MS 2000
 
 static const char help[] =
-	"Usage: rain-panelweb-data [CONFIG]\n"
+	"Usage: rain-panelweb-data [CONFIG] [--history]\n"
 	"\n"
 	"Tells rain-panelweb which jobs wait and run and how each peer stands, as one line\n"
 	"of JSON: {\"jobs\":[…],\"more\":N,\"peers\":[…]}; a part that can't be had is null.\n"
 	"\n"
+	"      --history  instead how accounts and the nodes' heat moved:\n"
+	"                 {\"accounts\":[…],\"heat\":[…]}\n"
 	"  -h, --help     show this and exit\n"
 	"  -V, --version  show the version and exit\n"
 	"\n"
@@ -131,26 +134,42 @@ static json_t *ask_peers(const struct rain_config *config)
 	return peers ? peers : json_null();
 }
 
-int main(int argc, char *argv[])
+static json_t *present(const struct rain_config *config)
 {
-	struct rain_config *config;
-	struct rain_error err;
-	json_t *all, *jobs;
-	int more = 0, rc;
+	json_t *jobs, *all;
+	int more = 0;
 
-	rain_cli_standard_options(argc, argv, help);
-	if (argc > 2)
-		return rain_cli_usage("\"%s\" is one word too many", argv[2]);
-	config = rain_config_load(argv[1], &err);
-	if (!config)
-		return rain_cli_fail(RAIN_EXIT_FAILURE, &err);
 	slurm_init(NULL);
 	jobs = ask_jobs(config, &more);
 	all = json_pack("{s:o,s:i,s:o}", "jobs", jobs, "more", more, "peers", ask_peers(config));
-	rc = all && json_dumpf(all, stdout, JSON_COMPACT) == 0 ? RAIN_EXIT_OK : RAIN_EXIT_FAILURE;
+	slurm_fini();
+	return all;
+}
+
+int main(int argc, char *argv[])
+{
+	bool history = argc > 1 && strcmp(argv[argc - 1], "--history") == 0;
+	struct rain_config *config;
+	struct rain_error err;
+	json_t *all;
+	int rc;
+
+	rain_cli_standard_options(argc, argv, help);
+	argc -= history;
+	if (argc > 2)
+		return rain_cli_usage("\"%s\" is one word too many", argv[2]);
+	if (argc == 2 && argv[1][0] == '-')
+		return rain_cli_usage("option %s is unknown", argv[1]);
+	config = rain_config_load(argc == 2 ? argv[1] : NULL, &err);
+	if (!config)
+		return rain_cli_fail(RAIN_EXIT_FAILURE, &err);
+	all = history ? json_pack("{s:o,s:o}", "accounts", rain_past_accounts(config), "heat",
+				  rain_past_heat(config))
+		      : present(config);
+	rc = all && json_dumpf(all, stdout, JSON_COMPACT | JSON_REAL_PRECISION(6)) == 0
+		     ? RAIN_EXIT_OK : RAIN_EXIT_FAILURE;
 	putchar('\n');
 	json_decref(all);
-	slurm_fini();
 	rain_config_destroy(config);
 	return rc;
 }

@@ -17,13 +17,15 @@
 #include "common/notify.h"
 #include "panel/ask.h"
 #include "panel/child.h"
-#include "panel/history.h"
 #include "panel/web.h"
 
 #define NODES_MAX 256
 #define PAGE_MAX 262144
-#define LOOK_MS 5000
 #define HELPER_MS 20000
+#define HELPER_ANSWER_MAX 262144
+#define CHILD_LOOK_MS 50 /* how often to look whether the helper has answered */
+/* What is older is not shown to a new viewer; the next look is under way. */
+#define STALE_MS 15000
 
 static const char help[] =
 	"Usage: rain-panelweb [OPTION]…\n"
@@ -43,6 +45,8 @@ static const char help[] =
 	"\n"
 	"Exit codes: 0 stopped by a signal, 1 failure, 2 wrong usage.\n";
 
+struct panelweb;
+
 struct arguments {
 	const char *config, *page, *helper;
 	enum rain_log_level level;
@@ -53,18 +57,28 @@ struct wording {
 	char *named, *nameless;
 };
 
+/* A question that the helper answers again and again while somebody watches. */
+struct look {
+	const char *option; /* of the helper; NULL: none */
+	int64_t interval_ms;
+	void (*take)(struct panelweb *panelweb, json_t *data);
+	struct rain_panel_child child;
+	int64_t due_ms, taken_ms;
+	bool silent; /* the helper failed, and the log says so */
+};
+
+enum { LOOK_JOBS, LOOK_HISTORY, LOOK_COUNT };
+
 struct panelweb {
 	const struct arguments *arguments;
 	struct rain_config *config;
 	struct rain_web *web;
 	struct rain_panel_ask *ask;
-	struct rain_panel_child child;
-	struct rain_history history;
-	struct wording *nodes, cluster;
+	struct look looks[LOOK_COUNT];
+	struct wording *nodes, cluster, accounts, heat;
+	char *peers; /* how they stood at the last look */
 	char **names;
 	size_t count;
-	int64_t look_ms;
-	bool silent; /* the helper failed, and the log says so */
 };
 
 static volatile sig_atomic_t stopping;
@@ -140,31 +154,40 @@ static void tell_nodes(struct panelweb *panelweb)
 	}
 }
 
+static void show_last(const struct wording *last, const char *event, bool named, void *viewer)
+{
+	if (last->named)
+		rain_web_add(viewer, event, named ? last->named : last->nameless);
+}
+
 static void greet(void *arg, bool named, struct rain_web *web, void *viewer)
 {
 	struct panelweb *panelweb = arg;
+	int64_t now_ms = rain_clock_monotonic_ms();
 
 	(void)web;
-	for (size_t i = 0; i < panelweb->count; i++) {
-		if (panelweb->nodes[i].named)
-			rain_web_add(viewer, "node",
-				     named ? panelweb->nodes[i].named : panelweb->nodes[i].nameless);
-	}
-	if (panelweb->cluster.named)
-		rain_web_add(viewer, "cluster",
-			     named ? panelweb->cluster.named : panelweb->cluster.nameless);
+	for (size_t i = 0; i < panelweb->count; i++)
+		show_last(&panelweb->nodes[i], "node", named, viewer);
+	if (now_ms < panelweb->looks[LOOK_JOBS].taken_ms + STALE_MS)
+		show_last(&panelweb->cluster, "cluster", named, viewer);
+	show_last(&panelweb->accounts, "accounts", named, viewer);
+	show_last(&panelweb->heat, "heat", named, viewer);
 }
 
-/* Takes the names out of what the helper said. */
+/* Jobs and peers, with and without the names and sums that not everybody may see. */
 static char *cluster_text(const struct panelweb *panelweb, json_t *data, bool named)
 {
-	json_t *jobs = json_object_get(data, "jobs"), *job;
+	json_t *row;
 	size_t i;
 
 	if (!named) {
-		json_array_foreach(jobs, i, job) {
-			json_object_set_new(job, "user", json_string(""));
-			json_object_set_new(job, "name", json_string(""));
+		json_array_foreach(json_object_get(data, "jobs"), i, row) {
+			json_object_set_new(row, "user", json_string(""));
+			json_object_set_new(row, "name", json_string(""));
+		}
+		json_array_foreach(json_object_get(data, "peers"), i, row) {
+			json_object_del(row, "balance_utok");
+			json_object_del(row, "held_utok");
 		}
 	}
 	json_object_set_new(data, "cluster", json_string(panelweb->config->cluster_name));
@@ -173,50 +196,82 @@ static char *cluster_text(const struct panelweb *panelweb, json_t *data, bool na
 	return json_dumps(data, JSON_COMPACT);
 }
 
-static void take_data(struct panelweb *panelweb)
+static void take_jobs(struct panelweb *panelweb, json_t *data)
 {
-	json_t *data = json_loads(panelweb->child.answer ? panelweb->child.answer : "", 0, NULL);
-	char *named, *nameless;
+	char *peers = json_dumps(json_object_get(data, "peers"), JSON_COMPACT | JSON_ENCODE_ANY);
+	char *named = cluster_text(panelweb, data, true);
+	char *nameless = cluster_text(panelweb, data, false);
 
-	if (!json_is_object(data)) {
-		if (!panelweb->silent)
-			rain_log_warning("can't ask about jobs and peers; the lights go on helper=%s",
-					 panelweb->arguments->helper);
-		panelweb->silent = true;
-		json_decref(data);
-		return;
-	}
-	panelweb->silent = false;
-	if (json_is_array(json_object_get(data, "peers")))
-		rain_history_add(&panelweb->history, json_object_get(data, "peers"),
-				 rain_clock_realtime_ms());
-	json_object_set_new(data, "history", rain_history_json(&panelweb->history));
-	named = cluster_text(panelweb, data, true);
-	nameless = cluster_text(panelweb, data, false);
-	json_decref(data);
 	tell(panelweb, "cluster", &panelweb->cluster, named, nameless);
+	/* A settled burst is news for the plots as well. */
+	if (!peers || !panelweb->peers || strcmp(peers, panelweb->peers) != 0)
+		panelweb->looks[LOOK_HISTORY].due_ms = 0;
+	free(panelweb->peers);
+	panelweb->peers = peers;
 }
 
-/* Starts the helper when it is time, and takes what it says. */
-static void look(struct panelweb *panelweb, int64_t now_ms)
+static void take_history(struct panelweb *panelweb, json_t *data)
+{
+	json_t *accounts = json_object_get(data, "accounts"), *heat = json_object_get(data, "heat");
+
+	tell(panelweb, "accounts", &panelweb->accounts,
+	     json_dumps(accounts, JSON_COMPACT | JSON_ENCODE_ANY), strdup("null"));
+	tell(panelweb, "heat", &panelweb->heat, json_dumps(heat, JSON_COMPACT | JSON_ENCODE_ANY),
+	     json_dumps(heat, JSON_COMPACT | JSON_ENCODE_ANY));
+}
+
+static void take_answer(struct panelweb *panelweb, struct look *look)
+{
+	json_t *data = json_loads(look->child.answer ? look->child.answer : "", 0, NULL);
+
+	if (json_is_object(data)) {
+		look->taken_ms = rain_clock_monotonic_ms();
+		look->silent = false;
+		look->take(panelweb, data);
+	} else if (!look->silent) {
+		rain_log_warning("can't ask about jobs and accounts; the lights go on helper=%s %s",
+				 panelweb->arguments->helper, look->option ? look->option : "");
+		look->silent = true;
+	}
+	json_decref(data);
+}
+
+/* Starts the helper when it is time and anybody watches, and takes what it says. */
+static void work(struct panelweb *panelweb, struct look *look, int64_t now_ms)
 {
 	const struct arguments *arguments = panelweb->arguments;
-	char *argv[] = {(char *)arguments->helper, (char *)arguments->config, NULL};
+	char *argv[] = {(char *)arguments->helper, (char *)arguments->config, (char *)look->option, NULL};
 	struct rain_error err;
-	int rc;
 
-	if (panelweb->child.pid > 0) {
-		rc = rain_panel_child_read(&panelweb->child, now_ms, &err);
-		if (rc == 0)
+	if (look->child.pid > 0) {
+		if (rain_panel_child_read(&look->child, now_ms, &err) == 0)
 			return;
-		take_data(panelweb);
-		rain_panel_child_release(&panelweb->child);
-		panelweb->look_ms = now_ms + LOOK_MS;
-	} else if (now_ms >= panelweb->look_ms) {
-		panelweb->look_ms = now_ms + LOOK_MS;
-		if (rain_panel_child_exec(&panelweb->child, argv, now_ms + HELPER_MS, &err) < 0)
+		take_answer(panelweb, look);
+		rain_panel_child_release(&look->child);
+		look->due_ms = now_ms + look->interval_ms;
+	} else if (now_ms >= look->due_ms && rain_web_viewers(panelweb->web) > 0) {
+		look->due_ms = now_ms + look->interval_ms;
+		if (rain_panel_child_exec(&look->child, argv, now_ms + HELPER_MS, &err) < 0)
 			rain_log_warning("%s", err.text);
 	}
+}
+
+/* When one of them must be worked on without anything else happening. */
+static int64_t look_deadline(const struct panelweb *panelweb, int64_t now_ms)
+{
+	int64_t until_ms = INT64_MAX;
+
+	for (int i = 0; i < LOOK_COUNT; i++) {
+		const struct look *look = &panelweb->looks[i];
+		int64_t at_ms = INT64_MAX;
+
+		if (look->child.pid > 0)
+			at_ms = now_ms + CHILD_LOOK_MS;
+		else if (rain_web_viewers(panelweb->web) > 0)
+			at_ms = look->due_ms;
+		until_ms = at_ms < until_ms ? at_ms : until_ms;
+	}
+	return until_ms;
 }
 
 static int run(struct panelweb *panelweb, struct rain_error *err)
@@ -224,7 +279,7 @@ static int run(struct panelweb *panelweb, struct rain_error *err)
 	rain_notify("READY=1");
 	while (!stopping) {
 		int64_t now_ms = rain_clock_monotonic_ms();
-		int64_t until_ms = panelweb->child.pid > 0 ? now_ms + 50 : panelweb->look_ms;
+		int64_t until_ms = look_deadline(panelweb, now_ms);
 		int64_t timeout_ms = rain_web_timeout_ms(panelweb->web);
 
 		if (timeout_ms >= 0 && now_ms + timeout_ms < until_ms)
@@ -233,7 +288,8 @@ static int run(struct panelweb *panelweb, struct rain_error *err)
 			return rain_error_set(err, "can't wait: %s", strerror(errno));
 		if (rain_panel_ask_changed(panelweb->ask))
 			tell_nodes(panelweb);
-		look(panelweb, rain_clock_monotonic_ms());
+		for (int i = 0; i < LOOK_COUNT; i++)
+			work(panelweb, &panelweb->looks[i], rain_clock_monotonic_ms());
 		rain_web_run(panelweb->web);
 	}
 	rain_notify("STOPPING=1");
@@ -265,14 +321,20 @@ static void release(struct panelweb *panelweb)
 {
 	rain_web_destroy(panelweb->web);
 	rain_panel_ask_destroy(panelweb->ask);
-	rain_panel_child_release(&panelweb->child);
+	for (int i = 0; i < LOOK_COUNT; i++)
+		rain_panel_child_release(&panelweb->looks[i].child);
 	for (size_t i = 0; panelweb->nodes && i < panelweb->count; i++) {
 		free(panelweb->nodes[i].named);
 		free(panelweb->nodes[i].nameless);
 	}
 	free(panelweb->nodes);
+	free(panelweb->peers);
 	free(panelweb->cluster.named);
 	free(panelweb->cluster.nameless);
+	free(panelweb->accounts.named);
+	free(panelweb->accounts.nameless);
+	free(panelweb->heat.named);
+	free(panelweb->heat.nameless);
 	rain_hostlist_free(panelweb->names);
 	rain_config_destroy(panelweb->config);
 }
@@ -324,7 +386,11 @@ int main(int argc, char *argv[])
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGINT, &action, NULL);
 	panelweb.arguments = &arguments;
-	rain_panel_child_init(&panelweb.child);
+	panelweb.looks[LOOK_JOBS] = (struct look){.interval_ms = 5000, .take = take_jobs};
+	panelweb.looks[LOOK_HISTORY] =
+		(struct look){.option = "--history", .interval_ms = 60000, .take = take_history};
+	for (int i = 0; i < LOOK_COUNT; i++)
+		rain_panel_child_init(&panelweb.looks[i].child, HELPER_ANSWER_MAX);
 	page = rain_file_read(arguments.page, PAGE_MAX, &size, &err);
 	panelweb.config = page ? rain_config_load(arguments.config, &err) : NULL;
 	rc = panelweb.config ? start(&panelweb, page, size, &err) : -1;

@@ -118,24 +118,6 @@ static void add_rows(json_t *rows, const struct layout *layout, const char *node
 		json_array_append_new(rows, row_make(node, one, NULL));
 }
 
-/* "node1, node2 and 6 more" */
-struct names {
-	char text[160];
-	size_t count;
-};
-
-static void name(struct names *names, const char *node)
-{
-	size_t used = strlen(names->text);
-
-	if (names->count++ == 0)
-		snprintf(names->text, sizeof(names->text), "%s", node);
-	else if (used + strlen(node) + 3 < sizeof(names->text))
-		snprintf(names->text + used, sizeof(names->text) - used, ", %s", node);
-	else if (names->text[used - 1] != '.')
-		snprintf(names->text + used, sizeof(names->text) - used, "%s", " ...");
-}
-
 static bool has_sensor(const json_t *told)
 {
 	const char *temperature = json_string_value(json_object_get(told, "temperature"));
@@ -150,14 +132,27 @@ static bool has_sensor(const json_t *told)
 	return false;
 }
 
+/* Adds a sentence about those nodes, if there are any. */
+static void add_note(json_t *notes, const char *before, const char *const names[], size_t count,
+		     const char *after)
+{
+	char *list = count > 0 ? rain_hostlist_fold(names, count, NULL) : NULL;
+
+	if (count > 0)
+		json_array_append_new(notes, json_sprintf("%s %s%s", before, list ? list : names[0],
+							  after));
+	free(list);
+}
+
 /* What the figures don't tell. */
 static json_t *notes_make(const struct rain_panel_ask *ask, size_t count)
 {
 	const struct rain_panel_view_node *nodes = rain_panel_ask_nodes(ask);
-	struct names blind = {0}, forgetful = {0};
+	const char **blind = calloc(count, sizeof(*blind)), **forgetful = calloc(count, sizeof(*forgetful));
+	size_t blind_count = 0, forgetful_count = 0;
 	json_t *notes = json_array();
 
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; blind && forgetful && i < count; i++) {
 		const json_t *told = rain_panel_ask_frame(ask, i);
 
 		if (!nodes[i].answered) {
@@ -166,18 +161,16 @@ static json_t *notes_make(const struct rain_panel_ask *ask, size_t count)
 			continue;
 		}
 		if (!has_sensor(told))
-			name(&blind, nodes[i].name);
+			blind[blind_count++] = nodes[i].name;
 		if (json_is_false(json_object_get(told, "kept")))
-			name(&forgetful, nodes[i].name);
+			forgetful[forgetful_count++] = nodes[i].name;
 	}
-	if (blind.count > 0)
-		json_array_append_new(
-			notes, json_sprintf("no sensor tells temperature or clock on %s: the kernel has "
-					    "neither a thermal zone nor cpufreq there", blind.text));
-	if (forgetful.count > 0)
-		json_array_append_new(
-			notes, json_sprintf("only the present hour is known of %s: nothing is kept there "
-					    "(panel.record in rain.conf)", forgetful.text));
+	add_note(notes, "no sensor tells temperature or clock on", blind, blind_count,
+		 ": the kernel has neither a thermal zone nor cpufreq there");
+	add_note(notes, "only the present hour is known of", forgetful, forgetful_count,
+		 ": nothing is kept there (panel.record in rain.conf)");
+	free(blind);
+	free(forgetful);
 	return notes;
 }
 

@@ -91,3 +91,21 @@ ledgers_hold() {
 		fi
 	done
 }
+
+# What a node of alpha measures: it looks at once.
+look_around() { "$TRAINER" exec alpha bash -c "kill -HUP \$(cut -d' ' -f1 /run/trainer/pids/paneld@$1)"; } # NODE
+
+# Sensors as a board has them (54 °C, 1152 MHz, passive cooling from 75 °C on), for one node of alpha.
+sensors_fake() { # NODE
+	on_node alpha "$1" root 'd=$(mktemp -d); mkdir -p $d/thermal/thermal_zone0 $d/cpufreq/policy0; cd $d
+		echo 54000 >thermal/thermal_zone0/temp; echo passive >thermal/thermal_zone0/trip_point_0_type
+		echo 75000 >thermal/thermal_zone0/trip_point_0_temp
+		for f in cpuinfo_max_freq scaling_max_freq scaling_cur_freq; do echo 1152000 >cpufreq/policy0/$f; done
+		chmod -R a+rX $d; mount --bind $d/thermal /sys/class/thermal; mount --bind $d/cpufreq /sys/devices/system/cpu/cpufreq'
+	look_around "$1"
+}
+
+sensors_remove() { # NODE
+	on_node alpha "$1" root 'umount /sys/class/thermal /sys/devices/system/cpu/cpufreq'
+	look_around "$1"
+}

@@ -12,7 +12,6 @@
 #include <cmocka.h>
 
 #include "panel/frame.h"
-#include "panel/history.h"
 
 static struct rain_panel_state healthy(enum rain_panel_mode mode)
 {
@@ -232,39 +231,13 @@ static void test_any_order(void **state)
 	}
 }
 
-/* The accounts on the page: what came, what went, in bounded memory. */
-static void test_history(void **state)
-{
-	static struct rain_history history;
-	json_t *told;
-
-	(void)state;
-	memset(&history, 0, sizeof(history));
-	for (int i = 0; i < 5000; i++) {
-		json_t *peers = json_pack("[{s:s,s:I}]", "name", "bravo", "balance_utok",
-					  (json_int_t)(1000 + (i % 2) * 10));
-
-		rain_history_add(&history, peers, (int64_t)i * 5000);
-		json_decref(peers);
-		assert_true(history.samples <= RAIN_HISTORY_SAMPLES);
-	}
-	assert_int_equal(history.peer[0].received, 25000);
-	assert_int_equal(history.peer[0].given, 24990);
-	assert_int_equal(history.time_ms[0], 0);
-	for (size_t i = 1; i < history.samples; i++)
-		assert_true(history.time_ms[i] > history.time_ms[i - 1]);
-	told = rain_history_json(&history);
-	assert_int_equal(json_array_size(json_object_get(told, "time_ms")), history.samples);
-	json_decref(told);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_status),	   cmocka_unit_test(test_load),
 		cmocka_unit_test(test_every_code), cmocka_unit_test(test_program),
 		cmocka_unit_test(test_self_test_and_identify),
-		cmocka_unit_test(test_any_order),  cmocka_unit_test(test_history),
+		cmocka_unit_test(test_any_order),
 	};
 
 	return cmocka_run_group_tests_name("panel/golden", tests, NULL, NULL);

@@ -116,6 +116,24 @@ static void on_intake(evutil_socket_t fd, short events, void *arg)
 	schedule(ledgerd, result.more ? 0 : RESCAN_MS);
 }
 
+/* Returns whether there is more to learn at once. */
+static bool publish_predictions(struct rain_ledgerd *ledgerd, int64_t now)
+{
+	struct rain_error err;
+	bool more;
+
+	if (rain_predictions_run(&ledgerd->predictions, ledgerd->store, ledgerd->config->ledger.spool,
+				 now, &more, &err) == 0) {
+		ledgerd->predictions_failed = 0;
+		return more;
+	}
+	if (!ledgerd->predictions_failed) {
+		ledgerd->predictions_failed = 1;
+		rain_log_warning("run times can't be predicted: %s", err.text);
+	}
+	return false;
+}
+
 /* A ledger so large that this takes long is asked less often. */
 static void on_publish(evutil_socket_t fd, short events, void *arg)
 {
@@ -133,8 +151,12 @@ static void on_publish(evutil_socket_t fd, short events, void *arg)
 		ledgerd->publish_failed = 1;
 		rain_log_warning("plugins can't know the balances: %s", err.text);
 	}
-	delay = 20 * (rain_clock_monotonic_ms() - now);
-	delay = delay > RAIN_PUBLISH_MS ? delay : RAIN_PUBLISH_MS;
+	if (publish_predictions(ledgerd, now)) {
+		delay = 0;
+	} else {
+		delay = 20 * (rain_clock_monotonic_ms() - now);
+		delay = delay > RAIN_PUBLISH_MS ? delay : RAIN_PUBLISH_MS;
+	}
 	wait = (struct timeval){.tv_sec = delay / 1000, .tv_usec = delay % 1000 * 1000};
 	evtimer_add(ledgerd->publishing, &wait);
 }
@@ -359,6 +381,7 @@ static void ledgerd_release(struct rain_ledgerd *ledgerd)
 	if (ledgerd->base)
 		event_base_free(ledgerd->base);
 	rain_publish_release(&ledgerd->publish);
+	rain_predictions_release(&ledgerd->predictions);
 	rain_intake_destroy(ledgerd->spool);
 	rain_ledger_destroy(ledgerd->store);
 	rain_config_destroy(ledgerd->config);

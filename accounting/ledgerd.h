@@ -8,6 +8,7 @@
 #include "accounting/intake.h"
 #include "accounting/metrics.h"
 #include "accounting/policies.h"
+#include "accounting/predictions.h"
 #include "accounting/publish.h"
 #include "accounting/store.h"
 #include "common/config.h"
@@ -36,7 +37,8 @@ struct rain_ledgerd {
 	struct event *on_term, *on_int, *on_hup;
 	struct rain_intake *spool;
 	struct rain_publish publish;
-	int publish_failed; /* and it is said */
+	struct rain_predictions predictions;
+	int publish_failed, predictions_failed; /* and it is said */
 	int inotify_fd;
 	int watching;	  /* the spool exists and is watched */
 	int gathering;	  /* an intake is due within moments */
@@ -69,6 +71,8 @@ rain_ledgerd_op rain_ledgerd_op_statement, rain_ledgerd_op_transfer, rain_ledger
 rain_ledgerd_op rain_ledgerd_op_accounts, rain_ledgerd_op_account_add,
 	rain_ledgerd_op_account_member, rain_ledgerd_op_account_default,
 	rain_ledgerd_op_account_limit;
+/* ledgerd_predict.c */
+rain_ledgerd_op rain_ledgerd_op_predict;
 /* ledgerd_report.c */
 rain_ledgerd_op rain_ledgerd_op_report, rain_ledgerd_op_history, rain_ledgerd_op_audit,
 	rain_ledgerd_op_reconcile;

@@ -168,6 +168,7 @@ static json_t *op_check(void *arg, const struct rain_rpc_caller *caller, const j
 
 const struct rain_rpc_op rain_ledgerd_ops[] = {
 	{"balance", op_balance},
+	{"predict", rain_ledgerd_op_predict},
 	{"report", rain_ledgerd_op_report},
 	{"history", rain_ledgerd_op_history},
 	{"grant", op_grant},

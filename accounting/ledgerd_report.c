@@ -68,6 +68,9 @@ static const struct statement statements[] = {
 	{"usage", NULL, USAGE_ROWS "ledger.usage_by($1::bigint, $2::bigint, $3, $5, $6, $4)", 6, false},
 	{"efficiency", NULL,
 	 "SELECT * FROM ledger.efficiency_by($1::bigint, $2::bigint, $3, $5, $6, $4)", 6, false},
+	{"estimates", NULL,
+	 "SELECT key, runs, predicted, within, expected_s, run_s, bursts, held AS held_utok, paid AS paid_utok "
+	 "FROM ledger.estimates_by($1::bigint, $2::bigint, $3, $5, $6, $4)", 6, false},
 	{"ledger", NULL,
 	 "SELECT key, count, amount AS amount_utok FROM ledger.movements_by($1::bigint, $2::bigint, $3, "
 	 "$4)", 4, true},
@@ -96,8 +99,8 @@ static json_t *report_rows(struct rain_ledgerd *ledgerd, const struct rain_asker
 	json_t *rows = NULL;
 
 	if (!statement) {
-		rain_error_set(err, "there is no report \"%s\"; there are usage, efficiency, ledger and "
-			       "peers", report->kind);
+		rain_error_set(err, "there is no report \"%s\"; there are usage, efficiency, estimates, "
+			       "ledger and peers", report->kind);
 		return NULL;
 	}
 	if (statement->administrators && !asker->administrator) {

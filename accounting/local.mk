@@ -10,6 +10,7 @@ dist_sql_DATA += accounting/sql/0050-reports.sql
 dist_sql_DATA += accounting/sql/0051-balance-history.sql
 dist_sql_DATA += accounting/sql/0080-sound-rows.sql
 dist_sql_DATA += accounting/sql/0081-runs-at-once.sql
+dist_sql_DATA += accounting/sql/0090-estimates.sql
 dist_sql_DATA += accounting/sql/0085-give-back.sql
 dist_sql_DATA += accounting/sql/0086-seal-all.sql
 dist_sql_DATA += accounting/sql/0087-policies.sql
@@ -25,9 +26,11 @@ libaccounting_la_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 
 # libledger: what rain-ledgerd does, without its loop.
 libledger_la_SOURCES = \
+	accounting/history.c accounting/history.h \
 	accounting/intake.c accounting/intake.h \
 	accounting/metrics.c accounting/metrics.h \
 	accounting/policies.c accounting/policies.h \
+	accounting/predictions.c accounting/predictions.h \
 	accounting/pricing.c accounting/pricing.h \
 	accounting/publish.c accounting/publish.h \
 	accounting/snapshot_map.c accounting/snapshot_map.h \
@@ -39,7 +42,7 @@ libledger_la_LIBADD = libaccounting.la libscheduler.la libhostlist.la $(PQ_LIBS)
 sbin_PROGRAMS += rain-ledgerd
 rain_ledgerd_SOURCES = accounting/ledgerd.c accounting/ledgerd.h accounting/ledgerd_ops.c \
 	accounting/ledgerd_accounts.c accounting/ledgerd_bank.c \
-	accounting/ledgerd_keep.c accounting/ledgerd_report.c accounting/ledgerd_status.c accounting/metrics_http.c
+	accounting/ledgerd_keep.c accounting/ledgerd_predict.c accounting/ledgerd_report.c accounting/ledgerd_status.c accounting/metrics_http.c
 rain_ledgerd_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(EVENT_CFLAGS)
 rain_ledgerd_LDADD = libledger.la librpc.la $(EVENT_LIBS)
 
@@ -84,6 +87,9 @@ accounting_test_test_pricing_SOURCES = accounting/test/test_pricing.c
 accounting_test_test_pricing_LDADD = libledger.la $(test_libs)
 accounting_test_test_period_SOURCES = accounting/test/test_period.c
 accounting_test_test_period_LDADD = libaccounting.la $(test_libs)
+check_PROGRAMS += accounting/test/test_history
+accounting_test_test_history_SOURCES = accounting/test/test_history.c
+accounting_test_test_history_LDADD = libledger.la $(test_libs)
 accounting_test_test_snapshot_SOURCES = accounting/test/test_snapshot.c
 accounting_test_test_snapshot_LDADD = libledger.la $(test_libs) -lpthread
 accounting_test_test_migrations_SOURCES = accounting/test/test_migrations.c accounting/migrations.c
@@ -95,7 +101,7 @@ dist_check_SCRIPTS = accounting/test/test_ledger.sh accounting/test/test_ledgerd
 	accounting/test/test_projects.sh accounting/test/test_lots.sh \
 	accounting/test/test_rates.sh accounting/test/test_usage.sh \
 	accounting/test/test_blocks.sh accounting/test/test_model.sh \
-	accounting/test/test_policies.sh
+	accounting/test/test_policies.sh accounting/test/test_estimates.sh
 TESTS += $(dist_check_SCRIPTS)
 EXTRA_DIST += accounting/test/postgres.sh
 check_LTLIBRARIES = accounting/test/kill_on_unlink.la

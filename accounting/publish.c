@@ -70,7 +70,7 @@ static ssize_t entries_make(struct rain_publish *publish, const json_t *rows, in
 		user_count++;
 		if (user->exists)
 			entries[count++] = (struct rain_snapshot_entry){
-				.uid = user->uid,
+				.key = rain_snapshot_user(user->uid),
 				.balance_utok = number(row, "balance_utok"),
 				.held_utok = number(row, "held_utok"),
 				.available_utok = number(row, "available_utok"),
@@ -104,8 +104,8 @@ int rain_publish_run(struct rain_publish *publish, struct rain_ledger *store,
 		free(users);
 	json_decref(rows);
 	rc = count < 0 ? rain_error_set(err, "no memory for the balances")
-		       : rain_snapshot_publish(&publish->writer, directory, entries, (size_t)count,
-					       now_ms, err);
+		       : rain_snapshot_publish(&publish->writer, directory, RAIN_SNAPSHOT_BALANCES,
+					       entries, (size_t)count, now_ms, err);
 	free(entries);
 	return rc;
 }

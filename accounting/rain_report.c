@@ -14,9 +14,11 @@
 #define NODE_HOURS_MAX 166
 
 static const char help[] =
-	"Usage: rain report [usage | efficiency | ledger | peers | nodes] [OPTION]...\n"
+	"Usage: rain report [usage | efficiency | estimates | ledger | peers | nodes] [OPTION]...\n"
 	"  usage       what ended jobs used and what was charged for them (default)\n"
 	"  efficiency  how long jobs waited, and how much of the time completed\n"
+	"  estimates   how good the predictions of run times were, and what was held for\n"
+	"              jobs at peers beside what they cost\n"
 	"  ledger      what moved, by code, account, day, week or month\n"
 	"  peers       what each peer gave and took\n"
 	"  nodes       how hot the nodes were, how fast their clocks ran, when they were\n"
@@ -67,6 +69,20 @@ static struct rain_column efficiency_columns[] = {
 	{"MEAN-RUN", "run_s/runs", RAIN_COLUMN_MEAN},
 	{NULL, NULL, RAIN_COLUMN_PLAIN},
 };
+/* WITHIN90% should be about 90: the share of jobs that kept within the figure that
+ * nine of ten were to keep within. */
+static struct rain_column estimates_columns[] = {
+	{NULL, "key", RAIN_COLUMN_PLAIN},
+	{"RUNS", "runs", RAIN_COLUMN_NUMBER},
+	{"PREDICTED", "predicted", RAIN_COLUMN_NUMBER},
+	{"WITHIN90%", "within/predicted", RAIN_COLUMN_PERCENT},
+	{"EXPECTED/RUN%", "expected_s/run_s", RAIN_COLUMN_PERCENT},
+	{"AT-PEERS", "bursts", RAIN_COLUMN_NUMBER},
+	{"HELD", "held_utok", RAIN_COLUMN_TOKENS},
+	{"PAID", "paid_utok", RAIN_COLUMN_TOKENS},
+	{"PAID/HELD%", "paid_utok/held_utok", RAIN_COLUMN_PERCENT},
+	{NULL, NULL, RAIN_COLUMN_PLAIN},
+};
 static struct rain_column ledger_columns[] = {
 	{NULL, "key", RAIN_COLUMN_PLAIN},
 	{"MOVES", "count", RAIN_COLUMN_NUMBER},
@@ -94,6 +110,8 @@ static const struct kind {
 	{"usage", "Jobs that ended", usage_columns,
 	 {"user", "account", "cluster", "peer", "partition", "place", "qos", "day", "week", "month", "job"}},
 	{"efficiency", "Jobs that ended", efficiency_columns,
+	 {"user", "account", "cluster", "peer", "partition", "place", "day", "week", "month"}},
+	{"estimates", "Predictions of jobs that ended", estimates_columns,
 	 {"user", "account", "cluster", "peer", "partition", "place", "day", "week", "month"}},
 	{"ledger", "Transfers", ledger_columns, {"code", "account", "day", "week", "month"}},
 	{"peers", "Peers", peers_columns, {"peer"}},

@@ -23,11 +23,11 @@ struct header {
 _Static_assert(sizeof(struct header) == 72, "the layout is a contract");
 _Static_assert(sizeof(struct rain_snapshot_entry) == 32, "the layout is a contract");
 
-size_t rain_snapshot_slots(size_t users)
+size_t rain_snapshot_slots(size_t entries)
 {
 	size_t slots = RAIN_SNAPSHOT_SLOTS_MIN;
 
-	while (slots < users * 2 && slots < RAIN_SNAPSHOT_SLOTS_MAX)
+	while (slots < entries * 2 && slots < RAIN_SNAPSHOT_SLOTS_MAX)
 		slots *= 2;
 	return slots;
 }
@@ -37,9 +37,9 @@ size_t rain_snapshot_size(size_t slots)
 	return sizeof(struct header) + slots * sizeof(struct rain_snapshot_entry);
 }
 
-static size_t slot_of(uint32_t uid, size_t slots)
+static size_t slot_of(uint64_t key, size_t slots)
 {
-	return (uid * UINT32_C(2654435761)) & (slots - 1);
+	return (size_t)(key * UINT64_C(0x9e3779b97f4a7c15) >> 32) & (slots - 1);
 }
 
 void rain_snapshot_init(void *block, size_t slots, const char boot[static RAIN_SNAPSHOT_BOOT_SIZE])
@@ -63,22 +63,21 @@ static bool is_whole(const struct header *header, size_t size, const char *boot)
 	       memcmp(header->boot, boot, RAIN_SNAPSHOT_BOOT_SIZE) == 0;
 }
 
-bool rain_snapshot_fits(const void *block, size_t size, size_t users,
+bool rain_snapshot_fits(const void *block, size_t size, size_t entries,
 			const char boot[static RAIN_SNAPSHOT_BOOT_SIZE])
 {
 	return size >= sizeof(struct header) && is_whole(block, size, boot) &&
-	       ((const struct header *)block)->slots >= rain_snapshot_slots(users);
+	       ((const struct header *)block)->slots >= rain_snapshot_slots(entries);
 }
 
 static void put(struct rain_snapshot_entry *slots, size_t count,
 		const struct rain_snapshot_entry *entry)
 {
-	size_t i = slot_of(entry->uid, count);
+	size_t i = slot_of(entry->key, count);
 
-	while (slots[i].used && slots[i].uid != entry->uid)
+	while (slots[i].key && slots[i].key != entry->key)
 		i = (i + 1) & (count - 1);
 	slots[i] = *entry;
-	slots[i].used = 1;
 }
 
 int rain_snapshot_write(void *block, const struct rain_snapshot_entry *entries, size_t count,
@@ -119,12 +118,12 @@ static int copy_header(const struct rain_snapshot *snapshot, struct header *head
 
 /* Probes chunk by chunk. 1 found, 0 absent, -1 unreadable. What it finds while
  * somebody writes is nonsense, but it ends: each slot is read at most once. */
-static int probe(const struct rain_snapshot *snapshot, size_t slots, uint32_t uid,
+static int probe(const struct rain_snapshot *snapshot, size_t slots, uint64_t key,
 		 struct rain_snapshot_entry *entry)
 {
 	const struct rain_snapshot_entry *table =
 		(const void *)((const char *)snapshot->block + sizeof(struct header));
-	size_t at = slot_of(uid, slots);
+	size_t at = slot_of(key, slots);
 
 	for (size_t done = 0; done < slots;) {
 		struct rain_snapshot_entry chunk[CHUNK];
@@ -133,9 +132,9 @@ static int probe(const struct rain_snapshot *snapshot, size_t slots, uint32_t ui
 		if (snapshot->copy(chunk, table + at, n * sizeof(*table)) < 0)
 			return -1;
 		for (size_t i = 0; i < n; i++) {
-			if (!chunk[i].used)
+			if (!chunk[i].key)
 				return 0;
-			if (chunk[i].uid == uid) {
+			if (chunk[i].key == key) {
 				*entry = chunk[i];
 				return 1;
 			}
@@ -146,7 +145,7 @@ static int probe(const struct rain_snapshot *snapshot, size_t slots, uint32_t ui
 	return 0;
 }
 
-enum rain_snapshot_answer rain_snapshot_find(const struct rain_snapshot *snapshot, uid_t uid,
+enum rain_snapshot_answer rain_snapshot_find(const struct rain_snapshot *snapshot, uint64_t key,
 					     int64_t now_ms, struct rain_snapshot_entry *entry)
 {
 	for (int i = 0; i < TRIES; i++) {
@@ -163,7 +162,7 @@ enum rain_snapshot_answer rain_snapshot_find(const struct rain_snapshot *snapsho
 		if (before.written_ms > now_ms ||
 		    before.written_ms < now_ms - RAIN_SNAPSHOT_STALE_MS)
 			return RAIN_SNAPSHOT_GONE;
-		found = probe(snapshot, before.slots, (uint32_t)uid, &seen);
+		found = probe(snapshot, before.slots, key, &seen);
 		if (found < 0 || copy_header(snapshot, &after) < 0)
 			return RAIN_SNAPSHOT_GONE;
 		if (after.sequence != before.sequence)

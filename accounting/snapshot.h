@@ -8,18 +8,18 @@
 #include <sys/types.h>
 
 /*
- * The balances of the cluster's users as one block of shared memory: written by
- * rain-ledgerd, read by plugins inside slurmctld without waiting for anybody.
- * Pure: the block, the clock and the way to read come in.
+ * A table of numbers (balances of users, predictions of run times) as one block of
+ * shared memory: written by rain-ledgerd, read by plugins inside slurmctld without
+ * waiting for anybody.  Pure: the block, the clock and the way to read come in.
  *
  *   header   magic, format version, number of slots, sequence, time, boot id
- *   slots    a hash table of users (open addressing; a power of two)
+ *   slots    a hash table (open addressing; a power of two)
  *
  * The sequence is odd while the block is being written.  A reader that sees it
  * odd or changed tries again a few times and then does without.  Whatever is
  * stale, torn, foreign or missing means "not known", never 0.
  */
-#define RAIN_SNAPSHOT_VERSION 1
+#define RAIN_SNAPSHOT_VERSION 2
 #define RAIN_SNAPSHOT_SLOTS_MIN 1024
 #define RAIN_SNAPSHOT_SLOTS_MAX (1024 * 1024)
 #define RAIN_SNAPSHOT_BOOT_SIZE 36 /* of /proc/sys/kernel/random/boot_id */
@@ -27,13 +27,25 @@
 #define RAIN_SNAPSHOT_STALE_MS 15000
 
 struct rain_snapshot_entry {
-	uint32_t uid;
-	uint32_t used; /* 1, or 0 for a free slot */
-	int64_t balance_utok, held_utok, available_utok;
+	uint64_t key; /* never 0: that is a free slot */
+	union {
+		struct {
+			int64_t balance_utok, held_utok, available_utok;
+		};
+		struct {
+			int64_t expected_s, high_s, samples;
+		};
+	};
 };
 
-/* How many slots `users` need so that lookups stay short. */
-size_t rain_snapshot_slots(size_t users);
+/* The key of a user's balance. */
+static inline uint64_t rain_snapshot_user(uid_t uid)
+{
+	return (uint64_t)1 << 32 | (uint32_t)uid;
+}
+
+/* How many slots `entries` need so that lookups stay short. */
+size_t rain_snapshot_slots(size_t entries);
 
 /* Bytes of a block with so many slots. */
 size_t rain_snapshot_size(size_t slots);
@@ -44,8 +56,8 @@ size_t rain_snapshot_size(size_t slots);
 void rain_snapshot_init(void *block, size_t slots, const char boot[static RAIN_SNAPSHOT_BOOT_SIZE]);
 
 /* True when `block` can be written on: whole, of this version and boot, not
- * retired, with room for `users`. */
-bool rain_snapshot_fits(const void *block, size_t size, size_t users,
+ * retired, with room for so many entries. */
+bool rain_snapshot_fits(const void *block, size_t size, size_t entries,
 			const char boot[static RAIN_SNAPSHOT_BOOT_SIZE]);
 
 /* Replaces all entries. `now_ms` is of the monotonic clock. -1 when they are too
@@ -58,7 +70,7 @@ void rain_snapshot_retire(void *block);
 
 enum rain_snapshot_answer {
 	RAIN_SNAPSHOT_KNOWN,
-	RAIN_SNAPSHOT_UNKNOWN, /* being written, or without this user */
+	RAIN_SNAPSHOT_UNKNOWN, /* being written, or without this key */
 	RAIN_SNAPSHOT_GONE,    /* stale, unreadable, foreign or retired: look for another */
 };
 
@@ -72,8 +84,8 @@ struct rain_snapshot {
 	char boot[RAIN_SNAPSHOT_BOOT_SIZE];
 };
 
-/* Looks a user up. Never waits. *entry is written when KNOWN. */
-enum rain_snapshot_answer rain_snapshot_find(const struct rain_snapshot *snapshot, uid_t uid,
+/* Looks a key up. Never waits. *entry is written when KNOWN. */
+enum rain_snapshot_answer rain_snapshot_find(const struct rain_snapshot *snapshot, uint64_t key,
 					     int64_t now_ms, struct rain_snapshot_entry *entry);
 
 #endif

@@ -27,10 +27,10 @@ static int read_boot(char boot[static RAIN_SNAPSHOT_BOOT_SIZE])
 }
 
 static int path_of(char path[static PATH_MAX], const char *directory, const char *prefix,
-		   struct rain_error *err)
+		   const char *name, struct rain_error *err)
 {
-	if (snprintf(path, PATH_MAX, "%s/%s" RAIN_SNAPSHOT_NAME, directory, prefix) >= PATH_MAX)
-		return rain_error_set(err, "the path of " RAIN_SNAPSHOT_NAME " in %s is too long",
+	if (snprintf(path, PATH_MAX, "%s/%s%s", directory, prefix, name) >= PATH_MAX)
+		return rain_error_set(err, "the path of %s in %s is too long", name,
 				      directory);
 	return 0;
 }
@@ -93,13 +93,13 @@ static int make(struct rain_snapshot_writer *writer, const char *temporary, size
 }
 
 /* The old block, if any, is retired only when the new one is in its place. */
-static int replace(struct rain_snapshot_writer *writer, const char *directory, size_t count,
-		   const char *boot, struct rain_error *err)
+static int replace(struct rain_snapshot_writer *writer, const char *directory, const char *name,
+		   size_t count, const char *boot, struct rain_error *err)
 {
 	struct rain_snapshot_writer fresh = {0};
 	char path[PATH_MAX], temporary[PATH_MAX];
 
-	if (path_of(path, directory, "", err) < 0 || path_of(temporary, directory, ".", err) < 0)
+	if (path_of(path, directory, "", name, err) < 0 || path_of(temporary, directory, ".", name, err) < 0)
 		return -1;
 	if (!writer->block)
 		take_over(writer, path, count, boot);
@@ -120,29 +120,30 @@ static int replace(struct rain_snapshot_writer *writer, const char *directory, s
 }
 
 /* Somebody may have deleted or cut the file under us: then it's made anew. */
-static bool is_in_place(const struct rain_snapshot_writer *writer, const char *directory)
+static bool is_in_place(const struct rain_snapshot_writer *writer, const char *directory,
+			const char *name)
 {
 	char path[PATH_MAX];
 	struct stat status;
 
-	return path_of(path, directory, "", NULL) == 0 && lstat(path, &status) == 0 &&
+	return path_of(path, directory, "", name, NULL) == 0 && lstat(path, &status) == 0 &&
 	       S_ISREG(status.st_mode) && status.st_size == (off_t)writer->size;
 }
 
 int rain_snapshot_publish(struct rain_snapshot_writer *writer, const char *directory,
-			  const struct rain_snapshot_entry *entries, size_t count,
+			  const char *name, const struct rain_snapshot_entry *entries, size_t count,
 			  int64_t now_ms, struct rain_error *err)
 {
 	char boot[RAIN_SNAPSHOT_BOOT_SIZE];
 
 	if (read_boot(boot) < 0)
 		return rain_error_set(err, "can't read the boot id: %s", strerror(errno));
-	if (writer->block && !is_in_place(writer, directory))
+	if (writer->block && !is_in_place(writer, directory, name))
 		rain_snapshot_writer_release(writer);
-	if (replace(writer, directory, count, boot, err) < 0)
+	if (replace(writer, directory, name, count, boot, err) < 0)
 		return -1;
 	if (rain_snapshot_write(writer->block, entries, count, now_ms) < 0)
-		return rain_error_set(err, "%zu users are too many for " RAIN_SNAPSHOT_NAME, count);
+		return rain_error_set(err, "%zu entries are too many for %s", count, name);
 	return 0;
 }
 
@@ -165,14 +166,14 @@ static int copy_safely(void *to, const void *from, size_t size)
 	return process_vm_readv(getpid(), &local, 1, &remote, 1, 0) == (ssize_t)size ? 0 : -1;
 }
 
-static void reader_open(struct rain_snapshot_reader *reader, const char *directory)
+static void reader_open(struct rain_snapshot_reader *reader, const char *directory, const char *name)
 {
 	struct rain_snapshot *snapshot = &reader->snapshot;
 	char path[PATH_MAX];
 	struct stat status;
 	int fd;
 
-	if (path_of(path, directory, "", NULL) < 0 || read_boot(snapshot->boot) < 0)
+	if (path_of(path, directory, "", name, NULL) < 0 || read_boot(snapshot->boot) < 0)
 		return;
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
@@ -190,12 +191,12 @@ static void reader_open(struct rain_snapshot_reader *reader, const char *directo
 	close(fd);
 }
 
-bool rain_snapshot_look_up(struct rain_snapshot_reader *reader, const char *directory, uid_t uid,
-			   int64_t now_ms, struct rain_snapshot_entry *entry)
+bool rain_snapshot_look_up(struct rain_snapshot_reader *reader, const char *directory,
+			   const char *name, uint64_t key, int64_t now_ms, struct rain_snapshot_entry *entry)
 {
 	for (;;) {
 		if (reader->snapshot.block) {
-			switch (rain_snapshot_find(&reader->snapshot, uid, now_ms, entry)) {
+			switch (rain_snapshot_find(&reader->snapshot, key, now_ms, entry)) {
 			case RAIN_SNAPSHOT_KNOWN:
 				return true;
 			case RAIN_SNAPSHOT_UNKNOWN:
@@ -208,7 +209,7 @@ bool rain_snapshot_look_up(struct rain_snapshot_reader *reader, const char *dire
 			return false;
 		rain_snapshot_reader_release(reader);
 		reader->next_open_ms = now_ms + RAIN_SNAPSHOT_REOPEN_MS;
-		reader_open(reader, directory);
+		reader_open(reader, directory, name);
 		if (!reader->snapshot.block)
 			return false;
 	}

@@ -37,8 +37,8 @@ void rain_submit_balance_read(struct rain_submission *submission, uid_t owner)
 	struct rain_snapshot_entry entry;
 
 	submission->balance_known =
-		config && rain_snapshot_look_up(&balances, config->ledger.spool, owner,
-						rain_clock_monotonic_ms(), &entry);
+		config && rain_snapshot_look_up(&balances, config->ledger.spool, RAIN_SNAPSHOT_BALANCES,
+						rain_snapshot_user(owner), rain_clock_monotonic_ms(), &entry);
 	submission->available_utok = submission->balance_known ? entry.available_utok : 0;
 }
 

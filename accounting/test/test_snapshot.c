@@ -53,11 +53,11 @@ static struct fixture make(void)
 	return made;
 }
 
-static enum rain_snapshot_answer find(const struct fixture *f, uid_t uid, int64_t now,
+static enum rain_snapshot_answer find(const struct fixture *f, uint64_t key, int64_t now,
 				      int64_t *available)
 {
 	struct rain_snapshot_entry entry;
-	enum rain_snapshot_answer answer = rain_snapshot_find(&f->snapshot, uid, now, &entry);
+	enum rain_snapshot_answer answer = rain_snapshot_find(&f->snapshot, key, now, &entry);
 
 	if (answer == RAIN_SNAPSHOT_KNOWN)
 		*available = entry.available_utok;
@@ -71,19 +71,19 @@ static void test_found(void **state)
 	int64_t available = -1;
 
 	(void)state;
-	/* uids that fall on few slots: probing, and round the end */
+	/* keys that fall on few slots: probing, and round the end */
 	for (uint32_t i = 0; i < 500; i++)
-		entries[i] = (struct rain_snapshot_entry){.uid = i * RAIN_SNAPSHOT_SLOTS_MIN + 7,
+		entries[i] = (struct rain_snapshot_entry){.key = rain_snapshot_user(i * RAIN_SNAPSHOT_SLOTS_MIN + 7),
 							  .available_utok = i};
 	assert_int_equal(rain_snapshot_write(f.block, entries, 500, NOW), 0);
 	for (uint32_t i = 0; i < 500; i++) {
-		assert_int_equal(find(&f, entries[i].uid, NOW, &available), RAIN_SNAPSHOT_KNOWN);
+		assert_int_equal(find(&f, entries[i].key, NOW, &available), RAIN_SNAPSHOT_KNOWN);
 		assert_int_equal(available, i);
 	}
-	assert_int_equal(find(&f, 1, NOW, &available), RAIN_SNAPSHOT_UNKNOWN);
+	assert_int_equal(find(&f, rain_snapshot_user(1), NOW, &available), RAIN_SNAPSHOT_UNKNOWN);
 	/* what is written next replaces all of it */
 	assert_int_equal(rain_snapshot_write(f.block, entries, 1, NOW), 0);
-	assert_int_equal(find(&f, entries[1].uid, NOW, &available), RAIN_SNAPSHOT_UNKNOWN);
+	assert_int_equal(find(&f, entries[1].key, NOW, &available), RAIN_SNAPSHOT_UNKNOWN);
 	free(f.block);
 }
 
@@ -93,35 +93,35 @@ static void test_never_written(void **state)
 	int64_t available;
 
 	(void)state;
-	assert_int_equal(find(&f, 7, NOW, &available), RAIN_SNAPSHOT_GONE);
-	assert_int_equal(find(&f, 7, 0, &available), RAIN_SNAPSHOT_GONE);
+	assert_int_equal(find(&f, rain_snapshot_user(7), NOW, &available), RAIN_SNAPSHOT_GONE);
+	assert_int_equal(find(&f, rain_snapshot_user(7), 0, &available), RAIN_SNAPSHOT_GONE);
 	free(f.block);
 }
 
 static void test_stale_or_foreign(void **state)
 {
 	struct fixture f = make();
-	struct rain_snapshot_entry entry = {.uid = 7, .available_utok = 5};
+	struct rain_snapshot_entry entry = {.key = rain_snapshot_user(7), .available_utok = 5};
 	int64_t available;
 
 	(void)state;
 	assert_int_equal(rain_snapshot_write(f.block, &entry, 1, NOW), 0);
-	assert_int_equal(find(&f, 7, NOW + RAIN_SNAPSHOT_STALE_MS, &available), RAIN_SNAPSHOT_KNOWN);
-	assert_int_equal(find(&f, 7, NOW + RAIN_SNAPSHOT_STALE_MS + 1, &available), RAIN_SNAPSHOT_GONE);
-	assert_int_equal(find(&f, 7, NOW - 1, &available), RAIN_SNAPSHOT_GONE);
+	assert_int_equal(find(&f, rain_snapshot_user(7), NOW + RAIN_SNAPSHOT_STALE_MS, &available), RAIN_SNAPSHOT_KNOWN);
+	assert_int_equal(find(&f, rain_snapshot_user(7), NOW + RAIN_SNAPSHOT_STALE_MS + 1, &available), RAIN_SNAPSHOT_GONE);
+	assert_int_equal(find(&f, rain_snapshot_user(7), NOW - 1, &available), RAIN_SNAPSHOT_GONE);
 	memcpy(f.snapshot.boot, other, sizeof(f.snapshot.boot));
-	assert_int_equal(find(&f, 7, NOW, &available), RAIN_SNAPSHOT_GONE);
+	assert_int_equal(find(&f, rain_snapshot_user(7), NOW, &available), RAIN_SNAPSHOT_GONE);
 	memcpy(f.snapshot.boot, boot, sizeof(f.snapshot.boot));
 	f.snapshot.size -= 1;
-	assert_int_equal(find(&f, 7, NOW, &available), RAIN_SNAPSHOT_GONE);
+	assert_int_equal(find(&f, rain_snapshot_user(7), NOW, &available), RAIN_SNAPSHOT_GONE);
 	f.snapshot.size = 8;
-	assert_int_equal(find(&f, 7, NOW, &available), RAIN_SNAPSHOT_GONE);
+	assert_int_equal(find(&f, rain_snapshot_user(7), NOW, &available), RAIN_SNAPSHOT_GONE);
 	f.snapshot.size = rain_snapshot_size(RAIN_SNAPSHOT_SLOTS_MIN);
 	f.snapshot.copy = copy_never;
-	assert_int_equal(find(&f, 7, NOW, &available), RAIN_SNAPSHOT_GONE);
+	assert_int_equal(find(&f, rain_snapshot_user(7), NOW, &available), RAIN_SNAPSHOT_GONE);
 	f.snapshot.copy = copy_plainly;
 	rain_snapshot_retire(f.block);
-	assert_int_equal(find(&f, 7, NOW, &available), RAIN_SNAPSHOT_GONE);
+	assert_int_equal(find(&f, rain_snapshot_user(7), NOW, &available), RAIN_SNAPSHOT_GONE);
 	free(f.block);
 }
 
@@ -130,7 +130,7 @@ static void test_stale_or_foreign(void **state)
 static void test_torn(void **state)
 {
 	struct fixture f = make();
-	struct rain_snapshot_entry entry = {.uid = 7, .available_utok = 5};
+	struct rain_snapshot_entry entry = {.key = rain_snapshot_user(7), .available_utok = 5};
 	uint64_t *sequence = (uint64_t *)((char *)f.block + 16);
 	int64_t available;
 
@@ -138,10 +138,10 @@ static void test_torn(void **state)
 	assert_int_equal(rain_snapshot_write(f.block, &entry, 1, NOW), 0);
 	assert_int_equal(*sequence, 2);
 	*sequence = 3;
-	assert_int_equal(find(&f, 7, NOW, &available), RAIN_SNAPSHOT_UNKNOWN);
+	assert_int_equal(find(&f, rain_snapshot_user(7), NOW, &available), RAIN_SNAPSHOT_UNKNOWN);
 	assert_int_equal(rain_snapshot_write(f.block, &entry, 1, NOW), 0);
 	assert_int_equal(*sequence % 2, 0);
-	assert_int_equal(find(&f, 7, NOW, &available), RAIN_SNAPSHOT_KNOWN);
+	assert_int_equal(find(&f, rain_snapshot_user(7), NOW, &available), RAIN_SNAPSHOT_KNOWN);
 	assert_int_equal(available, 5);
 	free(f.block);
 }
@@ -154,13 +154,13 @@ static void test_full(void **state)
 
 	(void)state;
 	for (uint32_t i = 0; i < RAIN_SNAPSHOT_SLOTS_MIN; i++)
-		entries[i].uid = i;
+		entries[i].key = rain_snapshot_user(i);
 	assert_int_equal(rain_snapshot_write(f.block, entries, 10, NOW), 0);
 	assert_int_equal(rain_snapshot_write(f.block, entries, RAIN_SNAPSHOT_SLOTS_MIN, NOW), -1);
-	assert_int_equal(find(&f, 9, NOW, &available), RAIN_SNAPSHOT_KNOWN);
+	assert_int_equal(find(&f, rain_snapshot_user(9), NOW, &available), RAIN_SNAPSHOT_KNOWN);
 	/* a block without a free slot must not make a reader go round for ever */
 	memset((char *)f.block + 72, 1, RAIN_SNAPSHOT_SLOTS_MIN * sizeof(entries[0]));
-	assert_int_equal(find(&f, 9, NOW, &available), RAIN_SNAPSHOT_UNKNOWN);
+	assert_int_equal(find(&f, rain_snapshot_user(9), NOW, &available), RAIN_SNAPSHOT_UNKNOWN);
 	free(f.block);
 }
 
@@ -175,7 +175,7 @@ static void *write_on(void *arg)
 		struct rain_snapshot_entry entries[200];
 
 		for (uint32_t i = 0; i < 200; i++)
-			entries[i] = (struct rain_snapshot_entry){.uid = i, .balance_utok = 3 * n,
+			entries[i] = (struct rain_snapshot_entry){.key = rain_snapshot_user(i), .balance_utok = 3 * n,
 								  .held_utok = n,
 								  .available_utok = 2 * n};
 		rain_snapshot_write(f->block, entries, 200, NOW);
@@ -195,12 +195,12 @@ static void test_torn_reads(void **state)
 	for (int i = 0; i < 200000 || (known < 1000 && i < 20000000); i++) {
 		struct rain_snapshot_entry entry;
 		enum rain_snapshot_answer answer =
-			rain_snapshot_find(&f.snapshot, (uid_t)(i % 200), NOW, &entry);
+			rain_snapshot_find(&f.snapshot, rain_snapshot_user(i % 200), NOW, &entry);
 
 		if (answer != RAIN_SNAPSHOT_KNOWN)
 			continue;
 		known++;
-		assert_int_equal(entry.uid, i % 200);
+		assert_int_equal(entry.key, rain_snapshot_user(i % 200));
 		assert_int_equal(entry.balance_utok, entry.held_utok + entry.available_utok);
 		assert_int_equal(entry.available_utok, 2 * entry.held_utok);
 	}
@@ -211,7 +211,7 @@ static void test_torn_reads(void **state)
 }
 
 static char directory[] = "/tmp/rain-test-snapshot-XXXXXX";
-static char path[sizeof(directory) + sizeof(RAIN_SNAPSHOT_NAME) + 1];
+static char path[sizeof(directory) + sizeof(RAIN_SNAPSHOT_BALANCES) + 1];
 
 static int make_directory(void **state)
 {
@@ -219,7 +219,7 @@ static int make_directory(void **state)
 	snprintf(path, sizeof(path), "%s", "");
 	if (!mkdtemp(directory))
 		return -1;
-	snprintf(path, sizeof(path), "%s/%s", directory, RAIN_SNAPSHOT_NAME);
+	snprintf(path, sizeof(path), "%s/%s", directory, RAIN_SNAPSHOT_BALANCES);
 	return 0;
 }
 
@@ -233,7 +233,8 @@ static int remove_directory(void **state)
 static bool look_up(struct rain_snapshot_reader *reader, int64_t now, int64_t *available)
 {
 	struct rain_snapshot_entry entry;
-	bool known = rain_snapshot_look_up(reader, directory, 7, now, &entry);
+	bool known = rain_snapshot_look_up(reader, directory, RAIN_SNAPSHOT_BALANCES,
+					   rain_snapshot_user(7), now, &entry);
 
 	if (known)
 		*available = entry.available_utok;
@@ -242,10 +243,10 @@ static bool look_up(struct rain_snapshot_reader *reader, int64_t now, int64_t *a
 
 static void publish(struct rain_snapshot_writer *writer, int64_t available, int64_t now)
 {
-	struct rain_snapshot_entry entry = {.uid = 7, .available_utok = available};
+	struct rain_snapshot_entry entry = {.key = rain_snapshot_user(7), .available_utok = available};
 	struct rain_error err;
 
-	if (rain_snapshot_publish(writer, directory, &entry, 1, now, &err) < 0)
+	if (rain_snapshot_publish(writer, directory, RAIN_SNAPSHOT_BALANCES, &entry, 1, now, &err) < 0)
 		fail_msg("%s", err.text);
 }
 
@@ -274,8 +275,9 @@ static void test_file(void **state)
 
 	/* it grows into a new file, and the reader follows */
 	for (uint32_t i = 0; i < 3000; i++)
-		many[i] = (struct rain_snapshot_entry){.uid = i, .available_utok = i + 1};
-	assert_int_equal(rain_snapshot_publish(&writer, directory, many, 3000, now, &err), 0);
+		many[i] = (struct rain_snapshot_entry){.key = rain_snapshot_user(i), .available_utok = i + 1};
+	assert_int_equal(rain_snapshot_publish(&writer, directory, RAIN_SNAPSHOT_BALANCES, many, 3000,
+						       now, &err), 0);
 	now += RAIN_SNAPSHOT_REOPEN_MS;
 	assert_true(look_up(&reader, now, &available));
 	assert_int_equal(available, 8);

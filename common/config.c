@@ -12,6 +12,7 @@
 
 #include "common/config_bank.h"
 #include "common/config_panel.h"
+#include "common/config_priority.h"
 #include "common/tokens.h"
 
 /* libconfuse reports through a callback that has no argument of ours. */
@@ -71,6 +72,9 @@ static cfg_opt_t broker_options[] = {
 	CFG_STR("socket", RAIN_RUNDIR "/broker/broker.sock", CFGF_NONE),
 	CFG_STR("gateway-user", "rain-gw", CFGF_NONE), CFG_END()};
 
+static cfg_opt_t priority_options[] = {RAIN_CONFIG_PRIORITY, CFG_END()};
+static cfg_opt_t estimate_options[] = {RAIN_CONFIG_ESTIMATE, CFG_END()};
+
 static cfg_opt_t panel_options[] = {CFG_STR("driver", "sim", CFGF_NONE),
 				    CFG_STR("listen", "0.0.0.0:7248", CFGF_NONE),
 				    CFG_INT("port", 7248, CFGF_NONE),
@@ -90,6 +94,8 @@ static cfg_opt_t options[] = {CFG_SEC("cluster", cluster_options, CFGF_NONE),
 			      CFG_SEC("gateway", gateway_options, CFGF_NONE),
 			      CFG_SEC("lend", lend_options, CFGF_NONE),
 			      CFG_SEC("broker", broker_options, CFGF_NONE),
+			      CFG_SEC("priority", priority_options, CFGF_NONE),
+			      CFG_SEC("estimate", estimate_options, CFGF_NONE),
 			      CFG_SEC("panel", panel_options, CFGF_NONE),
 			      CFG_END()};
 
@@ -309,6 +315,19 @@ static void read_panel(struct reader *reader)
 		reader_fail(reader, key, why.text);
 }
 
+static void read_priority(struct reader *reader, cfg_t *root)
+{
+	struct rain_error why;
+	const char *key;
+
+	enter(reader, cfg_getsec(root, "priority"), "priority");
+	if (rain_config_priority(reader->section, reader->config, &key, &why) < 0)
+		reader_fail(reader, key, why.text);
+	enter(reader, cfg_getsec(root, "estimate"), "estimate");
+	if (rain_config_estimate(reader->section, reader->config, &key, &why) < 0)
+		reader_fail(reader, key, why.text);
+}
+
 static int read_all(struct rain_config *config, cfg_t *root, struct rain_error *err)
 {
 	struct reader reader = {.config = config, .err = err};
@@ -329,6 +348,7 @@ static int read_all(struct rain_config *config, cfg_t *root, struct rain_error *
 	enter(&reader, cfg_getsec(root, "broker"), "broker");
 	config->broker.socket = read_path(&reader, "socket");
 	config->broker.gateway_user = read_string(&reader, "gateway-user");
+	read_priority(&reader, root);
 	enter(&reader, cfg_getsec(root, "panel"), "panel");
 	read_panel(&reader);
 	return reader.failed ? -1 : 0;

@@ -26,6 +26,20 @@ enum rain_config_web_names {
 	RAIN_WEB_NAMES_EVERYBODY,
 };
 
+/* Who comes first in the home queue (scheduler/turn.h). */
+enum rain_config_order {
+	RAIN_ORDER_OFF,
+	RAIN_ORDER_SHORTEST,
+	RAIN_ORDER_CONTRIBUTION,
+};
+
+/* Who is told at submission what to expect. */
+enum rain_config_estimate {
+	RAIN_ESTIMATE_NEVER,
+	RAIN_ESTIMATE_BURST, /* whoever asks with --burst */
+	RAIN_ESTIMATE_ALWAYS,
+};
+
 /* Nodes of one kind and their calibrated speed. */
 struct rain_node_type {
 	char *name;
@@ -98,6 +112,16 @@ struct rain_config {
 		char *socket;
 		char *gateway_user;
 	} broker;
+
+	struct {
+		enum rain_config_order order;
+		int64_t patience, max_wait_hours;
+		int64_t reference_utok; /* contribution: with as many, half of the wait */
+	} priority;
+
+	struct {
+		enum rain_config_estimate at_submission;
+	} estimate;
 
 	struct {
 		char *driver; /* "mcp23017", "leds" or "sim" */

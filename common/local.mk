@@ -7,6 +7,7 @@ libcommon_la_SOURCES = \
 	common/clock.c common/clock.h \
 	common/config.c common/config.h \
 	common/config_bank.c common/config_bank.h common/config_panel.c common/config_panel.h \
+	common/config_priority.c common/config_priority.h \
 	common/error.c common/error.h \
 	common/file.c common/file.h \
 	common/json.c common/json.h \

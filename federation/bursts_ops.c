@@ -123,7 +123,27 @@ static json_t *op_evict(void *arg, const struct rain_rpc_caller *caller, const j
 	return changed < 0 ? NULL : json_pack("{s:b}", "changed", changed);
 }
 
+/* How fast inputs came to each peer lately: from sending them to the start there. */
+#define SPEEDS                                                                                              \
+	"SELECT json_build_object('peer', p.name, 'bursts', count(*), 'bytes', sum(b.bytes), 'ms', sum(b.ms),"  \
+	" 'least_ms', min(b.ms))::text"                                                                         \
+	" FROM (SELECT peer_id, started_ms - inputs_ms AS ms,"                                                  \
+	"   (SELECT coalesce(sum(size::text::bigint), 0) FROM jsonb_path_query(manifest, '$.**.size') size)"    \
+	"   AS bytes FROM federation.burst WHERE inputs_ms > 0 AND started_ms > inputs_ms AND $1::bigint < 0"   \
+	"   ORDER BY changed_ms DESC LIMIT $2::bigint) b JOIN federation.peer p USING (peer_id) GROUP BY p.name"
+
+/* {} -> [{peer, bursts, bytes, ms, least_ms}]: sums over the last bursts; of nobody's
+ * in particular, so that everybody may ask. */
+static json_t *op_speeds(void *arg, const struct rain_rpc_caller *caller, const json_t *request,
+			 struct rain_error *err)
+{
+	(void)caller;
+	(void)request;
+	return list(arg, SPEEDS, -1, err);
+}
+
 const struct rain_rpc_op rain_mind_ops[] = {
+	{ "speeds", op_speeds },
 	{ "bursts", op_bursts },
 	{ "loans", op_loans },
 	{ "evict", op_evict },

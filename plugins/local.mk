@@ -42,7 +42,7 @@ spank_rain_la_LDFLAGS = $(plugins_ldflags)
 if HAVE_SLURM_SOURCE
 controller_cppflags = $(AM_CPPFLAGS) -isystem $(SLURM_SOURCE)
 
-plugins_LTLIBRARIES += job_submit_rain.la jobcomp_rain.la
+plugins_LTLIBRARIES += job_submit_rain.la jobcomp_rain.la site_factor_rain.la cli_filter_rain.la
 job_submit_rain_la_SOURCES = $(plugins_common) \
 	accounting/snapshot.c \
 	accounting/snapshot.h \
@@ -50,7 +50,7 @@ job_submit_rain_la_SOURCES = $(plugins_common) \
 	accounting/snapshot_map.h \
 	common/clock.c \
 	common/clock.h \
-	common/config.c common/config_bank.c common/config_panel.c \
+	common/config.c common/config_bank.c common/config_panel.c common/config_priority.c \
 	plugins/compat/controller.h \
 	plugins/job_submit_rain.c \
 	plugins/submit_config.c \
@@ -61,6 +61,59 @@ job_submit_rain_la_CPPFLAGS = $(controller_cppflags)
 job_submit_rain_la_CFLAGS = $(plugins_cflags) $(CONFUSE_CFLAGS)
 job_submit_rain_la_LDFLAGS = $(plugins_ldflags)
 job_submit_rain_la_LIBADD = $(CONFUSE_LIBS)
+
+site_factor_rain_la_SOURCES = \
+	accounting/snapshot.c \
+	accounting/snapshot.h \
+	accounting/snapshot_map.c \
+	accounting/snapshot_map.h \
+	common/clock.c \
+	common/clock.h \
+	common/config.c common/config_bank.c common/config_panel.c common/config_priority.c \
+	common/config.h \
+	common/error.c \
+	common/error.h \
+	common/name.c \
+	common/tokens.c \
+	common/tokens.h \
+	plugins/compat/controller.h \
+	plugins/compat/site_factor.c \
+	plugins/compat/site_factor.h \
+	plugins/export.h \
+	plugins/site_factor_rain.c \
+	plugins/turn_lookup.c \
+	plugins/turn_lookup.h \
+	scheduler/predict.c scheduler/predict.h \
+	scheduler/predict_key.h \
+	scheduler/turn.c \
+	scheduler/turn.h
+site_factor_rain_la_CPPFLAGS = $(controller_cppflags)
+site_factor_rain_la_CFLAGS = $(plugins_cflags) $(CONFUSE_CFLAGS)
+site_factor_rain_la_LDFLAGS = $(plugins_ldflags)
+site_factor_rain_la_LIBADD = $(CONFUSE_LIBS)
+
+# Runs inside sbatch, salloc and srun.
+cli_filter_rain_la_SOURCES = \
+	common/clock.c \
+	common/clock.h \
+	common/config.c common/config_bank.c common/config_panel.c common/config_priority.c \
+	common/config.h \
+	common/name.c \
+	common/tokens.c \
+	common/tokens.h \
+	common/error.c \
+	common/error.h \
+	common/process.c \
+	common/process.h \
+	plugins/cli_filter_rain.c \
+	plugins/cli_shape.c \
+	plugins/cli_shape.h \
+	plugins/compat/controller.h \
+	plugins/export.h
+cli_filter_rain_la_CPPFLAGS = $(controller_cppflags)
+cli_filter_rain_la_CFLAGS = $(plugins_cflags) $(CONFUSE_CFLAGS) $(JANSSON_CFLAGS)
+cli_filter_rain_la_LDFLAGS = $(plugins_ldflags)
+cli_filter_rain_la_LIBADD = $(CONFUSE_LIBS) $(JANSSON_LIBS)
 
 jobcomp_rain_la_SOURCES = \
 	common/error.c \
@@ -81,6 +134,10 @@ jobcomp_rain_la_CFLAGS = $(plugins_cflags) $(JANSSON_CFLAGS)
 jobcomp_rain_la_LDFLAGS = $(plugins_ldflags)
 jobcomp_rain_la_LIBADD = $(JANSSON_LIBS)
 endif
+
+check_PROGRAMS += plugins/test/test_turn_lookup
+plugins_test_test_turn_lookup_SOURCES = plugins/turn_lookup.c plugins/test/test_turn_lookup.c
+plugins_test_test_turn_lookup_LDADD = libledger.la $(test_libs)
 
 check_PROGRAMS += \
 	plugins/test/test_guest_exec \

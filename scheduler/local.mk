@@ -6,12 +6,14 @@ libscheduler_la_SOURCES = \
 	scheduler/cost.c scheduler/cost.h \
 	scheduler/easy.c scheduler/easy.h \
 	scheduler/eligible.c scheduler/eligible.h \
+	scheduler/estimate.c scheduler/estimate.h \
 	scheduler/hpl.c scheduler/hpl.h \
 	scheduler/forecast.c scheduler/forecast.h \
 	scheduler/overflow.c scheduler/overflow.h \
 	scheduler/overflow_explain.c \
 	scheduler/overhead.c scheduler/overhead.h \
-	scheduler/predict.c scheduler/predict.h
+	scheduler/predict.c scheduler/predict.h scheduler/predict_key.h \
+	scheduler/turn.c scheduler/turn.h
 libscheduler_la_LIBADD = -lm
 
 # libsimulator: the same policy on made-up clusters; pure as well.
@@ -43,10 +45,23 @@ rain_calibrate_CFLAGS = $(AM_CFLAGS) $(HWLOC_CFLAGS) $(JANSSON_CFLAGS)
 rain_calibrate_LDADD = libscheduler.la libhostlist.la libcommon.la $(BLAS_LIBS) $(HWLOC_LIBS) \
 	$(JANSSON_LIBS) $(SLURM_LIBS) -lpthread
 
+rain_PROGRAMS += rain-estimate
+rain_estimate_SOURCES = scheduler/rain_estimate.c \
+	scheduler/estimate_ask.c scheduler/estimate_ask.h \
+	scheduler/estimate_show.c scheduler/estimate_slurm.c
+rain_estimate_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+rain_estimate_LDADD = libscheduler.la libcommon.la $(JANSSON_LIBS) $(SLURM_LIBS)
+
 check_PROGRAMS += scheduler/test/test_calibrate scheduler/test/test_hpl
 scheduler_test_test_calibrate_SOURCES = scheduler/test/test_calibrate.c scheduler/survey_json.c
 scheduler_test_test_calibrate_CFLAGS = $(AM_CFLAGS) $(HWLOC_CFLAGS)
 scheduler_test_test_calibrate_LDADD = libscheduler.la $(test_libs)
+check_PROGRAMS += scheduler/test/test_turn
+scheduler_test_test_turn_SOURCES = scheduler/test/test_turn.c
+scheduler_test_test_turn_LDADD = libscheduler.la $(test_libs)
+check_PROGRAMS += scheduler/test/test_estimate
+scheduler_test_test_estimate_SOURCES = scheduler/test/test_estimate.c
+scheduler_test_test_estimate_LDADD = libscheduler.la $(test_libs)
 scheduler_test_test_hpl_SOURCES = scheduler/test/test_hpl.c
 scheduler_test_test_hpl_LDADD = libscheduler.la $(test_libs)
 

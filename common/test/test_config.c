@@ -90,6 +90,11 @@ static void test_bad(void **state)
 		{"cluster { name = \"a\" }\ngateway { addresses = {\"a:0\"} }", "gateway.addresses"},
 		{"cluster { name = \"a\" }\nnode-type \"x\" { mflops-per-core = 1 }", "node-type.nodes"},
 		{"cluster { name = \"a\" }\npanel { mode = \"disco\" }", "panel.mode"},
+		{"cluster { name = \"a\" }\npriority { order = \"loudest\" }", "priority.order"},
+		{"cluster { name = \"a\" }\npriority { max-wait-hours = 0 }", "priority.max-wait-hours"},
+		{"cluster { name = \"a\" }\npriority { contribution-reference = \"0\" }",
+		 "priority.contribution-reference"},
+		{"cluster { name = \"a\" }\nestimate { at-submission = \"often\" }", "estimate.at-submission"},
 	};
 
 	(void)state;

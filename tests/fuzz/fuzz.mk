@@ -9,7 +9,7 @@ FUZZ_SECONDS = 30
 FUZZ_CC = clang
 fuzz_targets = card envelope hpl invitation message path receipt swf
 
-fuzz_sources = common/config.c common/config_panel.c common/error.c common/file.c common/json.c \
+fuzz_sources = common/config.c common/config_bank.c common/config_panel.c common/config_priority.c common/error.c common/file.c common/json.c \
 	common/name.c common/tokens.c federation/card.c federation/envelope.c \
 	federation/http_route.c federation/identity.c federation/invitation.c \
 	federation/manifest.c federation/message.c federation/receipt.c scheduler/hpl.c scheduler/trace.c

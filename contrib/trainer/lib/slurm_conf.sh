@@ -35,7 +35,7 @@ slurm_conf_make() { # ROOT
 		SelectTypeParameters=CR_Core
 		SchedulerType=sched/backfill
 		SchedulerParameters=batch_sched_delay=0,sched_interval=5,bf_interval=2,bf_continue,default_queue_depth=1000,bf_max_job_test=1000
-		PriorityType=priority/basic
+		PriorityType=priority/multifactor
 		PreemptType=preempt/partition_prio
 		PreemptMode=CANCEL
 		JobRequeue=1
@@ -76,7 +76,7 @@ slurm_conf_make() { # ROOT
 # RAIN's part. What is named here must be there: slurmctld starts on no half of it.
 slurm_conf_rain() { # ROOT
 	local file installed=$1/host/local guard=libexec/rain/rain-guest-guard
-	for file in lib/rain/slurm/{spank_rain,job_submit_rain,jobcomp_rain}.so "$guard"; do
+	for file in lib/rain/slurm/{spank_rain,job_submit_rain,jobcomp_rain,site_factor_rain,cli_filter_rain}.so "$guard"; do
 		if [[ ! -x $installed/$file ]]; then
 			echo "the build of RAIN has no /usr/local/$file"
 			return 1
@@ -84,6 +84,8 @@ slurm_conf_rain() { # ROOT
 	done
 	cat >>"$1/etc/slurm/slurm.conf" <<-CONF
 		JobSubmitPlugins=rain
+		CliFilterPlugins=rain
+		PrioritySiteFactorPlugin=site_factor/rain
 		JobCompType=jobcomp/rain
 		JobCompLoc=/var/spool/rain/jobcomp
 		Prolog=/usr/local/$guard
@@ -137,6 +139,12 @@ rain_conf_make() { # ROOT
 			credit-limit = "1000"
 			guest-uid-min = $UID_GUEST
 			guest-uid-max = $((UID_GUEST + 15))
+		}
+		# The shortest first, by what rain-ledgerd expects; and nobody waits for ever.
+		priority {
+			order = "shortest"
+			patience = 5
+			max-wait-hours = 24
 		}
 		broker {
 			socket = "/run/rain/broker/broker.sock"

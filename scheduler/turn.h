@@ -19,10 +19,10 @@
  *
  * The bound: a deadline lies at most max_wait after the submission.  So no job that
  * is submitted more than max_wait after this one ever comes before it, whatever is
- * predicted and whoever pays: from then on only those ahead of it, a finite number
- * that only falls, can delay it, and with the reservation that backfilling gives to
- * the first of the queue it starts at the latest when all of these have run one
- * after the other.
+ * predicted and whoever pays: from then on those ahead of it are a finite number n that
+ * only falls.  Whoever is first starts, by the reservation that backfilling gives to it,
+ * at the latest when all that runs has reached its time limit, of which the longest be
+ * L.  So a job starts at the latest max_wait + (n + 1) L after its submission.
  */
 enum rain_turn_order { RAIN_TURN_OFF, RAIN_TURN_SHORTEST, RAIN_TURN_CONTRIBUTION };
 

@@ -160,8 +160,8 @@ static int match_absolute(const char *item, struct rain_bundle_sources *sources,
 	return result;
 }
 
-int rain_bundle_match(int root, const char *item, struct rain_bundle_sources *sources,
-		      struct rain_error *err)
+static int match_source(int root, const char *item, struct rain_bundle_sources *sources,
+			struct rain_error *err)
 {
 	struct walk walk = {.root = root, .sources = sources, .err = err};
 	char path[RAIN_BUNDLE_PATH_MAX + 1];
@@ -183,6 +183,75 @@ int rain_bundle_match(int root, const char *item, struct rain_bundle_sources *so
 				      item);
 	return *item == '/' ? match_absolute(item, sources, err)
 			    : match_level(&walk, root, "", item);
+}
+
+/* "FROM:TO", taken apart. */
+struct renaming {
+	char from[RAIN_BUNDLE_PATH_MAX + 1];
+	char to[RAIN_BUNDLE_PATH_MAX + 1]; /* without slashes at its end; "" is "." */
+	bool inside;			   /* of `to`, a directory, under the own name */
+};
+
+static int renaming_read(const char *item, struct renaming *renaming, struct rain_error *err)
+{
+	const char *to = strchr(item, ':') + 1;
+	size_t from_length = (size_t)(to - 1 - item), length;
+
+	if (!strncmp(to, "./", 2))
+		to += 2;
+	length = strlen(to);
+	if (from_length > RAIN_BUNDLE_PATH_MAX || length > RAIN_BUNDLE_PATH_MAX)
+		return rain_error_set(err, "a path is longer than %d bytes", RAIN_BUNDLE_PATH_MAX);
+	memcpy(renaming->from, item, from_length);
+	while (from_length > 0 && renaming->from[from_length - 1] == '/')
+		from_length--;
+	renaming->from[from_length] = '\0';
+	renaming->inside = length == 0 || !strcmp(to, ".") || to[length - 1] == '/' ||
+			   is_pattern(renaming->from);
+	if (!strcmp(to, "."))
+		length = 0;
+	while (length > 0 && to[length - 1] == '/')
+		length--;
+	memcpy(renaming->to, to, length);
+	renaming->to[length] = '\0';
+	return 0;
+}
+
+/* Gives what was found since `first` its name in the bundle: `to`, or for
+ * several things (a pattern, or a `to` that ends in '/') a name inside of it. */
+static int sources_rename(struct rain_bundle_sources *sources, size_t first, const char *to,
+			  bool inside, struct rain_error *err)
+{
+	for (size_t i = first; i < sources->count; i++) {
+		struct rain_bundle_source *source = &sources->list[i];
+		const char *last = strrchr(source->found, '/');
+		char *path;
+
+		last = last ? last + 1 : source->found;
+		if (asprintf(&path, "%s%s%s", to, inside && *to ? "/" : "", inside ? last : "") < 0)
+			return rain_error_set(err, "out of memory");
+		free(source->path);
+		source->path = path;
+		if (strlen(path) > RAIN_BUNDLE_PATH_MAX || !rain_tree_path_is_clean(path))
+			return rain_error_set(err,
+					      "%s: not a path below the job's working directory",
+					      path);
+	}
+	return 0;
+}
+
+int rain_bundle_match(int root, const char *item, struct rain_bundle_sources *sources,
+		      struct rain_error *err)
+{
+	size_t first = sources->count;
+	struct renaming renaming;
+
+	if (!strchr(item, ':'))
+		return match_source(root, item, sources, err);
+	if (renaming_read(item, &renaming, err) < 0 ||
+	    match_source(root, renaming.from, sources, err) < 0)
+		return -1;
+	return sources_rename(sources, first, renaming.to, renaming.inside, err);
 }
 
 static int source_compare(const void *a, const void *b)
@@ -278,12 +347,31 @@ bool rain_bundle_link_stays(const char *path, const char *target)
 	return true;
 }
 
+/* What an item's files are called in the bundle, as a pattern. Of what goes
+ * into a directory only the last part is known. NULL: too long. */
+static const char *name_pattern(const char *item, char pattern[static 2 * RAIN_BUNDLE_PATH_MAX])
+{
+	struct renaming renaming;
+	const char *last;
+
+	if (!strchr(item, ':'))
+		return !strncmp(item, "./", 2) ? item + 2 : item;
+	if (renaming_read(item, &renaming, NULL) < 0)
+		return NULL;
+	last = strrchr(renaming.from, '/');
+	last = last ? last + 1 : renaming.from;
+	snprintf(pattern, 2 * RAIN_BUNDLE_PATH_MAX, "%s%s%s", renaming.to,
+		 renaming.inside && *renaming.to ? "/" : "", renaming.inside ? last : "");
+	return pattern;
+}
+
 bool rain_bundle_path_matches(const char *const items[], size_t count, const char *path)
 {
 	for (size_t i = 0; i < count; i++) {
-		const char *item = !strncmp(items[i], "./", 2) ? items[i] + 2 : items[i];
+		char pattern[2 * RAIN_BUNDLE_PATH_MAX];
+		const char *item = name_pattern(items[i], pattern);
 		const char *rest = path;
-		bool fits = true;
+		bool fits = item && *item;
 
 		while (fits && *item) {
 			size_t a = strcspn(item, "/"), b = strcspn(rest, "/");

@@ -23,7 +23,8 @@ struct rain_bundle_sources {
 	size_t count, size;
 };
 
-/* Adds everything that `item` names; 0 matches is no error. */
+/* Adds everything that `item` ("source", or "source:name" to give it another
+ * name in the bundle) names; 0 matches is no error. */
 int rain_bundle_match(int root, const char *item, struct rain_bundle_sources *sources,
 		      struct rain_error *err);
 

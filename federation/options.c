@@ -13,9 +13,9 @@ const struct rain_option_text rain_option_texts[RAIN_OPTION_COUNT] = {
 					  "most tokens that a burst may cost, for example 2.5"},
 	[RAIN_OPTION_BURST_PEERS] = {"burst-peers", "NAME[,NAME...]",
 				     "peers that may run the job (default: any)"},
-	[RAIN_OPTION_STAGE_IN] = {"stage-in", "PATH[,PATH...]",
+	[RAIN_OPTION_STAGE_IN] = {"stage-in", "PATH[:NAME][,...]",
 				  "files or patterns that the job needs on its nodes"},
-	[RAIN_OPTION_STAGE_OUT] = {"stage-out", "PATH[,PATH...]",
+	[RAIN_OPTION_STAGE_OUT] = {"stage-out", "PATH[:NAME][,...]",
 				   "files or patterns to bring home after a burst"},
 };
 
@@ -112,13 +112,31 @@ static int peers_parse(const char *value, struct rain_burst *burst, struct rain_
 static bool path_climbs(const char *path)
 {
 	for (const char *p = path; *p; p += strspn(p, "/")) {
-		size_t length = strcspn(p, "/");
+		size_t length = strcspn(p, "/:");
 
 		if (length == 2 && !memcmp(p, "..", 2))
 			return true;
-		p += length;
+		p += length + (p[length] == ':');
 	}
 	return false;
+}
+
+/* "source:name": the name is a plain path below the working directory. */
+static const char *rename_fault(const char *item)
+{
+	const char *name = strchr(item, ':');
+
+	if (!name)
+		return NULL;
+	if (name == item)
+		return "names nothing before the ':'";
+	if (!*++name)
+		return "has no name after the ':'";
+	if (*name == '/')
+		return "has a name after the ':' that is not below the job's working directory";
+	if (strpbrk(name, "*?[\\:"))
+		return "has one of * ? [ \\ : in the name after the ':'";
+	return NULL;
 }
 
 static int stage_error(enum rain_option which, const char *item, const char *why,
@@ -139,6 +157,8 @@ static int stage_add(enum rain_option which, struct rain_stage_list *list, const
 		return stage_error(which, item, "is no path", err);
 	if (path_climbs(item))
 		return stage_error(which, item, "contains \"..\"", err);
+	if (rename_fault(item))
+		return stage_error(which, item, rename_fault(item), err);
 	for (const char *p = item; *p; p++)
 		if ((unsigned char)*p < ' ' || *p == '\x7f')
 			return stage_error(which, item, "contains a control character", err);

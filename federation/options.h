@@ -20,8 +20,8 @@ enum rain_option {
 	RAIN_OPTION_BURST,	      /* --burst=never|auto|only */
 	RAIN_OPTION_BURST_MAX_TOKENS, /* --burst-max-tokens=N */
 	RAIN_OPTION_BURST_PEERS,      /* --burst-peers=NAME[,NAME...] */
-	RAIN_OPTION_STAGE_IN,	      /* --stage-in=PATH[,PATH...] */
-	RAIN_OPTION_STAGE_OUT,	      /* --stage-out=PATH[,PATH...] */
+	RAIN_OPTION_STAGE_IN,	      /* --stage-in=PATH[:NAME][,...] */
+	RAIN_OPTION_STAGE_OUT,	      /* --stage-out=PATH[:NAME][,...] */
 	RAIN_OPTION_COUNT
 };
 
@@ -60,7 +60,8 @@ struct rain_burst {
 
 /* A list of files: paths or glob(7) patterns, absolute or relative to the
  * job's working directory, without a ".." component, empty items, control
- * characters or the same item twice. */
+ * characters or the same item twice.  "PATH:NAME" calls it NAME, a plain path
+ * below the working directory, where it arrives. */
 struct rain_stage_list {
 	size_t count;
 	const char *items[RAIN_STAGE_ITEMS_MAX]; /* point into text */

@@ -8,6 +8,7 @@
 #include <getopt.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,7 @@
 
 #include "common/cli.h"
 #include "common/config.h"
-#include "federation/bundle.h"
+#include "federation/local_bundle.h"
 
 static const char help[] =
 	"Usage: rain-agent --loan UUID --gateway HOST:PORT\n"
@@ -118,35 +119,25 @@ static int outputs_send(struct rain_agent *agent, struct rain_local_client *clie
 	const struct rain_agent_manifest *manifest = &agent->manifest;
 	struct rain_bundle_summary summary;
 	char path[256];
-	int fd, result = -1;
-	bool sent;
+	json_t *item;
 
 	if (manifest->stage_out_count == 0)
 		return 0;
-	fd = openat(agent->directory, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return rain_error_set(err, "can't make a file in %s: %s", agent->job_dir,
-				      strerror(errno));
-	if (rain_bundle_pack(agent->work, manifest->stage_out, manifest->stage_out_count, true, fd,
-			     &summary, err) == 0) {
-		rain_agent_path(agent, path, "/blobs/%s", summary.digest.sha256);
-		result = summary.entries == 0 ? 0
-					      : rain_local_blob_put(client, path, fd,
-								    &summary.digest, &sent, err);
-		if (summary.unmatched > 0)
-			rain_agent_stream_say(say,
-					      "--stage-out: %zu of %zu items name nothing that the "
-					      "job has left",
-					      summary.unmatched, manifest->stage_out_count);
-		if (result == 0 && summary.entries > 0) {
-			json_t *item = rain_local_digest_json(&summary.digest);
-
-			json_object_set_new(item, "path", json_string("outputs"));
-			json_array_append_new(outputs, item);
-		}
-	}
-	close(fd);
-	return result < 0 ? rain_error_prefix(err, "--stage-out") : 0;
+	rain_agent_path(agent, path, "/blobs");
+	if (rain_local_bundle_send(client, path, agent->work, manifest->stage_out,
+				   manifest->stage_out_count, true, &summary, err) < 0)
+		return rain_error_prefix(err, "--stage-out");
+	if (summary.unmatched > 0)
+		rain_agent_stream_say(say,
+				      "--stage-out: %zu of %zu items name nothing that the job has "
+				      "left",
+				      summary.unmatched, manifest->stage_out_count);
+	if (summary.entries == 0)
+		return 0;
+	item = rain_local_digest_json(&summary.digest);
+	json_object_set_new(item, "path", json_string("outputs"));
+	json_array_append_new(outputs, item);
+	return 0;
 }
 
 /* Tells the gateway how it went: "error" when RAIN itself failed, "terminated"
@@ -229,6 +220,7 @@ static int stage_node(struct rain_agent *agent)
 {
 	struct rain_error err;
 
+	signal(SIGPIPE, SIG_IGN); /* unpacking may give up before all has come */
 	agent->client = rain_local_client_create(NULL, agent->gateway, &err);
 	if (!agent->client || rain_agent_open(agent, &err) < 0 ||
 	    rain_agent_manifest_get(agent, &err) < 0 || rain_agent_stage_here(agent, &err) < 0)

@@ -309,3 +309,14 @@ void rain_agent_blob_begin(struct rain_gateway *gateway, struct rain_http_reques
 	owner_of(gateway, loan, owner);
 	rain_blob_http_put_begin(gateway, request, rain_http_request_param(request, "sha256"), owner, RAIN_LIMIT_BLOB);
 }
+
+void rain_agent_blob_post(struct rain_gateway *gateway, struct rain_http_request *request)
+{
+	struct rain_live_loan *loan = open_loan_of(gateway, request);
+	char owner[RAIN_BLOB_OWNER_SIZE];
+
+	if (!loan)
+		return;
+	owner_of(gateway, loan, owner);
+	rain_blob_http_post_begin(gateway, request, owner);
+}

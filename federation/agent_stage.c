@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "common/process.h"
-#include "federation/bundle.h"
+#include "federation/local_bundle.h"
 #include "federation/sandbox.h"
 
 /* Between two looks at a manifest that isn't complete, should the gateway not
@@ -103,15 +103,12 @@ int rain_agent_blob_get(struct rain_agent *agent, const struct rain_digest *dige
 int rain_agent_stage_here(struct rain_agent *agent, struct rain_error *err)
 {
 	for (size_t i = 0; i < agent->manifest.input_count; i++) {
-		struct rain_bundle_summary summary;
-		int fd = rain_agent_blob_get(agent, &agent->manifest.inputs[i], err);
-		int result =
-			fd < 0 ? -1
-			       : rain_bundle_unpack(fd, agent->work, NULL, NULL, &summary, err);
+		const struct rain_digest *digest = &agent->manifest.inputs[i];
+		char path[256];
 
-		if (fd >= 0)
-			close(fd);
-		if (result < 0)
+		rain_agent_path(agent, path, "/blobs/%s", digest->sha256);
+		if (rain_local_bundle_get(agent->client, path, digest, agent->work, NULL, NULL,
+					  err) < 0)
 			return rain_error_prefix(err, "can't stage the inputs");
 	}
 	return 0;

@@ -165,6 +165,51 @@ void rain_blob_http_put_end(struct rain_gateway *gateway, struct rain_http_reque
 		rain_http_reply_error(request, 422, "%s", err.text);
 }
 
+/* ---- POST: the name comes with the end ---- */
+
+void rain_blob_http_post_begin(struct rain_gateway *gateway, struct rain_http_request *request,
+			       const char *owner)
+{
+	const char *text = rain_http_request_header(request, "Rain-Size-Max");
+	struct rain_error err = {{0}};
+	int64_t size_max;
+	struct put *put;
+	int status;
+
+	if (!text || rain_http_number_parse(text, &size_max) < 0) {
+		rain_http_reply_error(request, 400, "Rain-Size-Max must say how large it can become");
+		return;
+	}
+	put = calloc(1, sizeof(*put));
+	if (!put) {
+		rain_http_reply_error(request, 500, "the gateway is out of memory");
+		return;
+	}
+	put->gateway = gateway;
+	put->end = size_max;
+	rain_http_request_set_data(request, put, put_destroy);
+	put->upload = rain_blob_upload_begin_unnamed(gateway->blobs, owner, size_max, &status, &err);
+	if (!put->upload)
+		rain_http_reply_error(request, status, "%s", err.text);
+}
+
+void rain_blob_http_post_end(struct rain_gateway *gateway, struct rain_http_request *request)
+{
+	struct put *put = rain_http_request_data(request);
+	struct rain_blob_upload *upload = put->upload;
+	char sha256[RAIN_BLOB_NAME_SIZE];
+	struct rain_error err = {{0}};
+	int64_t size;
+
+	(void)gateway;
+	put->upload = NULL;
+	if (rain_blob_upload_finish_unnamed(upload, sha256, &size, &err) == 0)
+		rain_http_reply_json(request, 201, json_pack("{s:s, s:I}", "sha256", sha256, "size",
+							     (json_int_t)size));
+	else
+		rain_http_reply_error(request, RAIN_BLOB_FULL, "%s", err.text);
+}
+
 /* ---- for peers ---- */
 
 /* Does a module allow it? */

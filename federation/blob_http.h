@@ -34,6 +34,12 @@ int rain_blob_http_put_write(struct rain_gateway *gateway, struct rain_http_requ
 			     const void *data, size_t size, struct rain_error *err);
 void rain_blob_http_put_end(struct rain_gateway *gateway, struct rain_http_request *request);
 
+/* POST: the whole of a blob whose name is only known at its end, of at most
+ * "Rain-Size-Max: N" bytes. 201 with {"sha256","size"}.  The same write. */
+void rain_blob_http_post_begin(struct rain_gateway *gateway, struct rain_http_request *request,
+			       const char *owner);
+void rain_blob_http_post_end(struct rain_gateway *gateway, struct rain_http_request *request);
+
 /* HEAD, GET and PUT /v1/blobs/{sha256} for peers, as the modules' blob_allow
  * decides. */
 extern const struct rain_http_route rain_blob_http_routes[];

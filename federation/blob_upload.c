@@ -42,13 +42,20 @@ void rain_blob_upload_forget(struct rain_blob_upload *upload)
 	free(upload);
 }
 
-/* Ends the writing: what was reserved for it is free again. */
-static void release(struct rain_blob_upload *upload)
+/* What was reserved for it is free again. */
+static void release_size(struct rain_blob_upload *upload)
 {
 	if (upload->owner) {
 		upload->owner->reserved -= upload->size;
 		upload->store->reserved -= upload->size;
 	}
+	upload->size = 0;
+}
+
+/* Ends the writing. */
+static void release(struct rain_blob_upload *upload)
+{
+	release_size(upload);
 	upload->owner = NULL;
 	upload->busy = false;
 	upload->used_ms = rain_clock_monotonic_ms();
@@ -202,6 +209,22 @@ struct rain_blob_upload *rain_blob_upload_begin(struct rain_blob_store *store, c
 	return upload;
 }
 
+struct rain_blob_upload *rain_blob_upload_begin_unnamed(struct rain_blob_store *store,
+							const char *owner, int64_t size_max,
+							int *status, struct rain_error *err)
+{
+	struct rain_blob_upload *upload;
+	unsigned char random[32];
+	char name[RAIN_BLOB_NAME_SIZE];
+
+	randombytes_buf(random, sizeof(random));
+	sodium_bin2hex(name, sizeof(name), random, sizeof(random));
+	upload = rain_blob_upload_begin(store, name, owner, size_max, 0, status, err);
+	if (upload)
+		upload->unnamed = true;
+	return upload;
+}
+
 int rain_blob_upload_write(struct rain_blob_upload *upload, const void *data, size_t size,
 			   struct rain_error *err)
 {
@@ -240,6 +263,13 @@ void rain_blob_upload_abort(struct rain_blob_upload *upload)
 		return;
 	store = upload->store;
 	release(upload);
+	if (upload->unnamed) {
+		char partial[RAIN_BLOB_PATH_SIZE];
+
+		rain_blob_partial_path(partial, upload->sha256);
+		unlinkat(store->directory, partial, 0);
+		rain_blob_upload_forget(upload);
+	}
 	forget_oldest(store);
 }
 
@@ -287,6 +317,35 @@ int rain_blob_upload_finish(struct rain_blob_upload *upload, struct rain_error *
 		unlinkat(store->directory, partial, 0);
 	} else {
 		result = move_into_place(upload, partial, err);
+	}
+	release(upload);
+	rain_blob_upload_forget(upload);
+	return result;
+}
+
+int rain_blob_upload_finish_unnamed(struct rain_blob_upload *upload, char *sha256, int64_t *size,
+				    struct rain_error *err)
+{
+	struct rain_blob_store *store = upload->store;
+	char partial[RAIN_BLOB_PATH_SIZE];
+	unsigned char digest[32];
+	int result;
+
+	rain_blob_partial_path(partial, upload->sha256);
+	gnutls_hash_deinit(upload->hash, digest);
+	upload->hash = NULL;
+	sodium_bin2hex(sha256, RAIN_BLOB_NAME_SIZE, digest, sizeof(digest));
+	*size = upload->offset;
+	if (rain_blob_size(store, sha256) >= 0) {
+		unlinkat(store->directory, partial, 0);
+		release_size(upload);
+		result = rain_blob_own(store, sha256, upload->owner->name, err);
+	} else {
+		release_size(upload);
+		strcpy(upload->sha256, sha256);
+		upload->size = upload->offset;
+		result = move_into_place(upload, partial, err);
+		upload->size = 0;
 	}
 	release(upload);
 	rain_blob_upload_forget(upload);

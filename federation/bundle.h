@@ -30,13 +30,27 @@ struct rain_bundle_summary {
 	size_t unmatched; /* items that named nothing; only with allow_missing */
 };
 
-/* Packs `items`, paths or glob(7) patterns, into the file `out`, which must be
- * empty and writable.  Relative ones are found below the directory `root`
- * without following any link, and keep their path; absolute ones (only the
- * last part may be a pattern) keep only their last part.  An item that names
- * nothing is an error unless allow_missing. */
+/* Packs `items`, paths or glob(7) patterns, into `out`, an empty file or a
+ * pipe.  Relative ones are found below the directory `root` without following
+ * any link, and keep their path; absolute ones (only the last part may be a
+ * pattern) keep only their last part.  "ITEM:NAME" goes in as NAME; when ITEM
+ * is a pattern or NAME ends in '/' or is ".", into the directory NAME.  An item
+ * that names nothing is an error unless allow_missing. */
 int rain_bundle_pack(int root, const char *const items[], size_t count, bool allow_missing, int out,
 		     struct rain_bundle_summary *summary, struct rain_error *err);
+
+/* What packing the same items would put in, as the file system describes it. */
+struct rain_bundle_print {
+	struct rain_digest key; /* over names, modes, sizes, inodes and times */
+	int64_t entries, bytes; /* as in the summary */
+	int64_t changed_ns;	/* the newest change (ctime) of all, since 1970 */
+};
+
+/* Two equal keys mean the same bundle, provided that the newest change lies
+ * before the time of the first look by more than the file system's clock ticks.
+ * Reads no file. What names nothing is left out. */
+int rain_bundle_fingerprint(int root, const char *const items[], size_t count,
+			    struct rain_bundle_print *print, struct rain_error *err);
 
 /* Tells whether an entry may come out. */
 typedef bool (*rain_bundle_accept)(void *arg, const char *path);
@@ -50,6 +64,13 @@ typedef bool (*rain_bundle_accept)(void *arg, const char *path);
  * removed. */
 int rain_bundle_unpack(int in, int into, rain_bundle_accept accept, void *arg,
 		       struct rain_bundle_summary *summary, struct rain_error *err);
+
+/* The same from a pipe, read to its end; nothing lands unless `whole` then
+ * says 0: that all that came is what should have come (-1 with err). */
+typedef int (*rain_bundle_whole)(void *arg, struct rain_error *err);
+int rain_bundle_unpack_pipe(int in, int into, rain_bundle_accept accept, void *arg,
+			    rain_bundle_whole whole, void *whole_arg,
+			    struct rain_bundle_summary *summary, struct rain_error *err);
 
 /* True when a relative path is what one of the patterns names, or lies below
  * what one names. */

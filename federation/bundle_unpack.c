@@ -294,8 +294,21 @@ static int make_temporary(int into, char name[static 32], struct rain_error *err
 	return fd < 0 ? rain_error_set(err, "can't open %s: %s", name, strerror(errno)) : fd;
 }
 
-int rain_bundle_unpack(int in, int into, rain_bundle_accept accept, void *arg,
-		       struct rain_bundle_summary *summary, struct rain_error *err)
+/* What follows the end of the archive counts for whether it is whole. */
+static int drain(int in)
+{
+	char rest[4096];
+	ssize_t got;
+
+	do
+		got = read(in, rest, sizeof(rest));
+	while (got > 0 || (got < 0 && errno == EINTR));
+	return (int)got;
+}
+
+int rain_bundle_unpack_pipe(int in, int into, rain_bundle_accept accept, void *arg,
+			    rain_bundle_whole whole, void *whole_arg,
+			    struct rain_bundle_summary *summary, struct rain_error *err)
 {
 	struct unpacker *unpacker = calloc(1, sizeof(*unpacker));
 	char name[32] = "";
@@ -316,14 +329,14 @@ int rain_bundle_unpack(int in, int into, rain_bundle_accept accept, void *arg,
 		goto out;
 	}
 	ZSTD_DCtx_setParameter(unpacker->source.context, ZSTD_d_windowLogMax, WINDOW_LOG_MAX);
-	if (lseek(in, 0, SEEK_SET) < 0) {
-		rain_error_set(err, "can't read the bundle: %s", strerror(errno));
-		goto out;
-	}
 	unpacker->directory = make_temporary(into, name, err);
 	if (unpacker->directory < 0)
 		goto out;
 	result = unpack_all(unpacker);
+	if (result == 0 && drain(in) < 0)
+		result = rain_error_set(err, "can't read the bundle: %s", strerror(errno));
+	if (result == 0 && whole)
+		result = whole(whole_arg, err);
 	if (result == 0)
 		result = rain_tree_merge(unpacker->directory, into, err);
 out:
@@ -335,4 +348,12 @@ out:
 	ZSTD_freeDCtx(unpacker->source.context);
 	free(unpacker);
 	return result;
+}
+
+int rain_bundle_unpack(int in, int into, rain_bundle_accept accept, void *arg,
+		       struct rain_bundle_summary *summary, struct rain_error *err)
+{
+	if (lseek(in, 0, SEEK_SET) < 0)
+		return rain_error_set(err, "can't read the bundle: %s", strerror(errno));
+	return rain_bundle_unpack_pipe(in, into, accept, arg, NULL, NULL, summary, err);
 }

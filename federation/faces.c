@@ -164,6 +164,7 @@ const struct rain_http_route rain_mind_routes[] = {
 	{ RAIN_HTTP_JOB, "GET", "/v1/blobs/{sha256}", rain_job_blob_get, 0, NULL, NULL },
 	{ RAIN_HTTP_JOB, "PUT", "/v1/blobs/{sha256}", rain_blob_http_put_end, 0, rain_job_blob_begin,
 	  rain_blob_http_put_write },
+	{ RAIN_HTTP_JOB, "POST", "/v1/blobs", rain_blob_http_post_end, 0, rain_job_blob_post, rain_blob_http_put_write },
 
 	{ RAIN_HTTP_AGENT, "GET", "/v1/loans/{burst}", rain_agent_get, 0, NULL, NULL },
 	{ RAIN_HTTP_AGENT, "POST", "/v1/loans/{burst}/started", rain_agent_started, 4096, NULL, NULL },
@@ -172,6 +173,8 @@ const struct rain_http_route rain_mind_routes[] = {
 	{ RAIN_HTTP_AGENT, "PUT", "/v1/loans/{burst}/streams/{name}", rain_agent_stream_take, STREAM_BODY_MAX, NULL, NULL },
 	{ RAIN_HTTP_AGENT, "GET", "/v1/loans/{burst}/blobs/{sha256}", rain_agent_blob_give, 0, NULL, NULL },
 	{ RAIN_HTTP_AGENT, "PUT", "/v1/loans/{burst}/blobs/{sha256}", rain_blob_http_put_end, 0, rain_agent_blob_begin,
+	  rain_blob_http_put_write },
+	{ RAIN_HTTP_AGENT, "POST", "/v1/loans/{burst}/blobs", rain_blob_http_post_end, 0, rain_agent_blob_post,
 	  rain_blob_http_put_write },
 	{ RAIN_HTTP_JOB, NULL, NULL, NULL, 0, NULL, NULL },
 };

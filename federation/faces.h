@@ -32,6 +32,7 @@ void rain_job_stream(struct rain_gateway *gateway, struct rain_http_request *req
 void rain_job_output(struct rain_gateway *gateway, struct rain_http_request *request);
 void rain_job_blob_get(struct rain_gateway *gateway, struct rain_http_request *request);
 void rain_job_blob_begin(struct rain_gateway *gateway, struct rain_http_request *request);
+void rain_job_blob_post(struct rain_gateway *gateway, struct rain_http_request *request);
 
 /* --- agent_face.c --- */
 void rain_agent_get(struct rain_gateway *gateway, struct rain_http_request *request);
@@ -41,5 +42,6 @@ void rain_agent_signals_get(struct rain_gateway *gateway, struct rain_http_reque
 void rain_agent_stream_take(struct rain_gateway *gateway, struct rain_http_request *request);
 void rain_agent_blob_give(struct rain_gateway *gateway, struct rain_http_request *request);
 void rain_agent_blob_begin(struct rain_gateway *gateway, struct rain_http_request *request);
+void rain_agent_blob_post(struct rain_gateway *gateway, struct rain_http_request *request);
 
 #endif

@@ -7,6 +7,9 @@ noinst_LTLIBRARIES += liblocal.la
 liblocal_la_SOURCES = \
 	federation/limits.h \
 	federation/local_blob.c \
+	federation/local_bundle.c \
+	federation/local_bundle.h \
+	federation/local_digest.c \
 	federation/local_http.c \
 	federation/local_http.h \
 	federation/local_transfer.h
@@ -32,6 +35,7 @@ rain_relay_SOURCES = \
 	federation/environment.h \
 	federation/relay.c \
 	federation/relay.h \
+	federation/relay_cache.c \
 	federation/relay_inputs.c \
 	federation/relay_outputs.c \
 	federation/relay_signals.c \

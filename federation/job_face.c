@@ -328,3 +328,11 @@ void rain_job_blob_begin(struct rain_gateway *gateway, struct rain_http_request 
 	owner_of(request, owner);
 	rain_blob_http_put_begin(gateway, request, rain_http_request_param(request, "sha256"), owner, RAIN_LIMIT_BLOB);
 }
+
+void rain_job_blob_post(struct rain_gateway *gateway, struct rain_http_request *request)
+{
+	char owner[RAIN_BLOB_OWNER_SIZE];
+
+	owner_of(request, owner);
+	rain_blob_http_post_begin(gateway, request, owner);
+}

@@ -21,6 +21,7 @@ federation_test_test_options_LDADD = libfederation.la $(test_libs)
 noinst_LTLIBRARIES += libbundle.la
 libbundle_la_SOURCES = \
 	federation/bundle.h \
+	federation/bundle_fingerprint.c \
 	federation/bundle_match.c \
 	federation/bundle_match.h \
 	federation/bundle_pack.c \

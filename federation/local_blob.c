@@ -7,31 +7,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/json.h"
 #include "federation/limits.h"
 #include "federation/local_transfer.h"
 
 #define PAUSE_FIRST_MS 50
 #define PAUSE_LAST_MS 5000
-
-json_t *rain_local_digest_json(const struct rain_digest *digest)
-{
-	return json_pack("{s:s, s:I}", "sha256", digest->sha256, "size", (json_int_t)digest->size);
-}
-
-int rain_local_digest_read(const json_t *object, struct rain_digest *digest, struct rain_error *err)
-{
-	const char *sha256;
-
-	if (rain_json_string(object, "sha256", RAIN_DIGEST_SIZE - 1, &sha256, err) < 0 ||
-	    rain_json_int(object, "size", 0, RAIN_LIMIT_BLOB, &digest->size, err) < 0)
-		return -1;
-	if (!rain_digest_is_valid(sha256))
-		return rain_error_set(err, "sha256 must be 64 hexadecimal digits, not \"%.64s\"",
-				      sha256);
-	strcpy(digest->sha256, sha256);
-	return 0;
-}
 
 /* Where the gateway has it up to; -1 with err; `size` when it is complete. */
 static int64_t upload_offset(struct rain_local_client *client, const char *path, int64_t size,
@@ -115,9 +95,10 @@ int rain_local_blob_put(struct rain_local_client *client, const char *path, int 
 	}
 }
 
-/* 0: at the end, or cut after some bytes; -1 */
+/* 0: at the end, or cut after some bytes; -1; RAIN_LOCAL_PIPE_CLOSED */
 static int download_from(struct rain_local_client *client, const char *path, int fd,
-			 const struct rain_digest *digest, int64_t *offset, struct rain_error *err)
+			 struct rain_digest_hash *pipe_hash, const struct rain_digest *digest,
+			 int64_t *offset, struct rain_error *err)
 {
 	struct rain_local_answer answer = {0};
 	char range[64];
@@ -129,6 +110,7 @@ static int download_from(struct rain_local_client *client, const char *path, int
 		.out_offset = *offset,
 		.out_left = digest->size - *offset,
 		.out_total = digest->size,
+		.out_hash = pipe_hash,
 		.answer = &answer,
 		.wait_s = 60,
 	};
@@ -145,19 +127,23 @@ static int download_from(struct rain_local_client *client, const char *path, int
 	}
 	rain_local_answer_release(&answer);
 	*offset = transfer.out_offset;
+	if (pipe_hash && transfer.out_failed == EPIPE)
+		return RAIN_LOCAL_PIPE_CLOSED;
 	return result < 0 ? -1 : 0;
 }
 
-int rain_local_blob_get(struct rain_local_client *client, const char *path, int fd,
-			const struct rain_digest *digest, struct rain_error *err)
+/* All of it, going on after cuts. */
+static int download(struct rain_local_client *client, const char *path, int fd,
+		    struct rain_digest_hash *pipe_hash, const struct rain_digest *digest,
+		    struct rain_error *err)
 {
-	struct rain_digest got;
 	int64_t offset = 0, before = -1;
-	int pause = PAUSE_FIRST_MS;
+	int pause = PAUSE_FIRST_MS, result;
 
 	while (offset < digest->size) {
-		if (download_from(client, path, fd, digest, &offset, err) < 0)
-			return -1;
+		result = download_from(client, path, fd, pipe_hash, digest, &offset, err);
+		if (result < 0)
+			return result;
 		if (offset >= digest->size)
 			break;
 		pause = offset > before             ? PAUSE_FIRST_MS
@@ -168,12 +154,39 @@ int rain_local_blob_get(struct rain_local_client *client, const char *path, int 
 		if (rain_local_client_is_cancelled(client))
 			return rain_error_set(err, "the download was given up");
 	}
-	if (rain_digest_file(fd, &got, err) < 0)
-		return -1;
-	if (got.size != digest->size || strcmp(got.sha256, digest->sha256) != 0)
-		return rain_error_set(err,
-				      "what the gateway sent as blob %.12s is another one: "
-				      "%.12s",
-				      digest->sha256, got.sha256);
 	return 0;
+}
+
+static int check(const struct rain_digest *got, const struct rain_digest *digest,
+		 struct rain_error *err)
+{
+	if (got->size == digest->size && strcmp(got->sha256, digest->sha256) == 0)
+		return 0;
+	return rain_error_set(err, "what the gateway sent as blob %.12s is another one: %.12s",
+			      digest->sha256, got->sha256);
+}
+
+int rain_local_blob_get(struct rain_local_client *client, const char *path, int fd,
+			const struct rain_digest *digest, struct rain_error *err)
+{
+	struct rain_digest got;
+
+	if (download(client, path, fd, NULL, digest, err) < 0 ||
+	    rain_digest_file(fd, &got, err) < 0)
+		return -1;
+	return check(&got, digest, err);
+}
+
+int rain_local_blob_pipe(struct rain_local_client *client, const char *path, int pipe,
+			 const struct rain_digest *digest, struct rain_error *err)
+{
+	struct rain_digest_hash *hash = rain_digest_hash_create();
+	struct rain_digest got;
+	int result;
+
+	if (!hash)
+		return rain_error_set(err, "out of memory");
+	result = download(client, path, pipe, hash, digest, err);
+	rain_digest_hash_finish(hash, &got);
+	return result < 0 ? result : check(&got, digest, err);
 }

@@ -23,6 +23,7 @@
 #define GRACE_S 30
 #define ERROR_BODY_MAX 65536
 #define STALE_MAX 5
+#define UPLOAD_BUFFER (256 * 1024L)
 
 struct rain_local_client {
 	CURLM *multi;
@@ -122,6 +123,43 @@ void rain_local_answer_release(struct rain_local_answer *answer)
 	*answer = (struct rain_local_answer){0};
 }
 
+/* 0 or an errno. */
+static int pipe_write(int fd, const char *data, size_t size)
+{
+	while (size > 0) {
+		ssize_t put = write(fd, data, size);
+
+		if (put < 0 && errno == EINTR)
+			continue;
+		if (put < 0)
+			return errno;
+		data += put;
+		size -= (size_t)put;
+	}
+	return 0;
+}
+
+/* A piece of what was asked for; 0, or an errno. */
+static int out_take(struct rain_local_transfer *transfer, const char *data, size_t size)
+{
+	int failed = 0;
+
+	if ((int64_t)size > transfer->out_left)
+		return EFBIG;
+	if (transfer->out_hash) {
+		failed = pipe_write(transfer->out, data, size);
+		if (!failed && rain_digest_hash_add(transfer->out_hash, data, size) < 0)
+			failed = ENOMEM;
+	} else if (pwrite(transfer->out, data, size, transfer->out_offset) != (ssize_t)size) {
+		failed = errno;
+	}
+	if (failed)
+		return failed;
+	transfer->out_offset += (int64_t)size;
+	transfer->out_left -= (int64_t)size;
+	return 0;
+}
+
 static size_t body_write(char *data, size_t one, size_t size, void *arg)
 {
 	struct rain_local_transfer *transfer = arg;
@@ -135,18 +173,16 @@ static size_t body_write(char *data, size_t one, size_t size, void *arg)
 	if (transfer->out >= 0 && status >= 200 && status < 300) {
 		/* It may give all of it when asked for a part. */
 		if (status == 200 && transfer->headers[0] && !transfer->started) {
+			if (transfer->out_hash) { /* what is in the pipe stays there */
+				transfer->out_failed = ESPIPE;
+				return 0;
+			}
 			transfer->out_offset = 0;
 			transfer->out_left = transfer->out_total;
 		}
 		transfer->started = true;
-		if ((int64_t)size > transfer->out_left ||
-		    pwrite(transfer->out, data, size, transfer->out_offset) != (ssize_t)size) {
-			transfer->out_failed = (int64_t)size > transfer->out_left ? EFBIG : errno;
-			return 0;
-		}
-		transfer->out_offset += (int64_t)size;
-		transfer->out_left -= (int64_t)size;
-		return size;
+		transfer->out_failed = out_take(transfer, data, size);
+		return transfer->out_failed ? 0 : size;
 	}
 	if (status < 200 || status >= 300)
 		max = ERROR_BODY_MAX;
@@ -185,6 +221,12 @@ static size_t body_read(char *data, size_t one, size_t size, void *arg)
 	size_t length = one * size;
 	ssize_t got;
 
+	if (transfer->in_size < 0) {
+		do
+			got = read(transfer->in, data, length);
+		while (got < 0 && errno == EINTR);
+		return got < 0 ? CURL_READFUNC_ABORT : (size_t)got;
+	}
 	if ((int64_t)length > transfer->in_left)
 		length = (size_t)transfer->in_left;
 	got = pread(transfer->in, data, length, transfer->in_offset);
@@ -242,6 +284,7 @@ static void try_options(struct rain_local_client *client, struct rain_local_tran
 		curl_easy_setopt(easy, CURLOPT_READFUNCTION, body_read);
 		curl_easy_setopt(easy, CURLOPT_READDATA, transfer);
 		curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)transfer->in_size);
+		curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, UPLOAD_BUFFER);
 		transfer->in_offset = transfer->in_start;
 		transfer->in_left = transfer->in_size;
 	} else if (transfer->body) {

@@ -71,6 +71,12 @@ int rain_local_blob_put(struct rain_local_client *client, const char *path, int 
 int rain_local_blob_get(struct rain_local_client *client, const char *path, int fd,
 			const struct rain_digest *digest, struct rain_error *err);
 
+/* The same into a pipe, from the beginning. RAIN_LOCAL_PIPE_CLOSED (with err)
+ * when nobody reads it any more. */
+#define RAIN_LOCAL_PIPE_CLOSED (-2)
+int rain_local_blob_pipe(struct rain_local_client *client, const char *path, int pipe,
+			 const struct rain_digest *digest, struct rain_error *err);
+
 /* {"sha256":…,"size":…} */
 json_t *rain_local_digest_json(const struct rain_digest *digest);
 int rain_local_digest_read(const json_t *object, struct rain_digest *digest,

@@ -12,11 +12,14 @@ struct rain_local_transfer {
 	const char *headers[2]; /* "Name: value" or NULL */
 	const void *body;	/* in memory, or NULL */
 	size_t size;
-	int in; /* or in_size bytes of a file, from in_start on; -1: none */
+	/* or in_size bytes of a file, from in_start on; -1: none. in_size -1: a pipe,
+	 * to its end */
+	int in;
 	int64_t in_start, in_size;
 	int64_t in_offset, in_left; /* of this try */
 	int out; /* the answer goes into a file, at out_offset; -1: into memory */
 	int64_t out_offset, out_left, out_total;
+	struct rain_digest_hash *out_hash; /* then `out` is a pipe; NULL: a file */
 	int out_failed; /* errno */
 	int stale;	/* credentials that were refused */
 	bool started;	/* bytes of the answer have come */

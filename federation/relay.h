@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "common/error.h"
+#include "federation/local_bundle.h"
 #include "federation/local_http.h"
 #include "federation/options.h"
 
@@ -35,6 +36,12 @@ struct rain_relay {
  * names them to it. */
 int rain_relay_inputs_send(struct rain_relay *relay, char *const environment[],
 			   struct rain_error *err);
+
+/* relay_cache.c: the bundle that files with this fingerprint made before. */
+bool rain_relay_cache_find(const struct rain_bundle_print *print, struct rain_digest *digest);
+/* looked_ns: what the file system's clock said before the files were looked at. */
+void rain_relay_cache_keep(const struct rain_bundle_print *print, int64_t looked_ns,
+			   const struct rain_digest *digest);
 
 /* relay_outputs.c: fetches and unpacks what came back. `outputs` is the array
  * of the gateway's answer. */

@@ -95,21 +95,62 @@ static json_t *environment_send(struct rain_relay *relay, char *const from[],
 	return result;
 }
 
+/* The clock that stamps changes of files here. */
+static int64_t file_clock_ns(int directory)
+{
+	int fd = rain_relay_temporary(directory, NULL);
+	struct stat st = {0};
+
+	if (fd < 0)
+		return 0;
+	if (fstat(fd, &st) < 0)
+		st.st_ctim.tv_sec = 0;
+	close(fd);
+	return (int64_t)st.st_ctim.tv_sec * 1000000000 + st.st_ctim.tv_nsec;
+}
+
+/* 1: the gateway has the bundle that these files made before; 0: it hasn't. */
+static int is_there(struct rain_relay *relay, const struct rain_bundle_print *print,
+		    struct rain_digest *digest, struct rain_error *err)
+{
+	struct rain_local_answer answer = {0};
+	char path[128];
+	int result;
+
+	if (!rain_relay_cache_find(print, digest))
+		return 0;
+	snprintf(path, sizeof(path), "/v1/blobs/%s", digest->sha256);
+	result = rain_local_call(relay->client, "HEAD", path, NULL, 0, 0, 0, &answer, err);
+	if (result == 0)
+		result = answer.status == 200;
+	rain_local_answer_release(&answer);
+	return result;
+}
+
 /* One bundle for each item, so that what changes doesn't drag along what
  * doesn't. */
 static json_t *item_send(struct rain_relay *relay, const char *item, struct rain_error *err)
 {
-	int fd = rain_relay_temporary(relay->directory, err);
+	int64_t looked_ns = file_clock_ns(relay->directory);
+	struct rain_bundle_print before, after;
 	struct rain_bundle_summary summary;
-	json_t *result = NULL;
+	struct rain_digest digest;
+	int there;
 
-	if (fd < 0)
+	if (rain_bundle_fingerprint(relay->directory, &item, 1, &before, err) < 0)
 		return NULL;
-	if (rain_bundle_pack(relay->directory, &item, 1, false, fd, &summary, err) == 0 &&
-	    blob_send(relay, fd, &summary.digest, err) == 0)
-		result = rain_local_digest_json(&summary.digest);
-	close(fd);
-	return result;
+	there = is_there(relay, &before, &digest, err);
+	if (there < 0)
+		return NULL;
+	if (there > 0)
+		return rain_local_digest_json(&digest);
+	if (rain_local_bundle_send(relay->client, "/v1/blobs", relay->directory, &item, 1, false,
+				   &summary, err) < 0)
+		return NULL;
+	if (rain_bundle_fingerprint(relay->directory, &item, 1, &after, NULL) == 0 &&
+	    strcmp(before.key.sha256, after.key.sha256) == 0)
+		rain_relay_cache_keep(&before, looked_ns, &summary.digest);
+	return rain_local_digest_json(&summary.digest);
 }
 
 static json_t *items_send(struct rain_relay *relay, struct rain_error *err)

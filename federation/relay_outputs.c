@@ -2,10 +2,8 @@
 #include "federation/relay.h"
 
 #include <stdio.h>
-#include <unistd.h>
 
 #include "common/json.h"
-#include "federation/bundle.h"
 
 /* The lender decides what is in a bundle; what lands here is what the user
  * asked for, and nothing beside it. */
@@ -18,22 +16,14 @@ static bool was_asked_for(void *arg, const char *path)
 
 static int output_take(struct rain_relay *relay, const json_t *output, struct rain_error *err)
 {
-	struct rain_bundle_summary summary;
 	struct rain_digest digest;
-	int fd = -1, result = -1;
 	char path[128];
 
 	if (rain_local_digest_read(output, &digest, err) < 0)
 		return -1;
-	fd = rain_relay_temporary(relay->directory, err);
-	if (fd < 0)
-		return -1;
 	snprintf(path, sizeof(path), "/v1/jobs/%u/blobs/%s", relay->job, digest.sha256);
-	if (rain_local_blob_get(relay->client, path, fd, &digest, err) == 0)
-		result = rain_bundle_unpack(fd, relay->directory, was_asked_for, relay, &summary,
-					    err);
-	close(fd);
-	return result;
+	return rain_local_bundle_get(relay->client, path, &digest, relay->directory, was_asked_for,
+				     relay, err);
 }
 
 int rain_relay_outputs_take(struct rain_relay *relay, const json_t *outputs, struct rain_error *err)

@@ -280,6 +280,74 @@ static void test_accept(void **state)
 	assert_false(rain_bundle_path_matches(items, 3, "out/.hidden.dat"));
 }
 
+/* Of what goes into a directory, only what the item names. */
+static void test_accept_renamed(void **state)
+{
+	const char *items[] = {"result:back/final", "*.log:logs", "./out/*.dat:.", "tree:kept/"};
+
+	(void)state;
+	assert_true(rain_bundle_path_matches(items, 4, "back/final"));
+	assert_true(rain_bundle_path_matches(items, 4, "back/final/below"));
+	assert_true(rain_bundle_path_matches(items, 4, "logs/a.log"));
+	assert_true(rain_bundle_path_matches(items, 4, "1.dat"));
+	assert_true(rain_bundle_path_matches(items, 4, "kept/tree/leaf"));
+	assert_false(rain_bundle_path_matches(items, 4, "result"));
+	assert_false(rain_bundle_path_matches(items, 4, "back"));
+	assert_false(rain_bundle_path_matches(items, 4, "logs/a.txt"));
+	assert_false(rain_bundle_path_matches(items, 4, ".bashrc"));
+	assert_false(rain_bundle_path_matches(items, 4, "kept/other"));
+}
+
+static void test_renamed(void **state)
+{
+	struct room *room = *state;
+
+	assert_int_equal(mkdirat(room->in, "d", 0755), 0);
+	put(room->in, "d/1.txt", "one", 0644);
+	put(room->in, "d/2.txt", "two", 0644);
+	assert_int_equal(pack(room, "d/1.txt:there/first"), 0);
+	assert_int_equal(unpack(room), 0);
+	expect(room->out, "there/first", "one");
+	assert_int_equal(pack(room, "d/*.txt:texts"), 0);
+	assert_int_equal(unpack(room), 0);
+	expect(room->out, "texts/2.txt", "two");
+	assert_int_equal(pack(room, "d/2.txt:."), 0);
+	assert_int_equal(unpack(room), 0);
+	expect(room->out, "2.txt", "two");
+	assert_int_equal(pack(room, "d/:e/"), 0);
+	assert_int_equal(unpack(room), 0);
+	expect(room->out, "e/d/1.txt", "one");
+	assert_int_equal(pack(room, "d:../e"), -1);
+	assert_int_equal(pack(room, "d/1.txt:/etc/x"), -1);
+}
+
+static void test_fingerprint(void **state)
+{
+	struct room *room = *state;
+	struct rain_bundle_print first, again, other;
+	const char *item = "d";
+
+	assert_int_equal(mkdirat(room->in, "d", 0755), 0);
+	put(room->in, "d/1.txt", "one", 0644);
+	assert_int_equal(rain_bundle_fingerprint(room->in, &item, 1, &first, &room->err), 0);
+	assert_int_equal(rain_bundle_fingerprint(room->in, &item, 1, &again, &room->err), 0);
+	assert_string_equal(first.key.sha256, again.key.sha256);
+	assert_int_equal(pack(room, item), 0);
+	assert_int_equal(first.entries, room->summary.entries);
+	assert_int_equal(first.bytes, room->summary.bytes);
+	/* Whatever a program does to hide it: the time of the change tells. */
+	assert_int_equal(fchmodat(room->in, "d/1.txt", 0600, 0), 0);
+	assert_int_equal(rain_bundle_fingerprint(room->in, &item, 1, &other, &room->err), 0);
+	assert_string_not_equal(first.key.sha256, other.key.sha256);
+	assert_int_equal(fchmodat(room->in, "d/1.txt", 0644, 0), 0);
+	put(room->in, "d/2.txt", "", 0644);
+	assert_int_equal(rain_bundle_fingerprint(room->in, &item, 1, &again, &room->err), 0);
+	assert_string_not_equal(other.key.sha256, again.key.sha256);
+	item = "nothing";
+	assert_int_equal(rain_bundle_fingerprint(room->in, &item, 1, &first, &room->err), 0);
+	assert_int_equal(first.entries, 0);
+}
+
 static void test_replaces(void **state)
 {
 	struct room *room = *state;
@@ -479,7 +547,8 @@ int main(void)
 		TEST(test_accept),          TEST(test_replaces),
 		TEST(test_hostile),         TEST(test_hostile_sequences),
 		TEST(test_bombs),           TEST(test_damaged),
-		TEST(test_remove_deep),
+		TEST(test_remove_deep),     TEST(test_accept_renamed),
+		TEST(test_renamed),         TEST(test_fingerprint),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -30,6 +30,8 @@ struct rain_agent_manifest {
 	const char *args[RAIN_AGENT_ARGS_MAX + 1]; /* NULL-terminated */
 	const char *stage_out[RAIN_AGENT_INPUTS_MAX];
 	size_t stage_out_count;
+	bool direct; /* somebody sits before it … */
+	int64_t rows, columns; /* … at a terminal of this size; 0: without one */
 };
 
 struct rain_agent {
@@ -93,14 +95,25 @@ struct rain_agent_signals {
 	struct rain_local_client *client;
 	pthread_mutex_t lock;
 	int control;   /* the sandbox's, or -1 */
+	int terminal;  /* the program's, or -1 */
 	int ended_by;  /* a signal that came before the program ran, or 0 */
 	bool terminated; /* Slurm has sent SIGTERM */
 	bool gone;     /* the gateway doesn't know the loan any more */
 };
 int rain_agent_signals_start(struct rain_agent_signals *signals, struct rain_agent *agent,
 			     struct rain_error *err);
+/* Whose size SIGWINCH changes. */
+void rain_agent_signals_terminal(struct rain_agent_signals *signals, int terminal);
 /* From now on signals go to this socket (-1: nowhere). Returns ended_by. */
 int rain_agent_signals_attach(struct rain_agent_signals *signals, int control);
+
+/* agent_input.c: a thread that writes stdin into `fd`, which it takes over, to its
+ * end. */
+int rain_agent_input_start(struct rain_agent *agent, int fd, bool terminal, struct rain_error *err);
+/* A terminal of the manifest's size; *slave is to be the program's. -1 with err. */
+int rain_agent_terminal_open(const struct rain_agent *agent, int *slave, struct rain_error *err);
+/* As TIOCSWINSZ, for numbers from elsewhere. */
+void rain_agent_terminal_resize(int terminal, int64_t rows, int64_t columns);
 
 /* agent_run.c: runs the program in the sandbox. code: 0..255 or -1. */
 struct rain_agent_end {

@@ -203,7 +203,7 @@ static int signals_work(PGconn *tx, void *arg, struct rain_error *err)
 	struct signals_reading *reading = arg;
 	char after[RAIN_STORE_INT64_SIZE], limit[RAIN_STORE_INT64_SIZE];
 	PGresult *rows = rain_store_query(tx, err,
-		"SELECT seq, signal FROM federation.loan_signal WHERE burst_id = $1::uuid AND seq > $2::bigint"
+		"SELECT seq, signal, term_rows, term_columns FROM federation.loan_signal WHERE burst_id = $1::uuid AND seq > $2::bigint"
 		" ORDER BY seq LIMIT $3::bigint", 3, reading->id, rain_store_format_int64(reading->after, after),
 		rain_store_format_int64(SIGNALS_MAX, limit));
 
@@ -212,8 +212,10 @@ static int signals_work(PGconn *tx, void *arg, struct rain_error *err)
 	json_array_clear(reading->list);
 	for (int i = 0; i < PQntuples(rows); i++)
 		json_array_append_new(reading->list,
-				      json_pack("{s:I, s:I}", "seq", (json_int_t)rain_store_int64(rows, i, 0), "signal",
-						(json_int_t)rain_store_int64(rows, i, 1)));
+				      json_pack("{s:I, s:I, s:I, s:I}", "seq", (json_int_t)rain_store_int64(rows, i, 0),
+						"signal", (json_int_t)rain_store_int64(rows, i, 1), "rows",
+						(json_int_t)rain_store_int64(rows, i, 2), "columns",
+						(json_int_t)rain_store_int64(rows, i, 3)));
 	PQclear(rows);
 	return 0;
 }
@@ -276,6 +278,14 @@ void rain_agent_stream_take(struct rain_gateway *gateway, struct rain_http_reque
 		return;
 	rain_waiters_wake(&loan->waiters);
 	rain_stream_push(gateway, loan);
+}
+
+void rain_agent_input(struct rain_gateway *gateway, struct rain_http_request *request)
+{
+	struct rain_live_loan *loan = open_loan_of(gateway, request);
+
+	if (loan)
+		rain_face_input_get(gateway, request, true, loan->row.id, &loan->waiters);
 }
 
 static int is_this(void *arg, const char *sha256, int64_t size)

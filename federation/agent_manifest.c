@@ -75,7 +75,13 @@ int rain_agent_manifest_read(json_t *json, struct rain_agent_manifest *manifest,
 				err, "the manifest is wrong: stage_out: %.100s is absolute",
 				manifest->stage_out[i]);
 	manifest->json = json_incref(json);
-	return 0;
+	manifest->direct = json_is_object(json_object_get(json, "direct"));
+	if (!manifest->direct)
+		return 0;
+	return rain_json_int_or(json_object_get(json, "direct"), "rows", 0, 65535, 0, &manifest->rows, err) < 0 ||
+			       rain_json_int_or(json_object_get(json, "direct"), "columns", 0, 65535, 0,
+						&manifest->columns, err) < 0
+		       ? -1 : 0;
 }
 
 void rain_agent_manifest_release(struct rain_agent_manifest *manifest)

@@ -113,24 +113,45 @@ static int script_make(struct rain_agent *agent, struct rain_error *err)
 struct child {
 	int environment;
 	int control[2], out[2], err[2];
+	int in[2];    /* of what somebody sits before … */
+	int terminal; /* … or its terminal; the program's end is out[1] and in[0] */
 };
 
 static void child_close(struct child *child)
 {
 	int *const fds[] = {&child->environment, &child->control[0], &child->control[1],
 			    &child->out[0],      &child->out[1],     &child->err[0],
-			    &child->err[1]};
+			    &child->err[1],      &child->in[0],      &child->in[1],
+			    &child->terminal};
 
 	for (size_t i = 0; i < sizeof(fds) / sizeof(*fds); i++)
 		if (*fds[i] >= 0)
 			close(*fds[i]);
 }
 
-static int child_open(struct child *child, struct rain_error *err)
+/* Both ends of a terminal twice, so that each has one owner. */
+static int terminal_open(const struct rain_agent *agent, struct child *child, struct rain_error *err)
+{
+	child->terminal = rain_agent_terminal_open(agent, &child->in[0], err);
+	if (child->terminal < 0)
+		return -1;
+	child->out[0] = fcntl(child->terminal, F_DUPFD_CLOEXEC, 3);
+	child->out[1] = fcntl(child->in[0], F_DUPFD_CLOEXEC, 3);
+	child->in[1] = fcntl(child->terminal, F_DUPFD_CLOEXEC, 3);
+	if (child->out[0] < 0 || child->out[1] < 0 || child->in[1] < 0)
+		return rain_error_set(err, "can't make a terminal: %s", strerror(errno));
+	return 0;
+}
+
+static int child_open(const struct rain_agent *agent, struct child *child, struct rain_error *err)
 {
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, child->control) < 0 ||
-	    fcntl(child->control[1], F_SETFD, 0) < 0 || pipe2(child->out, O_CLOEXEC) < 0 ||
-	    pipe2(child->err, O_CLOEXEC) < 0)
+	    fcntl(child->control[1], F_SETFD, 0) < 0 || pipe2(child->err, O_CLOEXEC) < 0)
+		return rain_error_set(err, "can't make pipes: %s", strerror(errno));
+	if (agent->manifest.rows > 0)
+		return terminal_open(agent, child, err);
+	if (pipe2(child->out, O_CLOEXEC) < 0 ||
+	    (agent->manifest.direct && pipe2(child->in, O_CLOEXEC) < 0))
 		return rain_error_set(err, "can't make pipes: %s", strerror(errno));
 	return 0;
 }
@@ -152,9 +173,14 @@ static int spawn(const struct rain_agent *agent, const struct child *child, char
 	posix_spawnattr_setsigmask(&attributes, &none);
 	posix_spawnattr_setsigdefault(&attributes, &all);
 	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-	posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+	if (child->in[0] >= 0)
+		posix_spawn_file_actions_adddup2(&actions, child->in[0], STDIN_FILENO);
+	else
+		posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
 	posix_spawn_file_actions_adddup2(&actions, child->out[1], STDOUT_FILENO);
-	posix_spawn_file_actions_adddup2(&actions, child->err[1], STDERR_FILENO);
+	posix_spawn_file_actions_adddup2(&actions,
+					 child->terminal >= 0 ? child->out[1] : child->err[1],
+					 STDERR_FILENO);
 	posix_spawn_file_actions_addchdir_np(&actions, work);
 	error = posix_spawn(pid, SANDBOX, &actions, &attributes, argv, clean);
 	posix_spawn_file_actions_destroy(&actions);
@@ -217,20 +243,21 @@ int rain_agent_run(struct rain_agent *agent, struct rain_agent_signals *signals,
 		   struct rain_agent_stream streams[2], struct rain_agent_end *end,
 		   struct rain_error *err)
 {
-	struct child child = {-1, {-1, -1}, {-1, -1}, {-1, -1}};
+	struct child child = {-1, {-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}, -1};
 	int result = -1, ended_by;
 	pid_t pid;
 
 	if (script_make(agent, err) < 0)
 		return -1;
 	child.environment = environment_make(agent, err);
-	if (child.environment < 0 || child_open(&child, err) < 0 ||
+	if (child.environment < 0 || child_open(agent, &child, err) < 0 ||
 	    sandbox_start(agent, &child, &pid, err) < 0)
 		goto out;
 	close(child.control[1]);
 	close(child.out[1]);
 	close(child.err[1]);
 	child.control[1] = child.out[1] = child.err[1] = -1;
+	rain_agent_signals_terminal(signals, child.terminal);
 	ended_by = rain_agent_signals_attach(signals, child.control[0]);
 	if (ended_by) {
 		unsigned char byte = (unsigned char)ended_by;
@@ -242,11 +269,18 @@ int rain_agent_run(struct rain_agent *agent, struct rain_agent_signals *signals,
 		result = rain_agent_stream_start(&streams[1], child.err[0], err);
 		child.err[0] = result == 0 ? -1 : child.err[0];
 	}
+	if (result == 0 && child.in[1] >= 0) {
+		close(child.in[0]);
+		result = rain_agent_input_start(agent, child.in[1], child.terminal >= 0, err);
+		child.in[0] = -1;
+		child.in[1] = result == 0 ? -1 : child.in[1];
+	}
 	if (result < 0)
 		kill(pid, SIGKILL);
 	if (sandbox_end(child.control[0], pid, end, result == 0 ? err : NULL) < 0)
 		result = -1;
 	rain_agent_signals_attach(signals, -1);
+	rain_agent_signals_terminal(signals, -1);
 	if (child.out[0] < 0)
 		rain_agent_stream_join(&streams[0]);
 	if (child.err[0] < 0)

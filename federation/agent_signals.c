@@ -17,6 +17,26 @@ static bool is_harmless(int number)
 	       number == SIGTSTP;
 }
 
+void rain_agent_signals_terminal(struct rain_agent_signals *signals, int terminal)
+{
+	pthread_mutex_lock(&signals->lock);
+	signals->terminal = terminal;
+	pthread_mutex_unlock(&signals->lock);
+}
+
+static void size_take(struct rain_agent_signals *signals, const json_t *item)
+{
+	int64_t rows, columns;
+
+	if (rain_json_int_or(item, "rows", 0, 65535, 0, &rows, NULL) < 0 ||
+	    rain_json_int_or(item, "columns", 0, 65535, 0, &columns, NULL) < 0)
+		return;
+	pthread_mutex_lock(&signals->lock);
+	if (signals->terminal >= 0)
+		rain_agent_terminal_resize(signals->terminal, rows, columns);
+	pthread_mutex_unlock(&signals->lock);
+}
+
 static void signal_take(struct rain_agent_signals *signals, int number)
 {
 	unsigned char byte = (unsigned char)number;
@@ -55,6 +75,8 @@ static int answer_take(struct rain_agent_signals *signals, const json_t *answer,
 		if (rain_json_int(item, "seq", 0, INT64_MAX, &seq, NULL) < 0 ||
 		    rain_json_int(item, "signal", 1, NSIG - 1, &number, NULL) < 0)
 			return -1;
+		if (seq > *after && number == SIGWINCH)
+			size_take(signals, item);
 		if (seq > *after)
 			signal_take(signals, (int)number);
 		*after = seq > *after ? seq : *after;
@@ -118,7 +140,7 @@ int rain_agent_signals_start(struct rain_agent_signals *signals, struct rain_age
 	sigset_t set;
 	int error;
 
-	*signals = (struct rain_agent_signals){.agent = agent, .control = -1};
+	*signals = (struct rain_agent_signals){.agent = agent, .control = -1, .terminal = -1};
 	pthread_mutex_init(&signals->lock, NULL);
 	signals->client = rain_local_client_create(NULL, agent->gateway, err);
 	if (!signals->client)

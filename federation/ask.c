@@ -14,7 +14,7 @@ enum rain_eligibility rain_candidate_verdict(const struct rain_queue_job *job,
 					     char sentence[static RAIN_OVERFLOW_SENTENCE])
 {
 	struct rain_eligible_job d = { .state = job->state, .reason = job->reason, .eligible_s = job->eligible_s,
-				       .only = job->only, .held = job->held, .batch = job->batch,
+				       .only = job->only, .held = job->held,
 				       .het = job->het, .gres = job->gres,
 				       .constrained = job->constrained, .no_limit = job->no_limit };
 	enum rain_eligibility verdict = rain_eligible(&d, sentence);
@@ -184,6 +184,7 @@ static void order(struct rain_gateway *gateway, struct rain_ask *ask, size_t whi
 	strcpy(row.job_name, job->name);
 	strcpy(row.home_partition, job->partition);
 	strcpy(row.decision, decision);
+	row.direct = !job->batch;
 	row.held = row.terms.ceiling_utok > 0;
 	row.record.bound_ms = row.changed_ms = rain_clock_realtime_ms();
 	row.outputs = json_array();

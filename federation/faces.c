@@ -134,6 +134,46 @@ static bool answer_peer_stream(struct rain_gateway *gateway, struct rain_waiter 
 	return true;
 }
 
+static bool is_input(const struct rain_http_request *request)
+{
+	const char *name = rain_http_request_param(request, "name");
+
+	return name && !strcmp(name, rain_stream_names[RAIN_STREAM_STDIN]);
+}
+
+/* stdin goes from home to the lender, the other way than output. */
+static void peer_input_put(struct rain_gateway *gateway, struct rain_http_request *request)
+{
+	const char *id = rain_http_request_param(request, "burst");
+	struct rain_live_loan *loan = id ? rain_loan_live(gateway, id) : NULL;
+
+	if (!rain_mind_of(gateway)->recovered || (loan && !loan->row.peer))
+		rain_http_reply_error(request, 503, "the gateway is just starting");
+	else if (!loan || loan->row.peer != rain_http_request_peer(request)->row ||
+		 rain_loan_is_over(&loan->row.record))
+		rain_http_reply_error(request, 410, "no loan wants it");
+	else if (rain_face_input_put(gateway, request, true, loan->row.id) == 0)
+		rain_waiters_wake(&loan->waiters);
+}
+
+static void peer_input_get(struct rain_gateway *gateway, struct rain_http_request *request)
+{
+	const char *id = rain_http_request_param(request, "burst");
+	struct rain_live_burst *burst = id ? rain_burst_live(gateway, id) : NULL;
+
+	if (!rain_mind_of(gateway)->recovered || (burst && !burst->row.peer))
+		rain_http_reply_error(request, 503, "the gateway is just starting");
+	else if (!burst || burst->row.peer != rain_http_request_peer(request)->row)
+		rain_http_reply_error(request, 410, "there is no such burst");
+	else
+		rain_face_input_get(gateway, request, false, burst->row.id, &burst->waiters);
+}
+
+static void peer_put(struct rain_gateway *gateway, struct rain_http_request *request)
+{
+	is_input(request) ? peer_input_put(gateway, request) : peer_stream_put(gateway, request);
+}
+
 /* Home fetches what one of its bursts printed here. */
 static void peer_stream_get(struct rain_gateway *gateway, struct rain_http_request *request)
 {
@@ -151,15 +191,21 @@ static void peer_stream_get(struct rain_gateway *gateway, struct rain_http_reque
 	}
 }
 
+static void peer_get(struct rain_gateway *gateway, struct rain_http_request *request)
+{
+	is_input(request) ? peer_input_get(gateway, request) : peer_stream_get(gateway, request);
+}
+
 const struct rain_http_route rain_mind_routes[] = {
-	{ RAIN_HTTP_PEER, "PUT", "/v1/streams/{burst}/{name}", peer_stream_put, STREAM_BODY_MAX, NULL, NULL },
-	{ RAIN_HTTP_PEER, "GET", "/v1/streams/{burst}/{name}", peer_stream_get, 0, NULL, NULL },
+	{ RAIN_HTTP_PEER, "PUT", "/v1/streams/{burst}/{name}", peer_put, STREAM_BODY_MAX, NULL, NULL },
+	{ RAIN_HTTP_PEER, "GET", "/v1/streams/{burst}/{name}", peer_get, 0, NULL, NULL },
 
 	{ RAIN_HTTP_JOB, "GET", "/v1/jobs/{job}", rain_job_get, 0, NULL, NULL },
 	{ RAIN_HTTP_JOB, "POST", "/v1/jobs/{job}/inputs", rain_job_inputs, RAIN_LIMIT_HTTP_JSON_BODY, NULL, NULL },
 	{ RAIN_HTTP_JOB, "POST", "/v1/jobs/{job}/signal", rain_job_signal, 4096, NULL, NULL },
 	{ RAIN_HTTP_JOB, "POST", "/v1/jobs/{job}/delivered", rain_job_delivered, 4096, NULL, NULL },
 	{ RAIN_HTTP_JOB, "GET", "/v1/jobs/{job}/streams/{name}", rain_job_stream, 0, NULL, NULL },
+	{ RAIN_HTTP_JOB, "PUT", "/v1/jobs/{job}/streams/stdin", rain_job_input, STREAM_BODY_MAX, NULL, NULL },
 	{ RAIN_HTTP_JOB, "GET", "/v1/jobs/{job}/blobs/{sha256}", rain_job_output, 0, NULL, NULL },
 	{ RAIN_HTTP_JOB, "GET", "/v1/blobs/{sha256}", rain_job_blob_get, 0, NULL, NULL },
 	{ RAIN_HTTP_JOB, "PUT", "/v1/blobs/{sha256}", rain_blob_http_put_end, 0, rain_job_blob_begin,
@@ -170,6 +216,7 @@ const struct rain_http_route rain_mind_routes[] = {
 	{ RAIN_HTTP_AGENT, "POST", "/v1/loans/{burst}/started", rain_agent_started, 4096, NULL, NULL },
 	{ RAIN_HTTP_AGENT, "POST", "/v1/loans/{burst}/exit", rain_agent_exit, RAIN_LIMIT_HTTP_JSON_BODY, NULL, NULL },
 	{ RAIN_HTTP_AGENT, "GET", "/v1/loans/{burst}/signals", rain_agent_signals_get, 0, NULL, NULL },
+	{ RAIN_HTTP_AGENT, "GET", "/v1/loans/{burst}/streams/stdin", rain_agent_input, 0, NULL, NULL },
 	{ RAIN_HTTP_AGENT, "PUT", "/v1/loans/{burst}/streams/{name}", rain_agent_stream_take, STREAM_BODY_MAX, NULL, NULL },
 	{ RAIN_HTTP_AGENT, "GET", "/v1/loans/{burst}/blobs/{sha256}", rain_agent_blob_give, 0, NULL, NULL },
 	{ RAIN_HTTP_AGENT, "PUT", "/v1/loans/{burst}/blobs/{sha256}", rain_blob_http_put_end, 0, rain_agent_blob_begin,

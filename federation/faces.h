@@ -44,4 +44,14 @@ void rain_agent_blob_give(struct rain_gateway *gateway, struct rain_http_request
 void rain_agent_blob_begin(struct rain_gateway *gateway, struct rain_http_request *request);
 void rain_agent_blob_post(struct rain_gateway *gateway, struct rain_http_request *request);
 
+/* stream_input.c: takes a piece of stdin, and its end; 0 when it is there (answered
+ * in any case). */
+int rain_face_input_put(struct rain_gateway *gateway, struct rain_http_request *request, bool is_loan,
+			const char *id);
+/* … and gives it, waiting on the list. */
+void rain_face_input_get(struct rain_gateway *gateway, struct rain_http_request *request, bool is_loan,
+			 const char *id, struct rain_waiters *waiters);
+void rain_job_input(struct rain_gateway *gateway, struct rain_http_request *request);
+void rain_agent_input(struct rain_gateway *gateway, struct rain_http_request *request);
+
 #endif

@@ -36,6 +36,7 @@ rain_relay_SOURCES = \
 	federation/relay.c \
 	federation/relay.h \
 	federation/relay_cache.c \
+	federation/relay_direct.c \
 	federation/relay_inputs.c \
 	federation/relay_outputs.c \
 	federation/relay_signals.c \
@@ -47,6 +48,7 @@ rain_PROGRAMS += rain-agent
 rain_agent_SOURCES = \
 	federation/agent.c \
 	federation/agent.h \
+	federation/agent_input.c \
 	federation/agent_manifest.c \
 	federation/agent_run.c \
 	federation/agent_signals.c \

@@ -31,11 +31,12 @@ static int hold_post(struct rain_gateway *gateway, PGconn *tx, const struct rain
 }
 
 static int send_event(struct rain_gateway *gateway, PGconn *tx, const struct rain_peer *peer,
-		      const struct rain_burst_row *row, enum rain_event_kind kind, int64_t signal,
-		      struct rain_error *err)
+		      const struct rain_burst_row *row, enum rain_event_kind kind,
+		      const struct rain_home_extra *extra, struct rain_error *err)
 {
 	struct rain_message m = { .type = RAIN_MESSAGE_EVENT, .kind = kind, .seq = row->record.seq_out,
-				  .signal = signal, .manifest = row->manifest };
+				  .signal = extra->signal, .rows = extra->rows, .columns = extra->columns,
+				  .manifest = row->manifest };
 	return rain_mind_send(gateway, tx, peer, row->id, &m, err);
 }
 
@@ -60,11 +61,11 @@ static int act(struct rain_gateway *gateway, PGconn *tx, const struct rain_burst
 		if (rain_mind_send(gateway, tx, peer, row->id, &m, err))
 			return -1;
 	}
-	if (a->send_inputs && send_event(gateway, tx, peer, row, RAIN_EVENT_INPUTS, 0, err))
+	if (a->send_inputs && send_event(gateway, tx, peer, row, RAIN_EVENT_INPUTS, extra, err))
 		return -1;
-	if (a->send_signal && send_event(gateway, tx, peer, row, RAIN_EVENT_SIGNAL, extra->signal, err))
+	if (a->send_signal && send_event(gateway, tx, peer, row, RAIN_EVENT_SIGNAL, extra, err))
 		return -1;
-	if (a->send_delivered && send_event(gateway, tx, peer, row, RAIN_EVENT_DELIVERED, 0, err))
+	if (a->send_delivered && send_event(gateway, tx, peer, row, RAIN_EVENT_DELIVERED, extra, err))
 		return -1;
 	return 0;
 }

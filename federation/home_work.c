@@ -263,6 +263,7 @@ void rain_home_work(struct rain_gateway *gateway, struct rain_live_burst *burst)
 	}
 	move_files(gateway, burst);
 	rain_stream_pull(gateway, burst);
+	rain_input_push(gateway, burst);
 	annotate(gateway, burst);
 }
 
@@ -271,6 +272,7 @@ void rain_home_stop(struct rain_live_burst *burst)
 	rain_fetches_stop(&burst->fetches);
 	for (int i = 0; i < 2; i++)
 		rain_stream_move_stop(&burst->polls[i]);
+	rain_input_stop(&burst->input);
 }
 
 /* --- what Slurm shows --- */

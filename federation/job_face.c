@@ -192,6 +192,8 @@ void rain_job_inputs(struct rain_gateway *gateway, struct rain_http_request *req
 	snprintf(owner, sizeof owner, "uid-%" PRId64, (int64_t)rain_http_request_uid(request));
 	if (!extra.manifest)
 		rain_http_reply_error(request, 400, "%s", err.text);
+	else if (burst->row.direct != (json_object_get(extra.manifest, "direct") != NULL))
+		rain_http_reply_error(request, 409, "this job runs on a peer's cluster: steps can't be added to it from here");
 	else if (rain_manifest_blobs(extra.manifest, is_not_owned, &ownership))
 		rain_http_reply_error(request, 409, "a file that is named has not been brought here");
 	else
@@ -211,6 +213,8 @@ void rain_job_signal(struct rain_gateway *gateway, struct rain_http_request *req
 	if (!body)
 		return;
 	if (rain_json_int(body, "signal", 1, RAIN_SIGNAL_MAX, &extra.signal, &err) ||
+	    rain_json_int_or(body, "rows", 0, RAIN_TERMINAL_MAX, 0, &extra.rows, &err) ||
+	    rain_json_int_or(body, "columns", 0, RAIN_TERMINAL_MAX, 0, &extra.columns, &err) ||
 	    rain_json_int_or(body, "seq", 0, INT64_MAX, 0, &seq, &err)) {
 		rain_http_reply_error(request, 400, "%s", err.text);
 		return;
@@ -271,6 +275,20 @@ void rain_job_stream(struct rain_gateway *gateway, struct rain_http_request *req
 		return;
 	strcpy(waiter.id, burst->row.id);
 	rain_waiters_add(&burst->waiters, &waiter, rain_face_wait(request));
+}
+
+void rain_job_input(struct rain_gateway *gateway, struct rain_http_request *request)
+{
+	struct rain_live_burst *burst = burst_of(gateway, request);
+
+	if (!burst)
+		return;
+	if (!burst->row.direct || is_over(burst) || burst->row.record.state == RAIN_BURST_VOID) {
+		rain_http_reply_error(request, 410, "nobody reads the standard input of job %" PRId64, burst->row.job_id);
+	} else if (rain_face_input_put(gateway, request, false, burst->row.id) == 0) {
+		rain_waiters_wake(&burst->waiters);
+		rain_input_push(gateway, burst);
+	}
 }
 
 /* --- blobs --- */

@@ -36,7 +36,8 @@ static int act(struct rain_gateway *gateway, PGconn *tx, const struct rain_loan_
 	       const struct rain_loan_actions *a, const struct rain_lender_extra *extra, struct rain_error *err)
 {
 	const struct rain_peer *peer = rain_mind_peer(gateway, row->peer);
-	char number[RAIN_STORE_INT64_SIZE], other[RAIN_STORE_INT64_SIZE];
+	char number[RAIN_STORE_INT64_SIZE], other[RAIN_STORE_INT64_SIZE], rows[RAIN_STORE_INT64_SIZE],
+		columns[RAIN_STORE_INT64_SIZE];
 
 	if (!peer)
 		return rain_error_set(err, "the peer of loan %s is gone", row->id);
@@ -48,9 +49,12 @@ static int act(struct rain_gateway *gateway, PGconn *tx, const struct rain_loan_
 			       rain_store_format_int64(row->amount_utok, number)))
 		return -1;
 	if (a->store_signal &&
-	    rain_store_execute(tx, err, "INSERT INTO federation.loan_signal VALUES ($1::uuid, $2::integer, $3::integer)", 3,
+	    rain_store_execute(tx, err, "INSERT INTO federation.loan_signal VALUES ($1::uuid, $2::integer, $3::integer,"
+			       " $4::integer, $5::integer)", 5,
 			       row->id, rain_store_format_int64(row->record.seq_in, number),
-			       rain_store_format_int64(extra->message->signal, other)))
+			       rain_store_format_int64(extra->message->signal, other),
+			       rain_store_format_int64(extra->message->rows, rows),
+			       rain_store_format_int64(extra->message->columns, columns)))
 		return -1;
 	if (a->send_staged && send_event(gateway, tx, peer, row, RAIN_EVENT_STAGED, err))
 		return -1;

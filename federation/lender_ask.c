@@ -466,12 +466,13 @@ json_t *rain_leases_card(struct rain_gateway *gateway)
 
 	if (!lends(gateway) || rain_policy_mflops(gateway) == 0)
 		return json_pack("{s:i}", "nodes", 0);
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "nodes",
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "nodes",
 			 (json_int_t)(leases->known ? least(config->lend.max_nodes, leases->nodes_total)
 						    : config->lend.max_nodes),
 			 "minutes", (json_int_t)config->lend.max_minutes, "mflops", (json_int_t)rain_policy_mflops(gateway),
 			 "percent", (json_int_t)config->lend.price_percent, "cpus_per_node",
-			 (json_int_t)leases->cpus_per_node, "mem_mb_per_node", (json_int_t)leases->mem_mb_per_node);
+			 (json_int_t)leases->cpus_per_node, "mem_mb_per_node", (json_int_t)leases->mem_mb_per_node,
+			 "direct", 1);
 }
 
 int rain_leases_start(struct rain_gateway *gateway, struct rain_error *err)

@@ -191,6 +191,7 @@ static void return_files(struct rain_gateway *gateway, struct rain_live_loan *lo
 	if (!peer || loan->row.record.delivered || loan->row.cleaned)
 		return;
 	rain_stream_push(gateway, loan);
+	rain_input_pull(gateway, loan);
 	if (rain_loan_is_over(&loan->row.record) && peer->address_count > 0 && !peer->dials_us)
 		rain_fetches_work(gateway, &loan->fetches, peer, loan->row.outputs, true, "", true, loan->row.id, NULL);
 }
@@ -251,6 +252,7 @@ void rain_lender_stop(struct rain_live_loan *loan)
 	rain_fetches_stop(&loan->fetches);
 	for (int i = 0; i < 2; i++)
 		rain_stream_move_stop(&loan->pushes[i]);
+	rain_input_stop(&loan->input);
 }
 
 /* --- what Slurm shows --- */

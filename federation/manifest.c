@@ -125,8 +125,27 @@ fail:
 	return NULL;
 }
 
+/* "direct" of a manifest; NULL when there is none, or with err when it is wrong. */
+static json_t *parse_direct(const json_t *object, struct rain_error *err)
+{
+	json_t *direct;
+	int64_t rows, columns;
+
+	err->text[0] = '\0';
+	if (!json_object_get(object, "direct"))
+		return NULL;
+	if (rain_json_object(object, "direct", &direct, err) ||
+	    rain_json_int_or(direct, "rows", 1, RAIN_TERMINAL_MAX, 0, &rows, err) ||
+	    rain_json_int_or(direct, "columns", 1, RAIN_TERMINAL_MAX, 0, &columns, err))
+		return NULL;
+	return rows && columns ? json_pack("{s:I, s:I}", "rows", (json_int_t)rows, "columns", (json_int_t)columns)
+			       : json_object();
+}
+
 json_t *rain_manifest_parse(const json_t *object, struct rain_error *err)
 {
+	struct rain_error wrong = { "" };
+	json_t *direct = parse_direct(object, &wrong);
 	json_t *script = parse_blob_at(object, "script", err);
 	json_t *environment = script ? parse_blob_at(object, "environment", err) : NULL;
 	json_t *args = environment ? parse_array(object, "args", RAIN_MANIFEST_ARGS_MAX, parse_argument, err) : NULL;
@@ -135,15 +154,20 @@ json_t *rain_manifest_parse(const json_t *object, struct rain_error *err)
 				  : NULL;
 	json_t *manifest = NULL;
 
-	if (patterns) {
+	if (patterns && wrong.text[0]) {
+		*err = wrong;
+	} else if (patterns) {
 		manifest = json_pack("{s:O, s:O, s:O, s:O, s:O}", "script", script, "environment", environment,
 				     "args", args, "inputs", inputs, "stage_out", patterns);
+		if (direct)
+			json_object_set(manifest, "direct", direct);
 		if (json_dumpb(manifest, NULL, 0, JSON_COMPACT) > RAIN_MANIFEST_BYTES_MAX) {
 			rain_error_set(err, "the manifest is larger than %d bytes", RAIN_MANIFEST_BYTES_MAX);
 			json_decref(manifest);
 			manifest = NULL;
 		}
 	}
+	json_decref(direct);
 	json_decref(script);
 	json_decref(environment);
 	json_decref(args);

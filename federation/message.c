@@ -73,6 +73,8 @@ static const struct field fields[] = {
 	{ "credit_utok", FIELD_INT, M(REFUSE), true, AT(credit_utok), 0, RAIN_TOKENS_MAX },
 	{ "seq", FIELD_INT, M(EVENT), false, AT(seq), 1, INT32_MAX },
 	{ "signal", FIELD_INT, E(SIGNAL), false, AT(signal), 1, RAIN_SIGNAL_MAX },
+	{ "rows", FIELD_INT, E(SIGNAL), true, AT(rows), 0, RAIN_TERMINAL_MAX },
+	{ "columns", FIELD_INT, E(SIGNAL), true, AT(columns), 0, RAIN_TERMINAL_MAX },
 	{ "job_id", FIELD_INT, E(STARTED), true, AT(job_id), 0, UINT32_MAX },
 	{ "nodes", FIELD_TEXT, E(STARTED), true, AT(nodes), 0, RAIN_REASON_SIZE - 1 },
 	{ "grace_ms", FIELD_INT, M(EVICT), true, AT(grace_ms), 0, RAIN_MESSAGE_MS_MAX },

@@ -43,6 +43,7 @@
 #define RAIN_OUTPUTS_MAX 256
 #define RAIN_RECEIPT_BYTES_MAX 2048
 #define RAIN_SIGNAL_MAX 64
+#define RAIN_TERMINAL_MAX 65535 /* rows and columns */
 
 enum rain_message_type {
 	RAIN_MESSAGE_ASK,	    /* home -> lender: could you start this now? */
@@ -120,6 +121,7 @@ struct rain_message {
 	int64_t seq;			     /* event: 1, 2, 3, … in each direction */
 	enum rain_event_kind kind;	     /* event */
 	int64_t signal;			     /* event signal; finished: 0 or the signal */
+	int64_t rows, columns;		     /* event signal: a terminal's size, or 0 */
 	json_t *manifest;		     /* event inputs: see rain_manifest_parse */
 	int64_t job_id;			     /* event started */
 	char nodes[RAIN_REASON_SIZE];	     /* event started: for people */

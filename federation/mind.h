@@ -32,6 +32,7 @@
  *   settle.c     receipts, both sides
  *   fetch.c      the blobs of bursts and loans
  *   stream.c     their stdout and stderr;  stream_move.c  … between clusters
+ *   stream_input.c  stdin of what somebody sits before
  *   waiter.c     long polls
  *   faces.c      HTTP: routes, and streams for peers;
  *   job_face.c   … for rain-relay;  agent_face.c  … for rain-agent;
@@ -86,6 +87,15 @@ struct rain_live {
 struct rain_fetch; /* a blob on its way */
 struct rain_stream_move; /* a piece of a stream on its way */
 
+/* stdin on its way. */
+struct rain_input_move;
+struct rain_input {
+	struct rain_input_move *move;
+	int64_t moved; /* bytes that the lender has */
+	int64_t retry_ms;
+	bool done;
+};
+
 struct rain_live_burst {
 	struct rain_live_burst *next;
 	struct rain_live live;
@@ -93,6 +103,7 @@ struct rain_live_burst {
 	struct rain_waiters waiters;
 	struct rain_fetch *fetches;
 	struct rain_stream_move *polls[2]; /* stdout, stderr: fetched from the lender */
+	struct rain_input input;
 	int64_t relay_signal;	/* number of the last signal that the relay passed on */
 	char annotated[RAIN_OVERFLOW_SENTENCE];
 	char return_error[RAIN_SENTENCE_SIZE]; /* why the job can't go back */
@@ -106,6 +117,7 @@ struct rain_live_loan {
 	struct rain_waiters waiters;
 	struct rain_fetch *fetches;
 	struct rain_stream_move *pushes[2];
+	struct rain_input input;
 	int64_t pushed[2]; /* bytes that home has */
 	int64_t push_retry_ms;
 	bool fetch_failed;
@@ -221,7 +233,7 @@ struct rain_home_extra {
 	const struct rain_peer *peer; /* who says it; checked against the row's */
 	const struct rain_message *message;
 	json_t *manifest;
-	int64_t signal;
+	int64_t signal, rows, columns;
 	int64_t amount_utok, observed_utok; /* settle */
 	bool disputed;
 };
@@ -343,7 +355,8 @@ int rain_settle_disputed(struct rain_gateway *gateway, PGconn *tx, const struct 
 
 /* "stdout" is 0, "stderr" 1, anything else -1. */
 int rain_stream_find(const char *name);
-extern const char *const rain_stream_names[2];
+extern const char *const rain_stream_names[3];
+#define RAIN_STREAM_STDIN 2 /* of what somebody sits before: stream_input.c */
 /* Bytes that are there. */
 int64_t rain_stream_size(const struct rain_gateway *gateway, bool is_loan, const char *id,
 			 int which);
@@ -357,6 +370,10 @@ int rain_stream_write(const struct rain_gateway *gateway, bool is_loan, const ch
 void rain_stream_reply(struct rain_gateway *gateway, struct rain_http_request *request,
 		       bool is_loan, const char *id, int which, int64_t after, int64_t total);
 int rain_stream_open(const struct rain_gateway *gateway, bool is_loan, const char *id, int which);
+/* Nothing more comes behind what there is of stdin; whether that was said. */
+int rain_stream_end(const struct rain_gateway *gateway, bool is_loan, const char *id,
+		    struct rain_error *err);
+bool rain_stream_has_ended(const struct rain_gateway *gateway, bool is_loan, const char *id);
 void rain_stream_remove(const struct rain_gateway *gateway, bool is_loan, const char *id);
 /* Removes directories of bursts and loans that aren't live. */
 void rain_streams_clean(struct rain_gateway *gateway);
@@ -365,6 +382,11 @@ void rain_streams_clean(struct rain_gateway *gateway);
 void rain_stream_push(struct rain_gateway *gateway, struct rain_live_loan *loan);
 void rain_stream_pull(struct rain_gateway *gateway, struct rain_live_burst *burst);
 void rain_stream_move_stop(struct rain_stream_move **move);
+
+/* … and stdin (stream_input.c): home brings it, or the lender fetches it. */
+void rain_input_push(struct rain_gateway *gateway, struct rain_live_burst *burst);
+void rain_input_pull(struct rain_gateway *gateway, struct rain_live_loan *loan);
+void rain_input_stop(struct rain_input *input);
 
 extern const struct rain_message_handler rain_mind_messages[];
 extern const struct rain_http_route rain_mind_routes[];

@@ -38,6 +38,7 @@ libmind_la_SOURCES = \
 	federation/settle.c \
 	federation/standing.c \
 	federation/stream.c \
+	federation/stream_input.c \
 	federation/stream_move.c \
 	federation/waiter.c
 libmind_la_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS) $(JANSSON_CFLAGS) $(PQ_CFLAGS) $(SODIUM_CFLAGS)
@@ -49,7 +50,8 @@ rain_bursts_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 rain_bursts_LDADD = libcommon.la $(JANSSON_LIBS)
 
 dist_sql_DATA += federation/sql/0011-bursts.sql federation/sql/0055-policy.sql \
-	federation/sql/0060-loan-agent.sql federation/sql/0061-endings.sql
+	federation/sql/0060-loan-agent.sql federation/sql/0061-endings.sql \
+	federation/sql/0062-direct.sql
 
 check_PROGRAMS += federation/test/test_message federation/test/test_burst federation/test/test_loan \
 	federation/test/test_receipt

@@ -104,6 +104,22 @@ static void bar_unwanted(struct decision *d, size_t job)
 			barred[i] = RAIN_OVERFLOW_UNWANTED;
 }
 
+/* An older RAIN would run it without its input and terminal. */
+static bool is_too_old(const struct decision *d, size_t job, size_t peer)
+{
+	return !d->pass->jobs[job]->batch && !d->views[peer].direct;
+}
+
+static void bar_old(struct decision *d, size_t job)
+{
+	for (size_t i = 0; i < d->peer_count; i++) {
+		uint8_t *barred = is_too_old(d, job, i) ? barred_of(d, job) : NULL;
+
+		if (barred && !barred[i])
+			barred[i] = RAIN_OVERFLOW_REFUSED;
+	}
+}
+
 static size_t job_of(const struct decision *d, int64_t job_id)
 {
 	size_t low = 0, high = d->pass->count;
@@ -147,14 +163,18 @@ static void explain(struct decision *d, size_t job)
 	const struct rain_placement *placement = &d->placements[job];
 	const struct rain_view *view = &d->views[placement->about];
 	const struct rain_refusal *refusal = NULL;
+	const char *said = view->said[0] ? view->said : NULL;
 	char sentence[RAIN_OVERFLOW_SENTENCE];
 
 	if (placement->verdict == RAIN_OVERFLOW_REFUSED)
 		refusal = rain_refusal_of(rain_asks_of(d->gateway), d->pass->jobs[job]->job_id, view->peer->row,
 					  false);
+	if (refusal)
+		said = refusal->reason;
+	else if (is_too_old(d, job, (size_t)placement->about))
+		said = "its RAIN is too old for jobs of srun and salloc";
 	rain_overflow_explain(&d->candidates[job], &d->peers[placement->about], placement->verdict,
-			      view->peer->name, refusal ? refusal->reason : view->said[0] ? view->said : NULL,
-			      sentence);
+			      view->peer->name, said, sentence);
 	say(d, job, sentence);
 }
 
@@ -209,6 +229,7 @@ static void decide(struct decision *d)
 		rain_candidate_of(policy, d->pass->jobs[i], &d->waits[i], money ? money->available_utok : 0,
 				  &d->candidates[i]);
 		bar_unwanted(d, i);
+		bar_old(d, i);
 	}
 	bar_refused(d);
 	for (size_t i = 0; i < d->peer_count; i++)

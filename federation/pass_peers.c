@@ -100,6 +100,7 @@ static void view_fill(struct rain_gateway *gateway, struct rain_peer *peer, stru
 	struct rain_capacity *c = &view->capacity;
 
 	view->peer = peer;
+	view->direct = json_is_true(json_object_get(lend, "direct"));
 	*c = (struct rain_capacity){
 		.window = INT32_MAX, .credit = INT64_MAX,
 		.nodes = bounded(number(lend, "nodes")), .minutes = bounded(number(lend, "minutes")),

@@ -134,6 +134,7 @@ struct rain_view {
 	struct rain_peer *peer;
 	struct rain_capacity capacity;
 	char said[RAIN_REASON_SIZE]; /* "": nothing */
+	bool direct; /* takes what somebody sits before (srun, salloc) */
 };
 
 /* NULL: no memory, or no peers. *count gets how many; the caller frees it. */

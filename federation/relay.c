@@ -27,6 +27,9 @@ static const char help[] =
 	"\n"
 	"  --stage-in=LIST   files, directories and patterns to take along\n"
 	"  --stage-out=LIST  what to bring back into the working directory at the end\n"
+	"  --direct          it stands in for a step of srun, not for a script: standard input\n"
+	"                    and the terminal go along\n"
+	"  --interactive     the same for the shell of salloc\n"
 	"  --socket=PATH     the gateway's (gateway.socket of rain.conf)\n"
 	"  --help, --version\n"
 	"\n"
@@ -46,6 +49,8 @@ static int options_read(struct rain_relay *relay, int argc, char *argv[])
 	static const struct option options[] = {
 		{"stage-in", required_argument, NULL, 'i'},
 		{"stage-out", required_argument, NULL, 'o'},
+		{"direct", no_argument, NULL, 'd'},
+		{"interactive", no_argument, NULL, 'n'},
 		{"socket", required_argument, NULL, 's'},
 		{0},
 	};
@@ -59,6 +64,10 @@ static int options_read(struct rain_relay *relay, int argc, char *argv[])
 		else if (option == 'o')
 			result = rain_stage_list_parse(RAIN_OPTION_STAGE_OUT, optarg,
 						       &relay->stage_out, &err);
+		else if (option == 'd')
+			relay->direct = true;
+		else if (option == 'n')
+			relay->direct = relay->interactive = true;
 		else if (option == 's')
 			relay->socket = optarg;
 		else
@@ -214,6 +223,7 @@ static int run(struct rain_relay *relay)
 {
 	struct rain_relay_signals signals = {0};
 	struct rain_relay_stream streams[2];
+	struct rain_relay_input input;
 	struct rain_error err;
 	char state[32];
 	json_t *job;
@@ -240,6 +250,8 @@ static int run(struct rain_relay *relay)
 	if (rain_relay_stream_start(&streams[0], relay, "stdout", STDOUT_FILENO, &err) < 0 ||
 	    rain_relay_stream_start(&streams[1], relay, "stderr", STDERR_FILENO, &err) < 0)
 		return rain_cli_fail(RAIN_RELAY_EXIT_FAILED, &err);
+	if (relay->direct && rain_relay_input_start(&input, relay, &err) < 0)
+		return rain_cli_fail(RAIN_RELAY_EXIT_FAILED, &err);
 	job = follow(relay, &signals, &err);
 	return job ? finish(relay, &signals, streams, job) : rain_cli_fail(RAIN_RELAY_EXIT_FAILED, &err);
 }
@@ -255,6 +267,7 @@ int main(int argc, char *argv[])
 	result = options_read(&relay, argc, argv);
 	if (result)
 		return result;
+	relay.terminal = relay.direct && isatty(STDIN_FILENO) == 1;
 	if (job_id_read(&relay.job, &err) < 0)
 		return rain_cli_fail(RAIN_RELAY_EXIT_FAILED, &err);
 	if (!relay.socket) {

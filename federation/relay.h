@@ -28,7 +28,10 @@ struct rain_relay {
 	uint32_t job;
 	int directory; /* the job's working directory */
 	struct rain_stage_list stage_in, stage_out;
-	char *const *command; /* script and arguments */
+	char *const *command; /* script, or program, and arguments */
+	bool direct;   /* a step that somebody sits before, not a script */
+	bool interactive; /* … the shell of salloc */
+	bool terminal; /* … at a terminal */
 	struct rain_local_client *client; /* of the main thread */
 };
 
@@ -73,11 +76,28 @@ int rain_relay_stream_finish(struct rain_relay_stream *stream, int64_t size,
 /* Ends it as it is. */
 void rain_relay_stream_stop(struct rain_relay_stream *stream);
 
+/* relay_direct.c: the script that starts the step on the peer (as snprintf). */
+int rain_relay_direct_script(const struct rain_relay *relay, char *text, size_t size);
+/* The program's path below the working directory, or NULL when it lies elsewhere. */
+const char *rain_relay_direct_program(const struct rain_relay *relay);
+/* "direct" of the manifest. */
+json_t *rain_relay_direct_json(const struct rain_relay *relay);
+bool rain_relay_terminal_size(int64_t *rows, int64_t *columns);
+/* A thread that brings standard input to its end. */
+struct rain_relay_input {
+	uint32_t job;
+	struct rain_local_client *client;
+	int64_t offset; /* bytes that the gateway has */
+};
+int rain_relay_input_start(struct rain_relay_input *input, const struct rain_relay *relay,
+			   struct rain_error *err);
+
 /* relay_signals.c: a thread takes every signal that Slurm or the user sends
  * and passes it to the burst.  Until it is `open`, and after it is `closed`,
  * signals that end a program end the relay. */
 struct rain_relay_signals {
 	uint32_t job;
+	bool terminal; /* SIGWINCH goes with the new size */
 	struct rain_local_client *client;
 	pthread_t thread;
 	atomic_bool open;

@@ -64,12 +64,22 @@ static json_t *bytes_send(struct rain_relay *relay, const void *data, size_t siz
 	return result;
 }
 
+static json_t *direct_script_send(struct rain_relay *relay, struct rain_error *err)
+{
+	char text[256];
+	int size = rain_relay_direct_script(relay, text, sizeof(text));
+
+	return bytes_send(relay, text, (size_t)size, err);
+}
+
 static json_t *script_send(struct rain_relay *relay, struct rain_error *err)
 {
 	size_t size;
-	char *script = rain_file_read(relay->command[0], SCRIPT_MAX, &size, err);
+	char *script = relay->direct ? NULL : rain_file_read(relay->command[0], SCRIPT_MAX, &size, err);
 	json_t *result = script ? bytes_send(relay, script, size, err) : NULL;
 
+	if (relay->direct)
+		return direct_script_send(relay, err);
 	free(script);
 	if (!result)
 		rain_error_prefix(err, "can't send the job's script");
@@ -169,12 +179,30 @@ static json_t *items_send(struct rain_relay *relay, struct rain_error *err)
 	return list;
 }
 
+/* What is typed at srun is a program of this directory more often than not. */
+static int program_send(struct rain_relay *relay, json_t *list, struct rain_error *err)
+{
+	const char *program = relay->direct ? rain_relay_direct_program(relay) : NULL;
+	json_t *item = program ? item_send(relay, program, err) : NULL;
+
+	if (!program)
+		return 0;
+	return item ? json_array_append_new(list, item) : rain_error_prefix(err, "the program");
+}
+
+static json_t *argument_json(const struct rain_relay *relay, size_t i)
+{
+	const char *program = i == 0 ? rain_relay_direct_program(relay) : NULL;
+
+	return program ? json_sprintf("./%s", program) : json_string(relay->command[i]);
+}
+
 static json_t *arguments_json(struct rain_relay *relay, struct rain_error *err)
 {
 	json_t *list = json_array();
 	size_t bytes = 0;
 
-	for (size_t i = 1; relay->command[i]; i++) {
+	for (size_t i = relay->direct ? 0 : 1; relay->command[i]; i++) {
 		bytes += strlen(relay->command[i]) + 1;
 		if (i > ARGUMENTS_MAX || bytes > ARGUMENTS_BYTES_MAX) {
 			rain_error_set(err,
@@ -184,7 +212,7 @@ static json_t *arguments_json(struct rain_relay *relay, struct rain_error *err)
 			return NULL;
 		}
 		/* JSON is text: what isn't can't be passed on. */
-		if (json_array_append_new(list, json_string(relay->command[i])) < 0) {
+		if (json_array_append_new(list, argument_json(relay, i)) < 0) {
 			rain_error_set(err, "argument %zu of the script is not UTF-8", i);
 			json_decref(list);
 			return NULL;
@@ -229,7 +257,10 @@ int rain_relay_inputs_send(struct rain_relay *relay, char *const environment[],
 	    json_object_set_new(request, "script", script_send(relay, err)) == 0 &&
 	    json_object_set_new(request, "environment",
 				environment_send(relay, environment, err)) == 0 &&
-	    json_object_set_new(request, "inputs", items_send(relay, err)) == 0) {
+	    json_object_set_new(request, "inputs", items_send(relay, err)) == 0 &&
+	    program_send(relay, json_object_get(request, "inputs"), err) == 0) {
+		if (relay->direct)
+			json_object_set_new(request, "direct", rain_relay_direct_json(relay));
 		snprintf(path, sizeof(path), "/v1/jobs/%u/inputs", relay->job);
 		answer = rain_local_json(relay->client, "POST", path, request, 0, NULL, err);
 	}

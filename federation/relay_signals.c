@@ -42,7 +42,11 @@ static void pass_on(struct rain_relay_signals *signals, int number, json_int_t c
 	char path[64];
 	struct rain_error err;
 	json_t *request = json_pack("{s:i, s:I}", "signal", number, "seq", count), *answer;
+	int64_t rows, columns;
 
+	if (number == SIGWINCH && signals->terminal && rain_relay_terminal_size(&rows, &columns))
+		json_object_update_new(request, json_pack("{s:I, s:I}", "rows", (json_int_t)rows,
+							  "columns", (json_int_t)columns));
 	snprintf(path, sizeof(path), "/v1/jobs/%u/signal", signals->job);
 	answer = request ? rain_local_json(signals->client, "POST", path, request, 0, NULL, &err)
 			 : NULL;
@@ -78,6 +82,7 @@ int rain_relay_signals_start(struct rain_relay_signals *signals, const struct ra
 	int error;
 
 	signals->job = relay->job;
+	signals->terminal = relay->terminal;
 	signals->client = rain_local_client_create(relay->socket, NULL, err);
 	if (!signals->client)
 		return -1;

@@ -42,6 +42,7 @@ static const struct column burst_columns[] = {
 	B("user_name", COLUMN_TEXT, user),
 	B("job_name", COLUMN_TEXT, job_name),
 	B("home_partition", COLUMN_TEXT, home_partition),
+	B("direct", COLUMN_BOOL, direct),
 	B("nodes", COLUMN_INT, shape.nodes),
 	B("tasks", COLUMN_INT, shape.tasks),
 	B("cpus_per_task", COLUMN_INT, shape.cpus_per_task),

@@ -26,6 +26,7 @@ struct rain_burst_row {
 	int64_t job_id, submit_time, restart, uid;
 	char user[RAIN_USER_SIZE];
 	char job_name[RAIN_JOB_NAME_SIZE];
+	bool direct; /* no batch job: somebody sits before it */
 	char home_partition[RAIN_PARTITION_SIZE];
 	struct rain_shape shape;
 	struct rain_terms terms;

@@ -15,7 +15,10 @@
 #include "federation/limits.h"
 #include "federation/mind.h"
 
-const char *const rain_stream_names[2] = { "stdout", "stderr" };
+const char *const rain_stream_names[3] = { "stdout", "stderr", "stdin" };
+
+/* Beside stdin: nothing more comes behind it. */
+#define END_NAME "stdin.end"
 
 #define PATH_SIZE 4096
 
@@ -37,6 +40,19 @@ static void stream_path(const struct rain_gateway *gateway, bool is_loan, const 
 {
 	snprintf(path, PATH_SIZE, "%s/%s/%s%s%s", gateway->config->gateway.state, side(is_loan), id,
 		 which < 0 ? "" : "/", which < 0 ? "" : rain_stream_names[which]);
+}
+
+static void end_path(const struct rain_gateway *gateway, bool is_loan, const char *id, char path[static PATH_SIZE])
+{
+	snprintf(path, PATH_SIZE, "%s/%s/%s/" END_NAME, gateway->config->gateway.state, side(is_loan), id);
+}
+
+bool rain_stream_has_ended(const struct rain_gateway *gateway, bool is_loan, const char *id)
+{
+	char path[PATH_SIZE];
+
+	end_path(gateway, is_loan, id, path);
+	return access(path, F_OK) == 0;
 }
 
 int64_t rain_stream_size(const struct rain_gateway *gateway, bool is_loan, const char *id, int which)
@@ -116,6 +132,20 @@ int rain_stream_write(const struct rain_gateway *gateway, bool is_loan, const ch
 	return result;
 }
 
+int rain_stream_end(const struct rain_gateway *gateway, bool is_loan, const char *id, struct rain_error *err)
+{
+	char path[PATH_SIZE];
+	int fd;
+
+	end_path(gateway, is_loan, id, path);
+	/* rain_stream_write has made the directory, if only for no byte. */
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return rain_error_set(err, "can't write %s: %s", path, strerror(errno));
+	close(fd);
+	return 0;
+}
+
 static void number_header(struct rain_http_request *request, const char *name, int64_t value)
 {
 	char text[24];
@@ -151,10 +181,12 @@ void rain_stream_remove(const struct rain_gateway *gateway, bool is_loan, const 
 {
 	char path[PATH_SIZE];
 
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < 3; i++) {
 		stream_path(gateway, is_loan, id, i, path);
 		unlink(path);
 	}
+	end_path(gateway, is_loan, id, path);
+	unlink(path);
 	stream_path(gateway, is_loan, id, -1, path);
 	rmdir(path);
 }

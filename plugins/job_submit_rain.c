@@ -59,7 +59,6 @@ int job_submit(job_desc_msg_t *desc, uint32_t submit_uid, char **err_msg)
 		.admin_comment = desc->admin_comment,
 		.spank_environment = desc->spank_job_env,
 		.spank_environment_count = desc->spank_job_env_size,
-		.has_script = desc->script != NULL,
 		.is_het = desc->het_job_offset != NO_VAL,
 		.is_recurring = desc->bitflags & CRON_JOB,
 		.is_held = desc->priority == 0,

@@ -143,7 +143,7 @@ static char *option_word(spank_t spank, const struct task *task, enum rain_optio
 
 __attribute__((noreturn)) static void relay_exec(spank_t spank, const struct task *task)
 {
-	char **argv = calloc((size_t)task->argc + 5, sizeof *argv);
+	char **argv = calloc((size_t)task->argc + 6, sizeof *argv);
 	struct rain_error err;
 	size_t n = 0;
 	char *word;
@@ -157,12 +157,30 @@ __attribute__((noreturn)) static void relay_exec(spank_t spank, const struct tas
 	word = option_word(spank, task, RAIN_OPTION_STAGE_OUT);
 	if (word)
 		argv[n++] = word;
+	if (task->step == SLURM_INTERACTIVE_STEP)
+		argv[n++] = "--interactive";
+	else if (task->step != SLURM_BATCH_SCRIPT)
+		argv[n++] = "--direct";
 	argv[n++] = "--";
 	for (int i = 0; i < task->argc; i++)
 		argv[n++] = task->argv[i];
 	execve(RELAY, argv, task->environment);
 	rain_error_set(&err, "can't start %s: %s", RELAY, strerror(errno));
 	task_fail(task, err.text);
+}
+
+/* A step of srun, or the shell of salloc: the first task stands for all of them. */
+static void first_task_only(spank_t spank, const struct task *task)
+{
+	uint32_t number;
+
+	if (task->step != 0 && task->step != SLURM_INTERACTIVE_STEP)
+		task_fail(task, "this job runs on a peer's cluster, which takes only its first step from here; "
+				"a shell there can start more");
+	if (spank_get_item(spank, S_TASK_GLOBAL_ID, &number) != ESPANK_SUCCESS)
+		task_fail(task, "Slurm doesn't tell which task this is");
+	if (number > 0)
+		_exit(0);
 }
 
 int rain_spank_task_init(spank_t spank, const struct rain_spank_settings *settings)
@@ -185,6 +203,6 @@ int rain_spank_task_init(spank_t spank, const struct rain_spank_settings *settin
 	    strcmp(partition, settings->overflow_partition))
 		return 0;
 	if (!batch)
-		task_fail(&task, "this job runs on a peer's cluster: steps can't be added to it from here");
+		first_task_only(spank, &task);
 	relay_exec(spank, &task);
 }

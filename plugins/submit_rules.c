@@ -87,8 +87,6 @@ static int options_read(const struct rain_submission *submission, struct rain_op
 /* Why a job that asks for a burst can't have one, or NULL. */
 static const char *burst_obstacle(const struct rain_submission *submission)
 {
-	if (!submission->has_script)
-		return "only jobs of sbatch can burst";
 	if (submission->is_het)
 		return "heterogeneous jobs can't burst";
 	if (submission->is_recurring)

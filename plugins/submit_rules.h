@@ -36,7 +36,6 @@ struct rain_submission {
 	const char *admin_comment;
 	char *const *spank_environment; /* "_SLURM_SPANK_OPTION_rain_burst=auto" ... */
 	size_t spank_environment_count;
-	bool has_script; /* sbatch; else srun or salloc */
 	bool is_het, is_recurring;
 	bool is_held; /* by the submitter */
 	bool balance_known;

@@ -43,8 +43,6 @@ enum rain_eligibility rain_eligible(const struct rain_eligible_job *job,
 		return RAIN_ELIGIBLE_IGNORE;
 	if (job->het)
 		say(sentence, "waits at home: parts of a heterogeneous job can't go to a peer");
-	else if (!job->batch)
-		say(sentence, "waits at home: only batch jobs can go to a peer");
 	else if (job->gres)
 		say(sentence, "waits at home: jobs that need GRES, licenses or a reservation can't go to a peer");
 	else if (job->constrained)

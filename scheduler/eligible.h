@@ -17,7 +17,6 @@ struct rain_eligible_job {
 	int64_t eligible_s; /* for how long it could have started; < 0: not yet */
 	bool only;	    /* --burst=only */
 	bool held;	    /* priority 0 */
-	bool batch;
 	bool het;	    /* part of a heterogeneous job */
 	bool gres;	    /* asks for GRES, licenses or a reservation */
 	bool constrained;   /* --constraint, --nodelist: names of home's own */

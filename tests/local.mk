@@ -8,4 +8,4 @@ tests_rain_rpc_LDADD = libcommon.la $(JANSSON_LIBS)
 
 include tests/fuzz/fuzz.mk
 
-EXTRA_DIST += tests/browser.py
+EXTRA_DIST += tests/browser.py tests/terminal.py

@@ -13,7 +13,7 @@ static char sentence[RAIN_ELIGIBLE_SENTENCE];
 
 static struct rain_eligible_job waiting(const char *reason)
 {
-	return (struct rain_eligible_job){ .state = "PENDING", .reason = reason, .batch = true };
+	return (struct rain_eligible_job){ .state = "PENDING", .reason = reason };
 }
 
 static void test_which_jobs(void **state)

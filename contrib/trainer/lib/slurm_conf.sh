@@ -48,6 +48,7 @@ slurm_conf_make() { # ROOT
 		SlurmdDebug=info
 
 		PrologFlags=Alloc
+		LaunchParameters=use_interactive_step
 	CONF
 	slurm_conf_rain "$1"
 	{

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* stdin of what somebody sits before: from the relay to home's gateway, from there
+ * to the lender's (home brings it when it can dial, else the lender fetches), and to
+ * the agent.  As with output the offset decides, and a file remembers. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "federation/faces.h"
+#include "federation/limits.h"
+
+#define RETRY_MS 500
+#define POLL_S 20
+
+struct rain_input_move {
+	struct rain_http_transfer *transfer;
+	struct rain_gateway *gateway;
+	char id[RAIN_UUID_SIZE];
+	int64_t from;
+	bool end; /* behind the last byte */
+};
+
+static struct rain_input_move *move_new(struct rain_gateway *gateway, const char *id)
+{
+	struct rain_input_move *move = calloc(1, sizeof *move);
+
+	if (move) {
+		move->gateway = gateway;
+		snprintf(move->id, sizeof move->id, "%s", id);
+	}
+	return move;
+}
+
+void rain_input_stop(struct rain_input *input)
+{
+	if (input->move)
+		rain_http_transfer_cancel(input->move->transfer);
+	free(input->move);
+	input->move = NULL;
+}
+
+/* The move is over; true when the input goes on. */
+static struct rain_input *move_end(struct rain_input *input, bool worked)
+{
+	input->move = NULL;
+	input->retry_ms = worked ? 0 : rain_clock_monotonic_ms() + RETRY_MS;
+	return input;
+}
+
+/* --- home brings it --- */
+
+static void on_pushed(void *arg, const struct rain_http_result *result)
+{
+	struct rain_input_move *move = arg;
+	struct rain_live_burst *burst = rain_burst_live(move->gateway, move->id);
+	const char *offset = rain_http_result_header(result, "Rain-Offset");
+	bool worked = offset && (result->status == 200 || result->status == 416);
+
+	if (burst) {
+		struct rain_input *input = move_end(&burst->input, worked);
+
+		if (worked)
+			input->moved = strtoll(offset, NULL, 10);
+		input->done = (result->status == 200 && move->end) || result->status == 410;
+		rain_input_push(move->gateway, burst);
+	}
+	free(move);
+}
+
+static bool is_open(const struct rain_live_burst *burst)
+{
+	const struct rain_burst_record *r = &burst->row.record;
+
+	return burst->row.direct && r->inputs_sent &&
+	       (r->state == RAIN_BURST_PLACED || r->state == RAIN_BURST_RUNNING);
+}
+
+void rain_input_push(struct rain_gateway *gateway, struct rain_live_burst *burst)
+{
+	struct rain_peer *peer = rain_mind_peer(gateway, burst->row.peer);
+	int64_t size = rain_stream_size(gateway, false, burst->row.id, RAIN_STREAM_STDIN);
+	bool ended = rain_stream_has_ended(gateway, false, burst->row.id);
+	struct rain_http_call call = { .method = "PUT", .bulk = true, .done = on_pushed, .timeout_ms = 60000,
+				       .reply_max = 4096, .body = "" };
+	struct rain_input *input = &burst->input;
+	char path[128];
+	int fd = -1;
+
+	if (!is_open(burst) || input->move || input->done || !peer || peer->address_count == 0 ||
+	    (input->moved >= size && !ended) || input->retry_ms > rain_clock_monotonic_ms())
+		return;
+	input->move = move_new(gateway, burst->row.id);
+	if (!input->move)
+		return;
+	input->move->from = input->moved;
+	call.body_size = size - input->moved < RAIN_STREAM_PIECE ? size - input->moved : RAIN_STREAM_PIECE;
+	input->move->end = ended && input->moved + call.body_size == size;
+	if (call.body_size > 0) {
+		call.body_fd = fd = rain_stream_open(gateway, false, burst->row.id, RAIN_STREAM_STDIN);
+		call.body_offset = input->moved;
+		call.body = NULL;
+	}
+	snprintf(path, sizeof path, "/v1/streams/%s/stdin?offset=%" PRId64 "%s", burst->row.id, input->moved,
+		 input->move->end ? "&end=1" : "");
+	call.path = path;
+	call.arg = input->move;
+	if (call.body || fd >= 0)
+		input->move->transfer = rain_peers_request(gateway, peer, &call, NULL);
+	if (fd >= 0)
+		close(fd); /* the request has its own */
+	if (!input->move->transfer) {
+		free(input->move);
+		move_end(input, false);
+	}
+}
+
+/* --- or the lender fetches it --- */
+
+static void on_pulled(void *arg, const struct rain_http_result *result)
+{
+	struct rain_input_move *move = arg;
+	struct rain_gateway *gateway = move->gateway;
+	struct rain_live_loan *loan = rain_loan_live(gateway, move->id);
+	const char *end = rain_http_result_header(result, "Rain-End");
+	struct rain_error err;
+	int64_t now = 0;
+
+	if (loan) {
+		struct rain_input *input = move_end(&loan->input, result->status == 200);
+
+		if (result->status == 200 &&
+		    rain_stream_write(gateway, true, move->id, RAIN_STREAM_STDIN, move->from, result->body,
+				      result->size, &now, &err) < 0)
+			rain_log_error("input of loan burst=%s is held up: %s", move->id, err.text);
+		else if (end && now == strtoll(end, NULL, 10))
+			input->done = rain_stream_end(gateway, true, move->id, &err) == 0;
+		else if (result->status == 410)
+			input->done = true;
+		rain_waiters_wake(&loan->waiters);
+		rain_input_pull(gateway, loan);
+	}
+	free(move);
+}
+
+void rain_input_pull(struct rain_gateway *gateway, struct rain_live_loan *loan)
+{
+	struct rain_peer *peer = rain_mind_peer(gateway, loan->row.peer);
+	struct rain_http_call call = { .method = "GET", .bulk = true, .done = on_pulled, .timeout_ms = 60000,
+				       .reply_max = RAIN_STREAM_PIECE };
+	struct rain_input *input = &loan->input;
+	char path[128];
+
+	if (loan->row.record.state != RAIN_LOAN_RUNNING || !json_object_get(loan->row.manifest, "direct") ||
+	    input->move || input->done || !peer || peer->address_count == 0 || peer->dials_us ||
+	    input->retry_ms > rain_clock_monotonic_ms())
+		return;
+	input->move = move_new(gateway, loan->row.id);
+	if (!input->move)
+		return;
+	input->move->from = rain_stream_size(gateway, true, loan->row.id, RAIN_STREAM_STDIN);
+	snprintf(path, sizeof path, "/v1/streams/%s/stdin?after=%" PRId64 "&wait=%d", loan->row.id,
+		 input->move->from, POLL_S);
+	call.path = path;
+	call.arg = input->move;
+	input->move->transfer = rain_peers_request(gateway, peer, &call, NULL);
+	if (!input->move->transfer) {
+		free(input->move);
+		move_end(input, false);
+	}
+}
+
+/* --- the faces --- */
+
+int rain_face_input_put(struct rain_gateway *gateway, struct rain_http_request *request, bool is_loan,
+			const char *id)
+{
+	int64_t offset, end, now = 0;
+	struct rain_error err;
+	const char *data;
+	char text[24];
+	size_t size;
+	int result;
+
+	if (rain_http_request_query_int(request, "offset", 0, INT64_MAX, 0, &offset, &err) ||
+	    rain_http_request_query_int(request, "end", 0, 1, 0, &end, &err)) {
+		rain_http_reply_error(request, 400, "%s", err.text);
+		return -1;
+	}
+	data = rain_http_request_body(request, &size);
+	result = rain_stream_write(gateway, is_loan, id, RAIN_STREAM_STDIN, offset, data, size, &now, &err);
+	if (result == 0 && end && now == offset + (int64_t)size)
+		result = rain_stream_end(gateway, is_loan, id, &err);
+	snprintf(text, sizeof text, "%" PRId64, now);
+	if (result >= 0)
+		rain_http_reply_header(request, "Rain-Offset", text);
+	if (result < 0)
+		rain_http_reply_error(request, 507, "%s", err.text);
+	else if (result > 0)
+		rain_http_reply_error(request, 416, "%" PRId64 " bytes are here", now);
+	else
+		rain_http_reply_empty(request, 200);
+	return result == 0 ? 0 : -1;
+}
+
+static bool answer_input(struct rain_gateway *gateway, struct rain_waiter *waiter, bool last)
+{
+	bool is_loan = !strcmp(waiter->text, "loan"), over;
+	const struct rain_live_loan *loan = is_loan ? rain_loan_live(gateway, waiter->id) : NULL;
+	const struct rain_live_burst *burst = is_loan ? NULL : rain_burst_live(gateway, waiter->id);
+	int64_t size;
+
+	over = is_loan ? !loan || rain_loan_is_over(&loan->row.record) : !burst || !is_open(burst);
+	if (over) {
+		rain_http_reply_error(waiter->request, 410, "it is over");
+		return true;
+	}
+	size = rain_stream_size(gateway, is_loan, waiter->id, RAIN_STREAM_STDIN);
+	if (!last && size <= waiter->after && !rain_stream_has_ended(gateway, is_loan, waiter->id))
+		return false;
+	rain_stream_reply(gateway, waiter->request, is_loan, waiter->id, RAIN_STREAM_STDIN, waiter->after,
+			  rain_stream_has_ended(gateway, is_loan, waiter->id) ? size : -1);
+	return true;
+}
+
+void rain_face_input_get(struct rain_gateway *gateway, struct rain_http_request *request, bool is_loan,
+			 const char *id, struct rain_waiters *waiters)
+{
+	struct rain_waiter waiter = { .gateway = gateway, .request = request, .answer = answer_input };
+	struct rain_error err;
+
+	if (rain_http_request_query_int(request, "after", 0, INT64_MAX, 0, &waiter.after, &err)) {
+		rain_http_reply_error(request, 400, "%s", err.text);
+		return;
+	}
+	strcpy(waiter.id, id);
+	strcpy(waiter.text, is_loan ? "loan" : "burst");
+	rain_waiters_add(waiters, &waiter, rain_face_wait(request));
+}

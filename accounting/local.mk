@@ -10,10 +10,11 @@ dist_sql_DATA += accounting/sql/0050-reports.sql
 dist_sql_DATA += accounting/sql/0051-balance-history.sql
 dist_sql_DATA += accounting/sql/0080-sound-rows.sql
 dist_sql_DATA += accounting/sql/0081-runs-at-once.sql
-dist_sql_DATA += accounting/sql/0090-estimates.sql
+dist_sql_DATA += accounting/sql/0082-usage-edges.sql
 dist_sql_DATA += accounting/sql/0085-give-back.sql
 dist_sql_DATA += accounting/sql/0086-seal-all.sql
 dist_sql_DATA += accounting/sql/0087-policies.sql
+dist_sql_DATA += accounting/sql/0090-estimates.sql
 
 # libaccounting: pure. Who links it links libcommon too.
 noinst_LTLIBRARIES += libaccounting.la libledger.la

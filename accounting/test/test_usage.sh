@@ -80,6 +80,45 @@ q|1|80|10" NULL "'lab'"
 	sound "counted again"
 }
 
+# Whatever the ends, a report is what its runs say: four months of them, some paid, some
+# not, some of them not folded yet; ends drawn at random, at midnights, a second beside.
+test_edges() {
+	local begin=1743000000 zone by
+	for half in 0 1; do
+		sql rain "SELECT ledger.job_runs_record((SELECT jsonb_agg(jsonb_build_object('cluster', 'alpha',
+			'slurm_job_id', 1000 + i, 'submit_time', e - 90, 'restart', 0, 'user_name', 'u' || i % 7, 'account', '',
+			'partition', 'p', 'qos', '', 'job_name', '', 'state', 'COMPLETED', 'exit_code', 0, 'exit_signal', 0,
+			'start_time', e - 60, 'end_time', e, 'nodes', 'node1', 'node_count', 1, 'cpus', 1, 'core_ms', i,
+			'place', 'home', 'price', i % 3))
+			FROM (SELECT i, $begin + i * 7919 % 1000 * 10800 + i % 5 - 2 AS e
+			        FROM generate_series($half * 500, $half * 500 + 499) i) r))" >/dev/null
+		[ $half = 1 ] || sql rain "SELECT ledger.usage_fold()" >/dev/null
+	done
+	expect "any two ends" rain_owner "WITH ends AS (
+			SELECT $begin + CASE i % 3 WHEN 0 THEN (random() * 10800000)::bigint
+			       WHEN 1 THEN (random() * 500)::bigint * 21600 + (random() * 2)::bigint - 1
+			       ELSE (random() * 3000)::bigint * 3600 END AS t, i FROM generate_series(1, 300) i)
+		SELECT count(*), max(u.runs) > 100, min(u.runs) < 10
+		  FROM ends a JOIN ends b ON b.i = a.i + 1 CROSS JOIN LATERAL (
+			SELECT sum(u.runs) AS runs, count(*) FILTER (WHERE (u.runs, u.core_ms, u.wait_s, u.charged, u.unpaid)
+			       IS DISTINCT FROM (r.runs, r.core_ms, r.wait_s, 0::numeric, r.price)) AS wrong
+			  FROM ledger.usage_by(least(a.t, b.t), greatest(a.t, b.t), 'user') u FULL JOIN (
+				SELECT user_name AS key, count(*) AS runs, sum(core_ms) AS core_ms, sum(start_time - submit_time) AS wait_s,
+				       sum(price) AS price FROM ledger.job_run
+				 WHERE end_time >= least(a.t, b.t) AND end_time < greatest(a.t, b.t) GROUP BY 1) r USING (key)) u
+		 WHERE u.wrong = 0 GROUP BY u.wrong" "299|t|t"
+	for zone in Europe/Berlin America/New_York Asia/Kolkata Pacific/Auckland; do
+		for by in day week month; do
+			expect "by $by in $zone" rain_owner "SELECT count(*) FROM ledger.usage_by(0, 4000000000, '$by', NULL, NULL, '$zone') u
+				FULL JOIN (SELECT to_char(to_timestamp(end_time) AT TIME ZONE '$zone', CASE '$by' WHEN 'day' THEN 'YYYY-MM-DD'
+					WHEN 'week' THEN 'IYYY\"-W\"IW' ELSE 'YYYY-MM' END) AS key, count(*) AS runs FROM ledger.job_run
+					WHERE recorded_at IS NOT NULL GROUP BY 1) r
+				USING (key) WHERE u.runs IS DISTINCT FROM r.runs" 0
+		done
+	done
+	sound "after many runs"
+}
+
 # A burst's run, told by the gateway and by jobcomp in both orders.
 test_bursts() {
 	local bravo ada
@@ -150,6 +189,7 @@ user:ada|915|0|0"
 
 test_runs
 test_usage
+test_edges
 test_bursts
 test_statement
 test_history

@@ -142,7 +142,8 @@ test_every_column() {
 					ELSE '@ + 1' END AS change
 				  FROM information_schema.tables t JOIN information_schema.columns k USING (table_schema, table_name)
 				 WHERE t.table_schema = 'ledger' AND t.table_type = 'BASE TABLE'
-				   AND t.table_name NOT IN ('project', 'project_member', 'account_default', 'seal_wait', 'own_use')
+				   AND t.table_name NOT IN ('project', 'project_member', 'account_default', 'seal_wait', 'own_use',
+				       'estimate', 'estimate_state')
 				   AND (t.table_name, k.column_name) NOT IN (('reward_day', 'cap'), ('account', 'next_lot_event'))
 				 ORDER BY 1, 2 LOOP
 				was := 'MISSED';

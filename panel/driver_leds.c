@@ -17,7 +17,7 @@
 
 struct lights {
 	struct {
-		bool ours;
+		bool ours, kernels; /* by name; because a trigger is in charge */
 		int brightness_fd, trigger_fd; /* trigger_fd -1: it has none */
 		long max;
 		int shown; /* level; -1: not known */
@@ -47,19 +47,26 @@ static long read_max(const char *name)
 	return max > 0 ? max : 1;
 }
 
-/* The kernel ends a trigger when somebody writes 0, so it must not be tried. */
-static bool kernel_drives(int trigger_fd)
+/* Whether a trigger is in charge: 1, 0, or -1 when the LED is gone.  The kernel
+ * ends a trigger when somebody writes 0, so that must not be tried. */
+static int kernel_drives(int trigger_fd)
 {
 	char text[TRIGGERS_SIZE];
 	ssize_t got;
 
 	if (trigger_fd < 0)
-		return false;
+		return 0;
 	got = pread(trigger_fd, text, sizeof(text) - 1, 0);
-	if (got <= 0)
-		return false;
+	if (got < 0)
+		return -1;
 	text[got] = '\0';
-	return strstr(text, "[none]") == NULL;
+	return got > 0 && strstr(text, "[none]") == NULL;
+}
+
+static int fail(int i, struct rain_error *err)
+{
+	return rain_error_set(err, "can't set the LED for %s: %s",
+			      rain_panel_led_name((enum rain_panel_led)i), strerror(errno));
 }
 
 static void leds_close(void *device)
@@ -128,18 +135,39 @@ static int leds_set(void *device, const uint8_t level[RAIN_LED_COUNT], struct ra
 
 	for (int i = 0; i < RAIN_LED_COUNT; i++) {
 		char text[24];
-		int length;
+		int length, kernels;
 
-		if (!lights->light[i].ours || lights->light[i].shown == level[i] ||
-		    kernel_drives(lights->light[i].trigger_fd))
+		if (!lights->light[i].ours || lights->light[i].shown == level[i])
+			continue;
+		kernels = kernel_drives(lights->light[i].trigger_fd);
+		if (kernels < 0)
+			return fail(i, err);
+		lights->light[i].kernels = kernels;
+		if (kernels)
 			continue;
 		length = snprintf(text, sizeof(text), "%ld\n",
 				  level[i] * lights->light[i].max / RAIN_LED_FULL);
 		if (pwrite(lights->light[i].brightness_fd, text, (size_t)length, 0) != length)
-			return rain_error_set(err, "can't set the LED for %s: %s",
-					      rain_panel_led_name((enum rain_panel_led)i),
-					      strerror(errno));
+			return fail(i, err);
 		lights->light[i].shown = level[i];
+	}
+	return 0;
+}
+
+/* An LED may be unplugged, given to a trigger or taken from one at any time;
+ * who opens it again shows what is due. */
+static int leds_check(void *device, struct rain_error *err)
+{
+	struct lights *lights = device;
+
+	for (int i = 0; i < RAIN_LED_COUNT; i++) {
+		int kernels = kernel_drives(lights->light[i].trigger_fd);
+
+		if (kernels < 0)
+			return fail(i, err);
+		if (kernels != lights->light[i].kernels)
+			return rain_error_set(err, "a trigger of the LED for %s came or went",
+					      rain_panel_led_name((enum rain_panel_led)i));
 	}
 	return 0;
 }
@@ -155,5 +183,6 @@ const struct rain_panel_driver rain_panel_driver_leds = {
 	.open = leds_open,
 	.set = leds_set,
 	.read_switch = leds_read_switch,
+	.check = leds_check,
 	.close = leds_close,
 };

@@ -101,14 +101,17 @@ panel_test_test_paneld_SOURCES = panel/test/test_paneld.c \
 	panel/test/paneld_fixture.c panel/test/paneld_fixture.h
 panel_test_test_paneld_LDADD = libpanel.la $(test_libs)
 
-# The expander on a real I2C bus, in a small machine of its own.
+# The expander on a real I2C bus and LEDs of the real LED class, in a small machine of its own.
 if HAVE_CMOCKA
-noinst_PROGRAMS += panel/test/i2c_scenario
+noinst_PROGRAMS += panel/test/i2c_scenario panel/test/leds_scenario
 endif
 panel_test_i2c_scenario_SOURCES = panel/test/i2c_scenario.c panel/test/bus_tap.c \
 	panel/test/bus_tap.h panel/test/paneld_fixture.c panel/test/paneld_fixture.h
 panel_test_i2c_scenario_LDADD = libpanel.la $(test_libs)
-dist_check_SCRIPTS += panel/test/test_i2c.sh
+panel_test_leds_scenario_SOURCES = panel/test/leds_scenario.c \
+	panel/test/paneld_fixture.c panel/test/paneld_fixture.h
+panel_test_leds_scenario_LDADD = libpanel.la $(test_libs)
+dist_check_SCRIPTS += panel/test/test_kernel.sh
 
 check_PROGRAMS += panel/test/test_device panel/test/test_leds
 panel_test_test_device_SOURCES = panel/test/test_device.c panel/device.c panel/device.h

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The real rain-paneld on a real Linux I2C bus: i2c-stub, which keeps 256
- * registers at address 0x20.  Runs inside the small machine that test_i2c.sh
+ * registers at address 0x20.  Runs inside the small machine that test_kernel.sh
  * boots, as its only user program; run anywhere else it does nothing.
  */
 #include <setjmp.h>

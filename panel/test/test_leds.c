@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -104,6 +105,39 @@ static void test_lights(void **state)
 	driver->close(device);
 }
 
+/* As the kernel shows it: in the file that is open already. */
+static void set_trigger(const char *light, const char *text)
+{
+	int fd = open(file_of(light, "trigger"), O_WRONLY | O_TRUNC | O_CLOEXEC);
+
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+}
+
+/* A trigger that came or went is a reason to begin anew. */
+static void test_triggers_come_and_go(void **state)
+{
+	const struct rain_panel_driver *driver = &rain_panel_driver_leds;
+	uint8_t level[RAIN_LED_COUNT] = {255, 255, 255, 255, 255};
+	struct rain_config config = config_of_names();
+	struct rain_error err;
+	void *device = driver->open(&config, &err);
+
+	(void)state;
+	assert_non_null(device);
+	assert_int_equal(driver->set(device, level, &err), 0);
+	assert_int_equal(driver->check(device, &err), 0);
+	set_trigger("green:boot", "none [timer] heartbeat\n");
+	assert_int_equal(driver->check(device, &err), -1);
+	assert_non_null(strstr(err.text, "LED for boot"));
+	set_trigger("green:boot", "[none] timer heartbeat\n");
+	assert_int_equal(driver->check(device, &err), 0);
+	set_trigger("kernels", "[none] timer heartbeat\n");
+	assert_int_equal(driver->check(device, &err), -1);
+	set_trigger("kernels", "none timer [heartbeat]\n");
+	driver->close(device);
+}
+
 static void test_wrong_names(void **state)
 {
 	struct rain_config config = config_of_names();
@@ -123,6 +157,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lights),
+		cmocka_unit_test(test_triggers_come_and_go),
 		cmocka_unit_test(test_wrong_names),
 	};
 

@@ -108,7 +108,7 @@ kernel_fetch() {
 	directory=$CACHE/kernel-$package
 	exec 8>>"$CACHE/kernel.lock"
 	flock 8
-	if [[ -d $directory ]]; then
+	if [[ -n $(find "$directory" -name 'uinput.ko*' 2>/dev/null) ]]; then
 		note "in the cache"
 		return 0
 	fi
@@ -120,8 +120,10 @@ kernel_fetch() {
 		return 0
 	fi
 	# What the machine needs of it, and no more.
-	find "$directory.new" -mindepth 1 ! -type d ! -name 'vmlinuz-*' ! -name 'i2c-*.ko*' -delete
+	find "$directory.new" -mindepth 1 ! -type d ! -name 'vmlinuz-*' ! -name 'i2c-*.ko*' \
+		! -name 'uinput.ko*' ! -name 'ledtrig-timer.ko*' -delete
 	find "$directory.new" -type d -empty -delete
+	rm -rf "$directory"
 	mv "$directory.new" "$directory"
 	note "$package"
 }

@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Boots Debian's kernel in qemu with a real I2C bus (i2c-dev, i2c-stub) and runs
-# the real rain-paneld there (i2c_scenario.c says what happens). The kernel, as
-# unpacked from its package, is in $RAIN_TEST_KERNEL or in the trainer's cache.
+# Boots Debian's kernel in qemu with a real I2C bus (i2c-dev, i2c-stub) and real LEDs of
+# Linux' LED class (those of a keyboard by uinput), and runs the real rain-paneld there
+# (i2c_scenario.c and leds_scenario.c say what happens). The kernel, as unpacked from its
+# package, is in $RAIN_TEST_KERNEL or in the trainer's cache.
 set -u -o pipefail
 shopt -s nullglob
 
@@ -26,10 +27,10 @@ find_kernel() {
 for program in qemu-system-x86_64 cpio busybox; do
 	command -v "$program" >/dev/null || skip "$program is not installed"
 done
-[[ -x panel/test/i2c_scenario ]] || skip "built without cmocka"
+[[ -x panel/test/i2c_scenario && -x panel/test/leds_scenario ]] || skip "built without cmocka"
 kernel=$(find_kernel) || skip "no kernel: trainer test fetches one, or set RAIN_TEST_KERNEL"
 
-work=$(mktemp -d "${TMPDIR:-/tmp}/rain-i2c-XXXXXX")
+work=$(mktemp -d "${TMPDIR:-/tmp}/rain-kernel-XXXXXX")
 qemu=
 cleanup() {
 	[[ -z $qemu ]] || kill -9 "$qemu" 2>/dev/null
@@ -41,11 +42,11 @@ trap 'exit 1' INT TERM
 root=$work/root
 mkdir -p "$root"/{bin,dev,etc,proc,sys,tmp,run,modules,rain}
 cp "$(command -v busybox)" "$root/bin/busybox"
-for module in i2c-dev i2c-stub; do
+for module in i2c-dev i2c-stub uinput ledtrig-timer; do
 	find "$kernel" -name "$module.ko" -exec cp {} "$root/modules/" \;
 	[[ -e $root/modules/$module.ko ]] || skip "the kernel in $kernel has no module $module"
 done
-cp rain-paneld panel/test/i2c_scenario "$root/rain/"
+cp rain-paneld panel/test/i2c_scenario panel/test/leds_scenario "$root/rain/"
 for program in "$root"/rain/* "$root/bin/busybox"; do
 	# The libraries as the loader finds them here; a static program has none.
 	ldd "$program" 2>/dev/null | grep -o '/[^ ]*' | while read -r library; do
@@ -63,11 +64,15 @@ mount -t tmpfs tmp /tmp
 ip link set lo up
 insmod /modules/i2c-dev.ko
 insmod /modules/i2c-stub.ko chip_addr=0x20
+insmod /modules/uinput.ko
+insmod /modules/ledtrig-timer.ko
 export RAIN_PANELD=/rain/rain-paneld CMOCKA_MESSAGE_OUTPUT=TAP
-/rain/i2c_scenario 2>&1
-code=$?
-[ $code = 0 ] || cat /tmp/rain-i2c-*/log
-echo "the scenario ended with $code"
+for scenario in i2c leds; do
+	/rain/${scenario}_scenario 2>&1
+	code=$?
+	[ $code = 0 ] || cat /tmp/rain-$scenario-*/log
+	echo "the scenario $scenario ended with $code"
+done
 poweroff -f
 INIT
 chmod 0755 "$root/init"
@@ -80,8 +85,9 @@ qemu=$!
 wait "$qemu"
 qemu=
 tr -d '\r' <"$work/console" | sed 's/^.*\(ok [0-9]\|not ok\|1\.\.\)/\1/'
-if ! grep -q 'the scenario ended with 0' "$work/console"; then
+for scenario in i2c leds; do
+	grep -q "the scenario $scenario ended with 0" "$work/console" && continue
 	cat "$work/qemu.log"
 	echo "not ok - the machine did not come to a good end"
 	exit 1
-fi
+done

@@ -135,3 +135,16 @@ check_PROGRAMS += panel/test/test_golden
 panel_test_test_golden_SOURCES = panel/test/test_golden.c
 panel_test_test_golden_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 panel_test_test_golden_LDADD = libpanel.la $(test_libs)
+
+# What the lights cost, by the clock: never part of the tests.
+EXTRA_PROGRAMS += panel/test/bench_panel
+CLEANFILES += panel/test/bench_panel
+panel_test_bench_panel_SOURCES = panel/test/bench_panel.c panel/test/paneld_fixture.c \
+	panel/test/paneld_fixture.h plugins/spank_notice.c plugins/spank_settings.c
+panel_test_bench_panel_CPPFLAGS = $(AM_CPPFLAGS) -DRAIN_PANEL_SOCKET='"panel.sock"'
+panel_test_bench_panel_LDADD = libpanel.la $(test_libs)
+EXTRA_DIST += panel/test/bench_live.sh
+bench-panel: panel/test/bench_panel rain-paneld
+	panel/test/bench_panel
+	$(srcdir)/panel/test/bench_live.sh
+.PHONY: bench-panel

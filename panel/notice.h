@@ -20,7 +20,9 @@
  * "start" may be repeated for the same job (each step may say it), and "end"
  * for a job that is not there is fine.
  */
+#ifndef RAIN_PANEL_SOCKET
 #define RAIN_PANEL_SOCKET RAIN_RUNDIR "/panel/panel.sock"
+#endif
 #define RAIN_PANEL_NOTICE_MAX 512 /* bytes of a datagram, its end included */
 #define RAIN_PANEL_PEER_MAX 16	  /* letters of a peer's name */
 

@@ -47,6 +47,57 @@ led_is() { [ "$(led_of "$1" "$2" "$3")" = "$4" ]; }
 	await 5 led_is alpha "$first" user2 "off null"
 }
 
+@test "MPI ranks on several nodes drive the LEDs of each by the C header; the shell example works" {
+	examples=/usr/local/share/doc/rain/examples
+	on alpha ada "cat >ranks.c <<-'C'
+		#include <mpi.h>
+		#include <stdio.h>
+		#include <stdlib.h>
+		#include \"rain_led.h\"
+		int main(int argc, char **argv)
+		{
+			static const char *const show[] = {\"on\", \"blink\", \"off\"};
+			int rank = argc > 1 ? atoi(argv[1]) : 0, told;
+
+			if (argc == 1) {
+				MPI_Init(&argc, &argv);
+				MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+			}
+			told = rain_led(\"user2\", show[rank % 3], rank % 3 == 1 ? 3 : 0);
+			printf(\"rank %d: %d\n\", rank, told);
+			fflush(stdout);
+			if (argc == 1) {
+				MPI_Barrier(MPI_COMM_WORLD);
+				getchar(); /* until the job is cancelled */
+				MPI_Finalize();
+			}
+			return told != 0;
+		}
+	C
+	mpicc -Wall -Wextra -Werror -I$examples -o ranks ranks.c"
+	id=$(submit ada --nodes=3 --ntasks-per-node=1 --wrap='sleep 300 | srun ./ranks')
+	await 20 job_is alpha "$id" RUNNING
+	mapfile -t nodes < <("$TRAINER" exec alpha scontrol show hostnames "$(job alpha "$id" NodeList)")
+	await 15 led_is alpha "${nodes[0]}" user2 "on $id"
+	await 5 led_is alpha "${nodes[1]}" user2 "blink $id"
+	await 5 led_is alpha "${nodes[2]}" user2 "off $id"
+	# The same program of the same user, outside of the job, changes nothing.
+	on_node alpha "${nodes[0]}" ada "./ranks 2"
+	run -1 on_node alpha "${nodes[0]}" ben "rain led user2 off" # datagrams keep their order: it was read
+	led_is alpha "${nodes[0]}" user2 "on $id"
+	"$TRAINER" exec alpha --user ada scancel "$id"
+	await 20 eval '[ -z "$(panel_jobs alpha)" ]'
+	[ "$("$TRAINER" exec alpha rain panel --once --json | jq '[.nodes[].leds[3, 4] | select(.job or .show != "off")] | length')" = 0 ]
+
+	id=$(submit ada "$examples/led.sh")
+	await 20 job_is alpha "$id" RUNNING
+	node=$(job alpha "$id" BatchHost)
+	await 10 led_is alpha "$node" user1 "blink $id"
+	await 10 led_is alpha "$node" user2 "pattern $id"
+	"$TRAINER" exec alpha --user ada scancel "$id"
+	await 20 led_is alpha "$node" user1 "off null"
+}
+
 @test "root makes a board blink" {
 	on_node alpha node3 root "rain led identify 20"
 	led_is alpha node3 boot "blink null"
@@ -98,6 +149,44 @@ guest_peers() { "$TRAINER" exec bravo rain panel --once --json | jq -r '.nodes[]
 	[ "$(job alpha "$id" ExitCode)" = 0:0 ]
 	await 15 eval '[ -z "$(panel_jobs alpha)" ]'
 	run -0 on alpha ada "rain panel --once --json | jq '.nodes | length'"
+}
+
+what_runs() { # CLUSTER: "node job" lines, as Slurm has it
+	"$TRAINER" exec "$1" bash -c 'squeue --noheader --states=RUNNING --format="%A %N" | while read -r id list; do
+		for node in $(scontrol show hostnames "$list"); do echo "$node $id"; done; done' | sort
+}
+lights_show_what_runs() { # CLUSTER: each job on its nodes, its pattern on user1, and nothing elsewhere
+	local frames
+	frames=$("$TRAINER" exec "$1" rain panel --once --json)
+	[ "$(jq -r '.nodes[] | .node as $n | .jobs[]? | "\($n) \(.job)"' <<<"$frames" | sort)" = "$(what_runs "$1")" ] &&
+		[ "$(jq '[.nodes[] | select(.answered and ((.jobs | length > 0) == (.leds[3].show == "pattern")))] | length' <<<"$frames")" = $NODES ]
+}
+
+@test "after any order of starts, ends, crashes and restarts the lights show what runs" {
+	seed=${RAIN_TEST_SEED:-$((SRANDOM % 32768))}
+	echo "# seed $seed" >&3
+	echo "RAIN_TEST_SEED=$seed repeats this order"
+	RANDOM=$seed
+	local jobs=() down=()
+	for ((step = 0; step < 40; step++)); do
+		what=$((RANDOM % 8)) where=$((RANDOM % 4 + 1)) size=$((RANDOM % 3 + 1))
+		case $what in
+		0 | 1 | 2) jobs+=("$(submit ada --nodes=$size --ntasks-per-node=1 --wrap='srun sleep 600')") ;;
+		3)
+			((${#jobs[@]})) || continue
+			"$TRAINER" exec alpha --user ada scancel "${jobs[RANDOM % ${#jobs[@]}]}"
+			;;
+		4 | 5) down+=("paneld@node$where"); "$TRAINER" kill alpha "paneld@node$where" || true ;;
+		6) down+=("slurmd@node$where"); "$TRAINER" kill alpha "slurmd@node$where" || true ;;
+		7) for daemon in "${down[@]}"; do "$TRAINER" start alpha "$daemon"; done; down=() ;;
+		esac
+		echo "step $step: $what $where ${jobs[*]}"
+	done
+	for daemon in "${down[@]}"; do "$TRAINER" start alpha "$daemon"; done
+	await 60 lights_show_what_runs alpha
+	[ -n "$(what_runs alpha)" ] # or it would have shown nothing
+	"$TRAINER" exec alpha --user ada scancel --user=ada
+	await 60 eval '[ -z "$(what_runs alpha)" ] && lights_show_what_runs alpha'
 }
 
 node_report() { "$TRAINER" exec alpha --user ben rain report nodes --json | jq -c --arg n "$1" '.nodes[] | select(.node == $n)'; } # NODE

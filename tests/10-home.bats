@@ -4,7 +4,6 @@
 load helper
 
 setup_file() { examples ada; }
-teardown() { ledgers_hold; }
 
 @test "alpha shows its own nodes and those that stand for bravo" {
 	run -0 on alpha ada "sinfo --noheader --format='%P %D %T %N'"

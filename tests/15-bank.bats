@@ -3,8 +3,6 @@
 # The bank beside a real Slurm: every run is booked once, whatever becomes of its job.
 load helper
 
-teardown() { ledgers_hold; }
-
 runs() { sql alpha "SELECT count(*) FROM ledger.job_run WHERE recorded_at IS NOT NULL AND $1"; }
 runs_are() { [ "$(runs "$1")" = "$2" ]; } # CONDITION NUMBER
 

@@ -10,7 +10,6 @@ setup_file() {
 }
 
 teardown_file() { clear_jobs; }
-teardown() { ledgers_hold; }
 
 burst() { # USER ARGUMENTS...
 	local user=$1

@@ -9,6 +9,9 @@ teardown() {
 		"$TRAINER" start alpha $daemon
 		"$TRAINER" start bravo $daemon
 	done
+	await 30 sql alpha 'SELECT 1'
+	await 30 sql bravo 'SELECT 1'
+	ledgers_hold
 }
 teardown_file() { clear_jobs; }
 
@@ -37,7 +40,6 @@ slurm_has_saved() {
 	done
 	for daemon in postgres ledgerd gatewayd brokerd paneld@node2; do "$TRAINER" start alpha "$daemon"; done
 	await 30 charged "${ids[@]}"
-	ledgers_hold
 }
 
 @test "kill -9 of slurmctld, ledgerd, gatewayd and PostgreSQL in turn: 25 jobs end right and are charged once" {
@@ -66,5 +68,4 @@ slurm_has_saved() {
 end $i" ]
 	done
 	await 60 charged "${home[@]}" "${away[@]}"
-	ledgers_hold
 }

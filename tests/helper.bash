@@ -84,13 +84,16 @@ examples() { # USER: a compiled MPI program in the home directory
 ledgers_hold() {
 	local cluster violations
 	for cluster in alpha bravo; do
-		violations=$(sql "$cluster" 'SELECT * FROM ledger.check_invariants()')
+		violations=$(sql "$cluster" 'SELECT * FROM ledger.check_invariants()') || return
 		if [[ -n $violations ]]; then
 			echo "$cluster: $violations"
 			return 1
 		fi
 	done
 }
+
+# After every test; a file with a teardown of its own calls ledgers_hold there.
+teardown() { ledgers_hold; }
 
 # What a node of alpha measures: it looks at once.
 look_around() { "$TRAINER" exec alpha bash -c "kill -HUP \$(cut -d' ' -f1 /run/trainer/pids/paneld@$1)"; } # NODE

@@ -102,12 +102,15 @@ dist_check_SCRIPTS = accounting/test/test_ledger.sh accounting/test/test_ledgerd
 	accounting/test/test_projects.sh accounting/test/test_lots.sh \
 	accounting/test/test_rates.sh accounting/test/test_usage.sh \
 	accounting/test/test_blocks.sh accounting/test/test_model.sh \
-	accounting/test/test_policies.sh accounting/test/test_estimates.sh
+	accounting/test/test_policies.sh accounting/test/test_kill.sh \
+	accounting/test/test_estimates.sh
 TESTS += $(dist_check_SCRIPTS)
 EXTRA_DIST += accounting/test/postgres.sh
-check_LTLIBRARIES = accounting/test/kill_on_unlink.la
-accounting_test_kill_on_unlink_la_SOURCES = accounting/test/kill_on_unlink.c
-accounting_test_kill_on_unlink_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -rpath /nowhere
+check_LTLIBRARIES = accounting/test/kill_at.la
+accounting_test_kill_at_la_SOURCES = accounting/test/kill_at.c
+accounting_test_kill_at_la_CFLAGS = $(AM_CFLAGS) $(PQ_CFLAGS)
+accounting_test_kill_at_la_LIBADD = $(PQ_LIBS)
+accounting_test_kill_at_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -rpath /nowhere
 
 # How fast a backlog is booked: accounting/test/bench_drain.sh
 noinst_PROGRAMS += accounting/test/spool_fill

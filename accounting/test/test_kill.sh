@@ -1,0 +1,214 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# kill -9 of rain-ledgerd, of PostgreSQL's postmaster and of the client, at
+# every named point (kill_at.c): afterwards each thing has happened exactly once.
+# What was written survives its writer, so PostgreSQL needn't sync here.
+. "${srcdir:-.}/accounting/test/postgres.sh"
+pg_create
+
+shim=$(readlink -f accounting/test/.libs/kill_at.so) || fail "make check builds kill_at"
+export ASAN_OPTIONS=verify_asan_link_order=0
+spool=$work/spool
+conf=$work/rain.conf
+mkdir "$spool"
+cat >"$conf" <<CONF
+cluster { name = "alpha" }
+ledger {
+	database = "dbname=rain host=$work/pg user=rain"
+	spool = "$spool"
+	socket = "$work/ledger.sock"
+	home-rate = "1/4"
+}
+node-type "mark2" { nodes = "node[1-8]" mflops-per-core = 1000 }
+CONF
+price=10000 # 4 nodes x 4 cores x 9 s x 1 GFLOP/s at a quarter
+
+job=0
+put() { # COUNT [nodes]: so many more records
+	local last=$((job + $1))
+	while [ $job -lt $last ]; do
+		job=$((job + 1))
+		cat >"$spool/.$job.tmp" <<-JSON
+			{"v":1,"cluster":"alpha","job_id":$job,"restart":0,"uid":0,"user":"root","account":"",
+			"partition":"trainer","qos":"normal","name":"job $job","state":"COMPLETED","exit_code":0,
+			"exit_signal":0,"submit":1000,"eligible":1000,"start":1010,"end":1019,"nodes":"${2:-node[1-4]}",
+			"node_count":4,"cpus":16,"tres":"cpu=16"}
+		JSON
+		mv "$spool/.$job.tmp" "$spool/$job.json"
+	done
+}
+spool_is_empty() { [ -z "$(compgen -G "$spool/*.json")" ]; }
+answers() { ./rain-balance -c "$conf" >/dev/null 2>&1; }
+struck() { grep -qs '^kill_at:' "$work/log.$round"; }
+gone() { ! kill -0 "$ledgerd" 2>/dev/null; }
+
+# armed POINT WHOM: the environment; WHOM: self or postgres
+armed() {
+	printf '%s\n' "LD_PRELOAD=$shim" "RAIN_KILL_AT=$1"
+	[ "$2" = self ] || printf 'RAIN_KILL_WHOM=%s\n' "$(head -n 1 "$work/pg/data/postmaster.pid")"
+}
+
+start() { # [environment...]
+	env "$@" ./rain-ledgerd --config "$conf" 2>"$work/log.$round" &
+	ledgerd=$!
+	disown # bash needn't tell who was killed
+}
+stop() {
+	kill -KILL "$ledgerd" 2>/dev/null
+	wait_until gone
+	ledgerd=
+}
+
+# Without their postmaster PostgreSQL's processes end when they notice.
+pg_gone() {
+	local place
+	for place in /proc/[0-9]*/cwd; do
+		[ ! "$place" -ef "$work/pg/data" ] || return 1
+	done
+}
+pg_rise() {
+	wait_until pg_gone
+	rm -f "$work/pg/data/postmaster.pid" "$work"/pg/.s.PGSQL.* # nobody may have buried the dead
+	pg_start
+}
+
+# The dead rise: PostgreSQL recovers, rain-ledgerd starts anew.
+rise() {
+	[ "$1" = self ] || pg_rise
+	stop
+	round=$((round + 1))
+	start
+	wait_until answers
+}
+
+round=0
+booked=0
+# at WHOM POINT COUNT: so many records are booked while WHOM dies at POINT
+at() {
+	local environment
+	mapfile -t environment < <(armed "$2" "$1")
+	put "$3"
+	booked=$((booked + $3))
+	start "${environment[@]}"
+	wait_until struck
+	[ "$1" != self ] || wait_until gone
+	rise "$1"
+	wait_until spool_is_empty
+	expect "$1 dies at $2: booked once" rain "SELECT count(*), sum(charged), sum(unpaid)
+		FROM ledger.usage_jobs(0, 9999, NULL, 999)" "$booked|$((booked * price))|0"
+	stop
+	round=$((round + 1))
+}
+
+test_booking() {
+	local whom point
+	sql rain "SELECT ledger.grant_tokens(ledger.account_ensure_user('root'), 1000000000, '', '$(uuid 1)')" >/dev/null
+	for whom in self postgres; do
+		for point in before:job_runs_record sent:job_runs_record done:job_runs_record \
+			unlink:.json unlinked:.json before:seal done:seal done:usage_fold; do
+			at $whom $point 3
+		done
+	done
+	sound "killed while booking"
+	expect "history is what was sealed" rain "SELECT * FROM ledger.audit()" ""
+}
+
+# A record that can't be booked, killed between the reason and the move: put aside once.
+test_putting_aside() {
+	local point
+	for point in rename:rejected/ renamed:rejected/; do
+		mapfile -t environment < <(armed $point self)
+		put 1 'nowhere[1-4]'
+		start "${environment[@]}"
+		wait_until struck
+		rise self
+		wait_until spool_is_empty
+		[ -e "$spool/rejected/$job.json" ] || fail "killed at $point, the record is lost"
+		grep -q . "$spool/rejected/$job.json.reason" || fail "killed at $point, the reason is lost"
+		stop
+		round=$((round + 1))
+		echo "ok: dies at $point: put aside once"
+	done
+	rm -r "$spool/rejected"
+}
+
+granted=0
+# what a client asked for, asked again with the same key, has happened once
+ask() { # environment...
+	env "$@" ./rain-grant -c "$conf" root 1 --key "$(uuid $((100 + granted)))" >"$work/out" 2>&1
+}
+once() { # what
+	ask LANG=C || fail "$1: asked again: $(cat "$work/out")"
+	granted=$((granted + 1))
+	expect "$1: granted once" rain "SELECT count(*), count(DISTINCT reason) FROM ledger.statement('user:root',
+		'-infinity', 'infinity', 9999) WHERE code = 'grant' AND amount = 1000000" "$granted|1"
+	stop
+	round=$((round + 1))
+}
+
+test_grants() {
+	local whom point environment
+	for whom in self postgres; do
+		for point in before:grant_tokens sent:grant_tokens done:grant_tokens; do
+			mapfile -t environment < <(armed $point $whom)
+			start "${environment[@]}"
+			wait_until answers
+			ask LANG=C # may or may not have happened
+			wait_until struck
+			rise $whom
+			once "$whom dies at $point"
+		done
+	done
+	for point in send:grant sent-on:grant recv:grant; do
+		start
+		wait_until answers
+		mapfile -t environment < <(armed $point self)
+		ask "${environment[@]}" 2>/dev/null # bash needn't tell who was killed
+		[ $? = 137 ] || fail "the client wasn't killed at $point: $(cat "$work/out")"
+		once "the client dies at $point"
+	done
+	sound "killed while granting"
+}
+
+# A gateway's life with one burst, in small: hold, the job starts, it completes, the post
+# for its run; jobcomp tells of the run as well. Each of these steps is its own COMMIT, and
+# somebody dies between any two or within one; whoever comes back does all of it again.
+burst() { # N: every step with its own keys, idempotent
+	local hold
+	hold=$(uuid $((5000 + $1)))
+	sql rain-gw "SELECT ledger.hold_create('$hold', ledger.account_id('user:root'), ledger.account_ensure_peer('bravo', 0), 50, '')" >/dev/null &&
+		step held && step started &&
+		sql rain "SELECT ledger.job_runs_record('[{\"cluster\":\"alpha\",\"slurm_job_id\":$((900000 + $1)),\"submit_time\":1,
+			\"restart\":0,\"user_name\":\"root\",\"account\":\"\",\"partition\":\"overflow\",\"qos\":\"\",\"job_name\":\"\",
+			\"state\":\"COMPLETED\",\"exit_code\":0,\"exit_signal\":0,\"start_time\":2,\"end_time\":9,\"nodes\":\"bravo-1\",
+			\"node_count\":1,\"cpus\":1,\"core_ms\":7000,\"place\":\"overflow\",\"price\":0}]')" >/dev/null &&
+		step completed &&
+		sql rain-gw "SELECT ledger.hold_post_run('$hold', '$(uuid $((6000 + $1)))', 30, 'alpha', $((900000 + $1)), 1, 0)" >/dev/null
+}
+step() { # NAME: PostgreSQL dies here when it is its turn
+	[ "$die_at" = "$1" ] || return 0
+	die_at=
+	kill -KILL "$(head -n 1 "$work/pg/data/postmaster.pid")"
+	wait_until pg_gone
+}
+
+test_burst() {
+	local n=0 point=('' 'hold and job start' 'job start and completion' 'completion and post')
+	for die_at in held started completed; do
+		n=$((n + 1))
+		burst $n 2>/dev/null
+		pg_rise
+		burst $n || fail "a burst doesn't go on"
+		burst $n || fail "a burst isn't done once more to no effect"
+		expect "postgres dies between ${point[$n]}: paid once" rain \
+			"SELECT balance, held FROM ledger.balance('peer:bravo')" "$((n * 30))|0"
+	done
+	expect "their runs are told once" rain "SELECT count(*), sum(charged) FROM ledger.usage_jobs(0, 9999, NULL, 999)
+		WHERE place = 'overflow'" "$n|$((n * 30))"
+	sound "after bursts"
+}
+
+test_booking
+test_putting_aside
+test_grants
+test_burst

@@ -285,7 +285,7 @@ void rain_agent_input(struct rain_gateway *gateway, struct rain_http_request *re
 	struct rain_live_loan *loan = open_loan_of(gateway, request);
 
 	if (loan)
-		rain_face_input_get(gateway, request, true, loan->row.id, &loan->waiters);
+		rain_face_agent_input(gateway, request, loan);
 }
 
 static int is_this(void *arg, const char *sha256, int64_t size)

@@ -152,8 +152,8 @@ static void peer_input_put(struct rain_gateway *gateway, struct rain_http_reques
 	else if (!loan || loan->row.peer != rain_http_request_peer(request)->row ||
 		 rain_loan_is_over(&loan->row.record))
 		rain_http_reply_error(request, 410, "no loan wants it");
-	else if (rain_face_input_put(gateway, request, true, loan->row.id) == 0)
-		rain_waiters_wake(&loan->waiters);
+	else
+		rain_face_home_input(gateway, request, loan);
 }
 
 static void peer_input_get(struct rain_gateway *gateway, struct rain_http_request *request)
@@ -166,7 +166,7 @@ static void peer_input_get(struct rain_gateway *gateway, struct rain_http_reques
 	else if (!burst || burst->row.peer != rain_http_request_peer(request)->row)
 		rain_http_reply_error(request, 410, "there is no such burst");
 	else
-		rain_face_input_get(gateway, request, false, burst->row.id, &burst->waiters);
+		rain_face_lender_input(gateway, request, burst);
 }
 
 static void peer_put(struct rain_gateway *gateway, struct rain_http_request *request)

@@ -44,14 +44,19 @@ void rain_agent_blob_give(struct rain_gateway *gateway, struct rain_http_request
 void rain_agent_blob_begin(struct rain_gateway *gateway, struct rain_http_request *request);
 void rain_agent_blob_post(struct rain_gateway *gateway, struct rain_http_request *request);
 
-/* stream_input.c: takes a piece of stdin, and its end; 0 when it is there (answered
- * in any case). */
-int rain_face_input_put(struct rain_gateway *gateway, struct rain_http_request *request, bool is_loan,
-			const char *id);
-/* … and gives it, waiting on the list. */
-void rain_face_input_get(struct rain_gateway *gateway, struct rain_http_request *request, bool is_loan,
-			 const char *id, struct rain_waiters *waiters);
 void rain_job_input(struct rain_gateway *gateway, struct rain_http_request *request);
 void rain_agent_input(struct rain_gateway *gateway, struct rain_http_request *request);
+
+/* stream_input.c: stdin, on its way from rain-relay … */
+void rain_face_relay_input(struct rain_gateway *gateway, struct rain_http_request *request,
+			   struct rain_live_burst *burst);
+/* … to the lender, brought or fetched, … */
+void rain_face_home_input(struct rain_gateway *gateway, struct rain_http_request *request,
+			  struct rain_live_loan *loan);
+void rain_face_lender_input(struct rain_gateway *gateway, struct rain_http_request *request,
+			    struct rain_live_burst *burst);
+/* … and to rain-agent. */
+void rain_face_agent_input(struct rain_gateway *gateway, struct rain_http_request *request,
+			   struct rain_live_loan *loan);
 
 #endif

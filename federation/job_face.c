@@ -281,14 +281,8 @@ void rain_job_input(struct rain_gateway *gateway, struct rain_http_request *requ
 {
 	struct rain_live_burst *burst = burst_of(gateway, request);
 
-	if (!burst)
-		return;
-	if (!burst->row.direct || is_over(burst) || burst->row.record.state == RAIN_BURST_VOID) {
-		rain_http_reply_error(request, 410, "nobody reads the standard input of job %" PRId64, burst->row.job_id);
-	} else if (rain_face_input_put(gateway, request, false, burst->row.id) == 0) {
-		rain_waiters_wake(&burst->waiters);
-		rain_input_push(gateway, burst);
-	}
+	if (burst)
+		rain_face_relay_input(gateway, request, burst);
 }
 
 /* --- blobs --- */

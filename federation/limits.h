@@ -74,7 +74,8 @@
 #define RAIN_LIMIT_BLOB_RETRIES 8			 /* tries in a row without progress */
 
 /* Streams. */
-#define RAIN_LIMIT_STREAM_BYTES (INT64_C(4) << 30)	 /* stdout or stderr of one job */
+#define RAIN_LIMIT_STREAM_BYTES (INT64_C(4) << 30)	 /* stdin, stdout or stderr of one job */
+#define RAIN_LIMIT_INPUT_AHEAD (INT64_C(8) << 20)	 /* of stdin that the next gateway hasn't taken */
 
 /* Store (PostgreSQL). */
 #define RAIN_LIMIT_STORE_CONNECT_S 3

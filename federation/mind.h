@@ -91,7 +91,7 @@ struct rain_stream_move; /* a piece of a stream on its way */
 struct rain_input_move;
 struct rain_input {
 	struct rain_input_move *move;
-	int64_t moved; /* bytes that the lender has */
+	int64_t moved; /* bytes that the lender has; on the lender, the program */
 	int64_t retry_ms;
 	bool done;
 };

@@ -88,6 +88,7 @@ struct rain_relay_input {
 	uint32_t job;
 	struct rain_local_client *client;
 	int64_t offset; /* bytes that the gateway has */
+	bool too_long; /* it takes no more */
 };
 int rain_relay_input_start(struct rain_relay_input *input, const struct rain_relay *relay,
 			   struct rain_error *err);

@@ -112,11 +112,13 @@ static bool input_put(struct rain_relay_input *input, const char *data, size_t s
 		char path[128];
 		int64_t taken;
 
-		snprintf(path, sizeof(path), "/v1/jobs/%u/streams/stdin?offset=%lld%s", input->job,
-			 (long long)input->offset, end ? "&end=1" : "");
-		if (rain_local_call(input->client, "PUT", path, data, size, 0, 65536, &answer, &err) < 0)
+		snprintf(path, sizeof(path), "/v1/jobs/%u/streams/stdin?offset=%lld&wait=%d%s", input->job,
+			 (long long)input->offset, RAIN_RELAY_WAIT_S, end ? "&end=1" : "");
+		if (rain_local_call(input->client, "PUT", path, data, size, RAIN_RELAY_WAIT_S, 65536,
+				    &answer, &err) < 0)
 			return false;
 		taken = answer.status == 200 ? answer.offset - input->offset : -1;
+		input->too_long = answer.status == 413;
 		rain_local_answer_release(&answer);
 		if (taken < 0 || taken > (int64_t)size)
 			return false; /* the end of the burst tells why */
@@ -139,6 +141,11 @@ static void *input_run(void *arg)
 			got = 1;
 		else if (!input_put(input, piece, got > 0 ? (size_t)got : 0))
 			break;
+	}
+	if (input->too_long) {
+		fprintf(stderr, "rain: standard input ends here: more than %lld bytes don't go to a peer\n",
+			(long long)input->offset);
+		input_put(input, "", 0);
 	}
 	free(piece);
 	return NULL;

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* stdin of what somebody sits before: from the relay to home's gateway, from there
  * to the lender's (home brings it when it can dial, else the lender fetches), and to
- * the agent.  As with output the offset decides, and a file remembers. */
+ * the agent.  As with output the offset decides, and a file remembers.
+ *
+ * Each gateway takes only RAIN_LIMIT_INPUT_AHEAD more than the next one has, so that a
+ * program that doesn't read stops who types at home, not a disk. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,13 +17,14 @@
 #include "federation/limits.h"
 
 #define RETRY_MS 500
+#define FULL_MS 100
 #define POLL_S 20
 
 struct rain_input_move {
 	struct rain_http_transfer *transfer;
 	struct rain_gateway *gateway;
 	char id[RAIN_UUID_SIZE];
-	int64_t from;
+	int64_t from, size;
 	bool end; /* behind the last byte */
 };
 
@@ -51,6 +55,14 @@ static struct rain_input *move_end(struct rain_input *input, bool worked)
 	return input;
 }
 
+/* Bytes that may still be taken. */
+static int64_t room_of(const struct rain_input *input, int64_t size)
+{
+	int64_t room = input->moved + RAIN_LIMIT_INPUT_AHEAD - size;
+
+	return room > 0 ? room : 0;
+}
+
 /* --- home brings it --- */
 
 static void on_pushed(void *arg, const struct rain_http_result *result)
@@ -65,7 +77,10 @@ static void on_pushed(void *arg, const struct rain_http_result *result)
 
 		if (worked)
 			input->moved = strtoll(offset, NULL, 10);
-		input->done = (result->status == 200 && move->end) || result->status == 410;
+		input->done = (worked && move->end && input->moved == move->from + move->size) || result->status == 410;
+		if (worked && input->moved == move->from && move->size > 0)
+			input->retry_ms = rain_clock_monotonic_ms() + FULL_MS; /* it has no room */
+		rain_waiters_wake(&burst->waiters);
 		rain_input_push(move->gateway, burst);
 	}
 	free(move);
@@ -98,6 +113,7 @@ void rain_input_push(struct rain_gateway *gateway, struct rain_live_burst *burst
 		return;
 	input->move->from = input->moved;
 	call.body_size = size - input->moved < RAIN_STREAM_PIECE ? size - input->moved : RAIN_STREAM_PIECE;
+	input->move->size = call.body_size;
 	input->move->end = ended && input->moved + call.body_size == size;
 	if (call.body_size > 0) {
 		call.body_fd = fd = rain_stream_open(gateway, false, burst->row.id, RAIN_STREAM_STDIN);
@@ -154,14 +170,16 @@ void rain_input_pull(struct rain_gateway *gateway, struct rain_live_loan *loan)
 	struct rain_input *input = &loan->input;
 	char path[128];
 
+	int64_t size = rain_stream_size(gateway, true, loan->row.id, RAIN_STREAM_STDIN);
+
 	if (loan->row.record.state != RAIN_LOAN_RUNNING || !json_object_get(loan->row.manifest, "direct") ||
 	    input->move || input->done || !peer || peer->address_count == 0 || peer->dials_us ||
-	    input->retry_ms > rain_clock_monotonic_ms())
+	    room_of(input, size) == 0 || input->retry_ms > rain_clock_monotonic_ms())
 		return;
 	input->move = move_new(gateway, loan->row.id);
 	if (!input->move)
 		return;
-	input->move->from = rain_stream_size(gateway, true, loan->row.id, RAIN_STREAM_STDIN);
+	input->move->from = size;
 	snprintf(path, sizeof path, "/v1/streams/%s/stdin?after=%" PRId64 "&wait=%d", loan->row.id,
 		 input->move->from, POLL_S);
 	call.path = path;
@@ -175,22 +193,35 @@ void rain_input_pull(struct rain_gateway *gateway, struct rain_live_loan *loan)
 
 /* --- the faces --- */
 
-int rain_face_input_put(struct rain_gateway *gateway, struct rain_http_request *request, bool is_loan,
-			const char *id)
+/* Takes what there is room for; false when that is nothing. */
+static bool input_take(struct rain_gateway *gateway, struct rain_http_request *request, bool is_loan,
+		       const char *id, const struct rain_input *input, bool last)
 {
-	int64_t offset, end, now = 0;
+	int64_t offset, end, now = 0, have = rain_stream_size(gateway, is_loan, id, RAIN_STREAM_STDIN), room;
 	struct rain_error err;
 	const char *data;
 	char text[24];
 	size_t size;
 	int result;
 
-	if (rain_http_request_query_int(request, "offset", 0, INT64_MAX, 0, &offset, &err) ||
+	if (rain_http_request_query_int(request, "offset", 0, RAIN_LIMIT_STREAM_BYTES, 0, &offset, &err) ||
 	    rain_http_request_query_int(request, "end", 0, 1, 0, &end, &err)) {
 		rain_http_reply_error(request, 400, "%s", err.text);
-		return -1;
+		return true;
 	}
 	data = rain_http_request_body(request, &size);
+	if (offset + (int64_t)size > RAIN_LIMIT_STREAM_BYTES) {
+		rain_http_reply_error(request, 413, "standard input may have at most %" PRId64 " bytes",
+				      (int64_t)RAIN_LIMIT_STREAM_BYTES);
+		return true;
+	}
+	room = have > offset ? have - offset + room_of(input, have) : room_of(input, have);
+	if (!last && room == 0 && size > 0)
+		return false;
+	if ((int64_t)size > room) {
+		size = (size_t)room;
+		end = 0;
+	}
 	result = rain_stream_write(gateway, is_loan, id, RAIN_STREAM_STDIN, offset, data, size, &now, &err);
 	if (result == 0 && end && now == offset + (int64_t)size)
 		result = rain_stream_end(gateway, is_loan, id, &err);
@@ -203,40 +234,123 @@ int rain_face_input_put(struct rain_gateway *gateway, struct rain_http_request *
 		rain_http_reply_error(request, 416, "%" PRId64 " bytes are here", now);
 	else
 		rain_http_reply_empty(request, 200);
-	return result == 0 ? 0 : -1;
-}
-
-static bool answer_input(struct rain_gateway *gateway, struct rain_waiter *waiter, bool last)
-{
-	bool is_loan = !strcmp(waiter->text, "loan"), over;
-	const struct rain_live_loan *loan = is_loan ? rain_loan_live(gateway, waiter->id) : NULL;
-	const struct rain_live_burst *burst = is_loan ? NULL : rain_burst_live(gateway, waiter->id);
-	int64_t size;
-
-	over = is_loan ? !loan || rain_loan_is_over(&loan->row.record) : !burst || !is_open(burst);
-	if (over) {
-		rain_http_reply_error(waiter->request, 410, "it is over");
-		return true;
-	}
-	size = rain_stream_size(gateway, is_loan, waiter->id, RAIN_STREAM_STDIN);
-	if (!last && size <= waiter->after && !rain_stream_has_ended(gateway, is_loan, waiter->id))
-		return false;
-	rain_stream_reply(gateway, waiter->request, is_loan, waiter->id, RAIN_STREAM_STDIN, waiter->after,
-			  rain_stream_has_ended(gateway, is_loan, waiter->id) ? size : -1);
 	return true;
 }
 
-void rain_face_input_get(struct rain_gateway *gateway, struct rain_http_request *request, bool is_loan,
-			 const char *id, struct rain_waiters *waiters)
+void rain_face_home_input(struct rain_gateway *gateway, struct rain_http_request *request,
+			  struct rain_live_loan *loan)
 {
-	struct rain_waiter waiter = { .gateway = gateway, .request = request, .answer = answer_input };
+	input_take(gateway, request, true, loan->row.id, &loan->input, true);
+	rain_waiters_wake(&loan->waiters);
+}
+
+static bool is_over(const struct rain_live_burst *burst)
+{
+	return burst->row.record.state > RAIN_BURST_RUNNING;
+}
+
+static bool answer_relay(struct rain_gateway *gateway, struct rain_waiter *waiter, bool last)
+{
+	struct rain_live_burst *burst = rain_burst_live(gateway, waiter->id);
+
+	if (!burst || !burst->row.direct || is_over(burst)) {
+		rain_http_reply_error(waiter->request, 410, "nobody reads its standard input");
+		return true;
+	}
+	return input_take(gateway, waiter->request, false, waiter->id, &burst->input, last);
+}
+
+void rain_face_relay_input(struct rain_gateway *gateway, struct rain_http_request *request,
+			   struct rain_live_burst *burst)
+{
+	struct rain_waiter waiter = { .gateway = gateway, .request = request, .answer = answer_relay };
+
+	strcpy(waiter.id, burst->row.id);
+	rain_waiters_add(&burst->waiters, &waiter, rain_face_wait(request));
+	rain_waiters_wake(&burst->waiters);
+	rain_input_push(gateway, burst);
+}
+
+/* Who asks for more has written what came before. */
+static void note_progress(struct rain_gateway *gateway, bool is_loan, const char *id, struct rain_input *input,
+			  int64_t after)
+{
+	int64_t size = rain_stream_size(gateway, is_loan, id, RAIN_STREAM_STDIN);
+
+	if (after > size)
+		after = size;
+	if (after > input->moved)
+		input->moved = after;
+}
+
+static bool answer(struct rain_gateway *gateway, struct rain_waiter *waiter, bool is_loan, bool last)
+{
+	int64_t size = rain_stream_size(gateway, is_loan, waiter->id, RAIN_STREAM_STDIN);
+	bool ended = rain_stream_has_ended(gateway, is_loan, waiter->id);
+
+	if (!last && size <= waiter->after && !ended)
+		return false;
+	rain_stream_reply(gateway, waiter->request, is_loan, waiter->id, RAIN_STREAM_STDIN, waiter->after,
+			  ended ? size : -1);
+	return true;
+}
+
+static bool answer_agent(struct rain_gateway *gateway, struct rain_waiter *waiter, bool last)
+{
+	const struct rain_live_loan *loan = rain_loan_live(gateway, waiter->id);
+
+	if (loan && !rain_loan_is_over(&loan->row.record))
+		return answer(gateway, waiter, true, last);
+	rain_http_reply_error(waiter->request, 410, "the loan is over");
+	return true;
+}
+
+static bool answer_lender(struct rain_gateway *gateway, struct rain_waiter *waiter, bool last)
+{
+	const struct rain_live_burst *burst = rain_burst_live(gateway, waiter->id);
+
+	if (burst && !is_over(burst))
+		return answer(gateway, waiter, false, last);
+	rain_http_reply_error(waiter->request, 410, "the burst is over");
+	return true;
+}
+
+/* What both that fetch have in common; -1: answered. */
+static int waiter_make(struct rain_gateway *gateway, struct rain_http_request *request, const char *id,
+		       struct rain_waiter *waiter)
+{
 	struct rain_error err;
 
-	if (rain_http_request_query_int(request, "after", 0, INT64_MAX, 0, &waiter.after, &err)) {
-		rain_http_reply_error(request, 400, "%s", err.text);
+	*waiter = (struct rain_waiter){ .gateway = gateway, .request = request };
+	strcpy(waiter->id, id);
+	if (rain_http_request_query_int(request, "after", 0, RAIN_LIMIT_STREAM_BYTES, 0, &waiter->after, &err) == 0)
+		return 0;
+	rain_http_reply_error(request, 400, "%s", err.text);
+	return -1;
+}
+
+void rain_face_agent_input(struct rain_gateway *gateway, struct rain_http_request *request,
+			   struct rain_live_loan *loan)
+{
+	struct rain_waiter waiter;
+
+	if (waiter_make(gateway, request, loan->row.id, &waiter))
 		return;
-	}
-	strcpy(waiter.id, id);
-	strcpy(waiter.text, is_loan ? "loan" : "burst");
-	rain_waiters_add(waiters, &waiter, rain_face_wait(request));
+	waiter.answer = answer_agent;
+	note_progress(gateway, true, loan->row.id, &loan->input, waiter.after);
+	rain_waiters_add(&loan->waiters, &waiter, rain_face_wait(request));
+	rain_input_pull(gateway, loan);
+}
+
+void rain_face_lender_input(struct rain_gateway *gateway, struct rain_http_request *request,
+			    struct rain_live_burst *burst)
+{
+	struct rain_waiter waiter;
+
+	if (waiter_make(gateway, request, burst->row.id, &waiter))
+		return;
+	waiter.answer = answer_lender;
+	note_progress(gateway, false, burst->row.id, &burst->input, waiter.after);
+	rain_waiters_add(&burst->waiters, &waiter, rain_face_wait(request));
+	rain_waiters_wake(&burst->waiters); /* the relay may have more than there was room for */
 }

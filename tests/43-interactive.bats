@@ -49,6 +49,44 @@ no_guest() { no_jobs bravo && [ -z "$(on bravo root 'pgrep -u rain-guest1,rain-g
 	[ "$(seq 2000000 | ada_srun sha256sum)" = "$sum" ]
 }
 
+input_kept() { # CLUSTER SIDE: bytes of stdin in the gateway's files
+	on "$1" root "stat --format=%s /var/lib/rain/gateway/$2/*/stdin" 2>/dev/null | sort -n | tail -1
+}
+
+# Home has 8 MiB more than the lender, which has as much more than srun swallows unread.
+stands_still() {
+	local here there
+	there=$(input_kept bravo loans)
+	here=$(input_kept alpha bursts)
+	((there >= 8388608 && here - there == 8388608 && here < 40000000))
+}
+
+@test "a program that doesn't read stops who types, and loses nothing of it" {
+	head -c 60000000 /dev/zero | tee >(sha256sum >"$BATS_TEST_TMPDIR/sum") |
+		ada_srun --job-name=lazy bash -c 'trap exec\ sha256sum USR1; while :; do sleep 0.1; done' >"$BATS_TEST_TMPDIR/there" 3>&- &
+	await 30 stands_still
+	on alpha ada "scancel --signal=USR1 --jobname=lazy"
+	wait $!
+	[ "$(cat "$BATS_TEST_TMPDIR/there")" = "$(cat "$BATS_TEST_TMPDIR/sum")" ]
+}
+
+@test "no byte typed is lost or repeated when the line is cut and gateways are killed" {
+	numbers() {
+		seq 1 100000
+		"$TRAINER" cut alpha bravo
+		seq 100001 300000
+		"$TRAINER" kill alpha gatewayd
+		"$TRAINER" start alpha gatewayd
+		seq 300001 500000
+		"$TRAINER" heal alpha bravo
+		"$TRAINER" kill bravo gatewayd
+		"$TRAINER" start bravo gatewayd
+		seq 500001 600000
+	}
+	ada_srun --job-name=reads sh -c 'echo begun; sha256sum' < <(await 30 grep -q begun "$BATS_TEST_TMPDIR/said"; numbers 2>/dev/null) >"$BATS_TEST_TMPDIR/said" 3>&-
+	[ "$(tail -1 "$BATS_TEST_TMPDIR/said")" = "$(seq 1 600000 | sha256sum)" ]
+}
+
 @test "a terminal on the peer: its size follows, an interrupt reaches the program" {
 	run at_terminal 'expect:\$ ' 'send:stty size\n' 'expect:30 100' \
 		size:50,120 'send:until [ "$(stty size)" = "50 120" ]; do sleep 0.1; done; echo it foll""ows\n' 'expect:it follows' \

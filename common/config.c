@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/config_bank.h"
+#include "common/config_lend.h"
 #include "common/config_panel.h"
 #include "common/config_priority.h"
 #include "common/tokens.h"
@@ -58,9 +59,9 @@ static cfg_opt_t gateway_options[] = {
 static cfg_opt_t lend_options[] = {
 	CFG_BOOL("enabled", cfg_true, CFGF_NONE),
 	CFG_STR("partition", "guest", CFGF_NONE),
-	CFG_INT("max-nodes", 1024, CFGF_NONE),
-	CFG_INT("max-minutes", 60, CFGF_NONE),
-	CFG_INT("price-percent", 100, CFGF_NONE),
+	RAIN_CONFIG_LEND_BOUNDS(1024, 60, 100),
+	CFG_SEC("peer", rain_config_lend_peer_options,
+		CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
 	CFG_STR("credit-limit", "0", CFGF_NONE),
 	CFG_INT("allowance-minutes", 144, CFGF_NONE),
 	CFG_INT("reciprocity-percent", 300, CFGF_NONE),
@@ -270,12 +271,12 @@ static void read_lend(struct reader *reader)
 	struct rain_error why;
 	/* Ids below 1000 belong to the system on every distribution. */
 	const int64_t uid_max = 2147483646;
+	const char *key;
 
 	config->lend.enabled = cfg_getbool(reader->section, "enabled");
 	config->lend.partition = read_string(reader, "partition");
-	config->lend.max_nodes = read_int(reader, "max-nodes", 0, 65536);
-	config->lend.max_minutes = read_int(reader, "max-minutes", 1, 525600);
-	config->lend.price_percent = read_int(reader, "price-percent", 0, 10000);
+	if (rain_config_lend(reader->section, config, &key, &why) < 0)
+		reader_fail(reader, key, why.text);
 	if (rain_tokens_parse(cfg_getstr(reader->section, "credit-limit"),
 			      &config->lend.credit_limit, &why) < 0)
 		reader_fail(reader, "credit-limit", why.text);
@@ -418,6 +419,7 @@ void rain_config_destroy(struct rain_config *config)
 	list_free(config->ledger.administrators);
 	rain_config_bank_release(config);
 	list_free(config->gateway.addresses);
+	rain_config_lend_release(config);
 
 	char *strings[] = {
 		config->path,

@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "common/error.h"
+#include "common/hours.h"
 
 /*
  * /etc/rain/rain.conf, one file for all nodes of a cluster (rain.conf(5)).
@@ -60,6 +61,21 @@ struct rain_share {
 	int64_t weight;
 };
 
+/* What guests may have at most: all of them together, or those of one peer. */
+struct rain_config_bounds {
+	int64_t max_nodes;
+	int64_t max_minutes; /* of one job */
+	int64_t max_cores;   /* 0: no bound */
+	int64_t price_percent;
+	struct rain_hours *hours; /* when they may run; none: always */
+	unsigned hours_count;
+};
+
+struct rain_config_lend_peer {
+	char *name;
+	struct rain_config_bounds bounds;
+};
+
 struct rain_config {
 	char *path;
 	char *cluster_name; /* [a-z][a-z0-9-]{0,15} */
@@ -99,9 +115,9 @@ struct rain_config {
 	struct {
 		bool enabled;
 		char *partition;
-		int64_t max_nodes;
-		int64_t max_minutes;
-		int64_t price_percent;
+		struct rain_config_bounds bounds;	/* of all guests */
+		struct rain_config_lend_peer *peers;	/* bounds of some peers, beside those */
+		size_t peer_count;
 		int64_t credit_limit;	/* micro-tokens that one peer may owe us */
 		int64_t allowance_minutes; /* of each processor, for a peer that has given nothing */
 		int64_t reciprocity_percent; /* what a peer may have, of what it has given */

@@ -6,8 +6,11 @@ libcommon_la_SOURCES = \
 	common/cli.c common/cli.h \
 	common/clock.c common/clock.h \
 	common/config.c common/config.h \
-	common/config_bank.c common/config_bank.h common/config_panel.c common/config_panel.h \
+	common/config_bank.c common/config_bank.h \
+	common/config_lend.c common/config_lend.h \
+	common/config_panel.c common/config_panel.h \
 	common/config_priority.c common/config_priority.h \
+	common/hours.c common/hours.h \
 	common/error.c common/error.h \
 	common/file.c common/file.h \
 	common/json.c common/json.h \
@@ -33,9 +36,11 @@ bin_PROGRAMS += rain
 rain_SOURCES = common/rain.c
 rain_LDADD = libcommon.la
 
-check_PROGRAMS += common/test/test_tokens common/test/test_config common/test/test_rpc common/test/test_process common/test/test_table
+check_PROGRAMS += common/test/test_tokens common/test/test_config common/test/test_hours common/test/test_rpc common/test/test_process common/test/test_table
 common_test_test_tokens_SOURCES = common/test/test_tokens.c
 common_test_test_tokens_LDADD = $(test_libs)
+common_test_test_hours_SOURCES = common/test/test_hours.c
+common_test_test_hours_LDADD = $(test_libs)
 common_test_test_config_SOURCES = common/test/test_config.c
 common_test_test_config_LDADD = $(test_libs)
 common_test_test_rpc_SOURCES = common/test/test_rpc.c

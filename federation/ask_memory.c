@@ -29,8 +29,11 @@ void rain_candidates_room(struct rain_gateway *gateway, const struct rain_peer *
 {
 	struct rain_room *room = rain_room_of(rain_asks_of(gateway), peer->row, false);
 
-	if (room)
-		room->until_ms = room->delay_ms = room->credit_until_ms = 0;
+	if (room) {
+		room->credit_until_ms = 0;
+		if (!rain_room_is_throttled(room))
+			room->until_ms = room->delay_ms = 0;
+	}
 	rain_candidates_work(gateway);
 }
 
@@ -178,7 +181,15 @@ void rain_money_forget(struct rain_asks *asks, const char *user)
 		money->read_ms = 0;
 }
 
-/* --- peers that lose jobs --- */
+/* --- peers that lose jobs, or break them: black holes --- */
+
+static void leave_alone(struct rain_room *room, const struct rain_peer *peer, int jobs, const char *what)
+{
+	room->nodes = 1;
+	room->until_ms = rain_clock_monotonic_ms() + RAIN_LOST_MS * jobs;
+	snprintf(room->reason, sizeof room->reason, "%d jobs in a row %s", jobs, what);
+	rain_log_warning("peer=%s: %s; none goes there for a while", peer->name, room->reason);
+}
 
 void rain_candidates_lost(struct rain_gateway *gateway, int64_t job_id, const struct rain_peer *peer,
 			  const char *reason)
@@ -193,20 +204,26 @@ void rain_candidates_lost(struct rain_gateway *gateway, int64_t job_id, const st
 		snprintf(refusal->reason, sizeof refusal->reason, "it did not finish this job (%.200s)",
 			 reason[0] ? reason : "it does not say why");
 	}
-	if (room && ++room->lost >= RAIN_LOST_IN_A_ROW) {
-		room->nodes = 1;
-		room->until_ms = now + RAIN_LOST_MS * room->lost;
-		snprintf(room->reason, sizeof room->reason, "it has lost %d jobs in a row", room->lost);
-		rain_log_warning("peer=%s has lost %d jobs in a row; none goes there for a while", peer->name, room->lost);
-	}
+	if (room && ++room->lost >= RAIN_LOST_IN_A_ROW)
+		leave_alone(room, peer, room->lost, "were lost there");
 }
 
-void rain_candidates_kept(struct rain_gateway *gateway, const struct rain_peer *peer)
+void rain_candidates_kept(struct rain_gateway *gateway, const struct rain_peer *peer, int64_t code)
 {
-	struct rain_room *room = rain_room_of(rain_asks_of(gateway), peer->row, false);
+	struct rain_room *room = rain_room_of(rain_asks_of(gateway), peer->row, true);
 
-	if (room)
-		room->lost = 0;
+	if (!room)
+		return;
+	room->lost = 0;
+	/* A shell's word for a program that can't be run, or isn't there. */
+	room->broken = code == 126 || code == 127 ? room->broken + 1 : 0;
+	if (room->broken >= RAIN_BROKEN_IN_A_ROW)
+		leave_alone(room, peer, room->broken, "ended there for want of a program");
+}
+
+bool rain_room_is_throttled(const struct rain_room *room)
+{
+	return room->lost >= RAIN_LOST_IN_A_ROW || room->broken >= RAIN_BROKEN_IN_A_ROW;
 }
 
 void rain_refusals_forget(struct rain_asks *asks, int64_t now)

@@ -186,7 +186,7 @@ static const char *why_none(struct rain_broker_slurm *slurm, const partition_inf
 	for (uint32_t i = 0; i < jobs->record_count; i++)
 		if (job_waits_for(&jobs->job_array[i], guest, partitions))
 			return "jobs of the owners wait for these nodes";
-	if (guests >= slurm->config->lend.max_nodes)
+	if (guests >= slurm->config->lend.bounds.max_nodes)
 		return "guests have all the nodes that they may";
 	if (idle == 0)
 		return "no node is idle";
@@ -215,8 +215,8 @@ static json_t *capacity_json(struct rain_broker_slurm *slurm, const partition_in
 	}
 	guests = rain_broker_guest_nodes(slurm->config, jobs);
 	why = why_none(slurm, guest, partitions, jobs, guests, idle);
-	left = (int64_t)guests < slurm->config->lend.max_nodes
-		       ? (uint32_t)slurm->config->lend.max_nodes - guests
+	left = (int64_t)guests < slurm->config->lend.bounds.max_nodes
+		       ? (uint32_t)slurm->config->lend.bounds.max_nodes - guests
 		       : 0;
 	result = json_pack(
 		"{s:i, s:i, s:i, s:i, s:I, s:o, s:s?, s:o}", "nodes_idle",

@@ -146,10 +146,10 @@ json_t *rain_broker_guest_submit(struct rain_broker_slurm *slurm,
 	if (job)
 		return submitted_json(job->job_id);
 	held = rain_broker_guest_nodes(slurm->config, jobs);
-	if ((int64_t)held + request->nodes > slurm->config->lend.max_nodes) {
+	if ((int64_t)held + request->nodes > slurm->config->lend.bounds.max_nodes) {
 		rain_error_set(err,
 			       "guests may have %lld nodes and have %u: no room for %u more (lend.max-nodes in rain.conf)",
-			       (long long)slurm->config->lend.max_nodes, held, request->nodes);
+			       (long long)slurm->config->lend.bounds.max_nodes, held, request->nodes);
 		return NULL;
 	}
 	guest = getpwuid(request->uid);

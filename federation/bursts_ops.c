@@ -147,5 +147,7 @@ const struct rain_rpc_op rain_mind_ops[] = {
 	{ "bursts", op_bursts },
 	{ "loans", op_loans },
 	{ "evict", op_evict },
+	{ "recall", rain_owner_op_recall },
+	{ "offers", rain_owner_op_offers },
 	{ NULL, NULL },
 };

@@ -20,6 +20,7 @@
 #define RAIN_ROOM_MAX_MS 8000
 
 #define RAIN_REBIND_S 3
+#define RAIN_BROKEN_IN_A_ROW 5	  /* the same, for its nodes lack something */
 #define RAIN_LOST_IN_A_ROW 3	  /* such a peer is left alone for a while */
 #define RAIN_LOST_MS 60000
 
@@ -65,7 +66,8 @@ struct rain_note {
 struct rain_room {
 	struct rain_room *next;
 	int64_t peer, nodes, until_ms, delay_ms;
-	int lost; /* jobs in a row */
+	int lost;   /* jobs in a row */
+	int broken; /* jobs in a row that found no program or library there */
 	char reason[RAIN_REASON_SIZE];
 	int64_t credit_utok, credit_until_ms; /* what more it would let us owe it */
 };
@@ -127,6 +129,8 @@ void rain_ask_drop(struct rain_asks *asks, struct rain_ask *ask);
 
 /* ask_memory.c */
 struct rain_room *rain_room_of(struct rain_asks *asks, int64_t peer, bool make);
+/* It is left alone because it loses or breaks jobs, not because it is full. */
+bool rain_room_is_throttled(const struct rain_room *room);
 struct rain_refusal *rain_refusal_of(struct rain_asks *asks, int64_t job_id, int64_t peer,
 				     bool make);
 /* `capacity`: it has no room for so many nodes; else it won't have this job. */

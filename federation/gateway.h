@@ -43,8 +43,8 @@ struct rain_gateway_module {
 	const struct rain_message_handler *messages;  /* may be NULL */
 	const struct rain_rpc_op *ops; /* of the control socket; arg is the gateway; may be NULL */
 
-	/* Adds what peers should know to our card. */
-	void (*card)(struct rain_gateway *gateway, json_t *card);
+	/* Adds what this peer (NULL: one that is just joining) should know to our card. */
+	void (*card)(struct rain_gateway *gateway, const struct rain_peer *peer, json_t *card);
 	/* May this peer read (or write) this blob?  Sets *size_max when it may
 	 * write. false with err, whose text the peer gets. */
 	bool (*blob_allow)(struct rain_gateway *gateway, const struct rain_peer *peer,

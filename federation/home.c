@@ -284,7 +284,7 @@ int rain_home_on_message(struct rain_gateway *gateway, PGconn *tx, const struct 
 	}
 	changed = rain_home_apply(gateway, tx, m->burst, &event, &extra, err);
 	if (changed > 0 && m->type == RAIN_MESSAGE_FINISHED && rain_outcome_is_final(m->outcome))
-		rain_candidates_kept(gateway, peer);
+		rain_candidates_kept(gateway, peer, m->signal ? 0 : m->code);
 	if (changed >= 0 && m->type == RAIN_MESSAGE_FINISHED)
 		rain_candidates_room(gateway, peer);
 	return changed;

@@ -90,6 +90,10 @@ static void admit(struct rain_http_request *request)
 				      RAIN_LIMIT_HTTP_PATH);
 		return;
 	}
+	if (request->connection->peer && request->connection->peer->removed) {
+		rain_http_reply_error(request, 403, "this cluster is no peer any more");
+		return;
+	}
 	if (request->listener->face == RAIN_HTTP_AGENT && authorize(request) < 0)
 		return;
 	request->route = find_route(server, face_of(request), request->method, request->path,

@@ -142,6 +142,15 @@ static int64_t nodes_promised(const struct rain_gateway *gateway)
 	return nodes;
 }
 
+void rain_leases_promised(const struct rain_gateway *gateway, int64_t peer, int64_t *nodes, int64_t *cores)
+{
+	for (const struct lease *l = leases_of(gateway)->list; l; l = l->next)
+		if ((!peer || l->peer == peer) && !rain_loan_live(gateway, l->id)) {
+			*nodes += l->shape.nodes;
+			*cores += rain_shape_cores(&l->shape);
+		}
+}
+
 /* Tokens that leases would hold, of one peer. */
 static int64_t tokens_promised(const struct rain_gateway *gateway, int64_t peer)
 {
@@ -186,7 +195,7 @@ static void decide_room(struct rain_gateway *gateway, struct pending *p)
 /* Favours: what the policy allows, within the hard limit that the ledger holds. */
 static void decide_credit(struct rain_gateway *gateway, struct pending *p)
 {
-	char left[RAIN_TOKENS_TEXT_SIZE], needed[RAIN_TOKENS_TEXT_SIZE], limit[RAIN_TOKENS_TEXT_SIZE];
+	char left[RAIN_TOKENS_TEXT_SIZE], needed[RAIN_TOKENS_TEXT_SIZE];
 	int64_t hard = p->limit_utok - tokens_promised(gateway, p->peer->row);
 	int64_t credit = least(p->credit_utok, hard), ceiling = p->terms.ceiling_utok;
 
@@ -197,8 +206,7 @@ static void decide_credit(struct rain_gateway *gateway, struct pending *p)
 	rain_tokens_format(credit > 0 ? credit : 0, left);
 	rain_tokens_format(ceiling, needed);
 	if (hard < ceiling)
-		refuse(p, "your credit here is %s tokens, %s are needed (credit limit %s)", left, needed,
-		       rain_tokens_format(gateway->config->lend.credit_limit, limit));
+		refuse(p, "your credit here is %s tokens, %s are needed (bounded by your credit limit)", left, needed);
 	else
 		refuse(p, "your credit here is %s tokens, %s are needed: it grows with what your cluster runs for us",
 		       left, needed);
@@ -210,7 +218,7 @@ static void decide_price(struct rain_gateway *gateway, struct pending *p)
 	struct rain_error err;
 
 	p->terms.mflops = rain_policy_mflops(gateway);
-	p->terms.percent = gateway->config->lend.price_percent;
+	p->terms.percent = rain_lender_bounds(gateway, p->peer->name)->price_percent;
 	if (p->terms.mflops == 0)
 		refuse(p, "this cluster is not calibrated, so it has no price");
 	else if (rain_mind_price(&p->terms, rain_shape_cores(&p->shape) * p->shape.minutes * 60000,
@@ -223,19 +231,17 @@ static void decide_price(struct rain_gateway *gateway, struct pending *p)
 static void decide(struct rain_gateway *gateway, struct pending *p)
 {
 	const struct rain_leases *leases = leases_of(gateway);
-	const struct rain_config *config = gateway->config;
+	struct rain_lender_answer answer;
 	int64_t per_node = (rain_shape_cores(&p->shape) + p->shape.nodes - 1) / p->shape.nodes;
 
 	p->offer = p->capacity = false;
-	if (!lends(gateway))
-		refuse(p, "this cluster does not lend");
-	else if (p->arch[0] && leases->arch[0] && strcmp(p->arch, leases->arch) != 0)
+	if (p->arch[0] && leases->arch[0] && strcmp(p->arch, leases->arch) != 0)
 		refuse(p, "these nodes are %s, the job needs %s", leases->arch, p->arch);
-	else if (p->shape.minutes > config->lend.max_minutes)
-		refuse(p, "guests may run for %" PRId64 " min, not %" PRId64, config->lend.max_minutes, p->shape.minutes);
-	else if (p->shape.nodes > least(config->lend.max_nodes, leases->nodes_total))
-		refuse(p, "guests may have %" PRId64 " nodes, not %" PRId64,
-		       least(config->lend.max_nodes, leases->nodes_total), p->shape.nodes);
+	else if (!rain_lender_may(gateway, p->peer, &p->shape, &answer)) {
+		refuse(p, "%s", answer.reason);
+		p->capacity = answer.capacity;
+	} else if (p->shape.nodes > leases->nodes_total)
+		refuse(p, "%" PRId64 " nodes are for guests, not %" PRId64, leases->nodes_total, p->shape.nodes);
 	else if (per_node > leases->cpus_per_node)
 		refuse(p, "these nodes have %" PRId64 " CPUs, the job needs %" PRId64, leases->cpus_per_node, per_node);
 	else
@@ -456,21 +462,21 @@ int64_t rain_leases_processors(const struct rain_gateway *gateway)
 {
 	const struct rain_leases *leases = leases_of(gateway);
 
-	return least(gateway->config->lend.max_nodes, leases->nodes_total) * leases->cpus_per_node;
+	return least(gateway->config->lend.bounds.max_nodes, leases->nodes_total) * leases->cpus_per_node;
 }
 
-json_t *rain_leases_card(struct rain_gateway *gateway)
+json_t *rain_leases_card(struct rain_gateway *gateway, const struct rain_peer *peer)
 {
 	const struct rain_leases *leases = leases_of(gateway);
-	const struct rain_config *config = gateway->config;
+	const struct rain_config_bounds *bounds = rain_lender_bounds(gateway, peer ? peer->name : "");
+	struct rain_lender_answer answer;
 
-	if (!lends(gateway) || rain_policy_mflops(gateway) == 0)
+	if (!rain_lender_lends(gateway, peer, &answer) || rain_policy_mflops(gateway) == 0)
 		return json_pack("{s:i}", "nodes", 0);
 	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "nodes",
-			 (json_int_t)(leases->known ? least(config->lend.max_nodes, leases->nodes_total)
-						    : config->lend.max_nodes),
-			 "minutes", (json_int_t)config->lend.max_minutes, "mflops", (json_int_t)rain_policy_mflops(gateway),
-			 "percent", (json_int_t)config->lend.price_percent, "cpus_per_node",
+			 (json_int_t)(leases->known ? least(bounds->max_nodes, leases->nodes_total) : bounds->max_nodes),
+			 "minutes", (json_int_t)bounds->max_minutes, "mflops", (json_int_t)rain_policy_mflops(gateway),
+			 "percent", (json_int_t)bounds->price_percent, "cpus_per_node",
 			 (json_int_t)leases->cpus_per_node, "mem_mb_per_node", (json_int_t)leases->mem_mb_per_node,
 			 "direct", 1);
 }

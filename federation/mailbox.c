@@ -94,7 +94,7 @@ static void post_now(struct rain_mailbox_link *link)
 	char *text;
 	size_t count;
 
-	if (link->posting || link->post_waits || link->peer->lost_count ||
+	if (link->posting || link->post_waits || link->peer->lost_count || link->peer->removed ||
 	    !link->peer->address_count || it_polls(link))
 		return;
 	if (rain_mailbox_read(link->gateway, link->peer, -1, -1, &text, &count, &err) < 0) {

@@ -110,7 +110,7 @@ static void poll_start(struct rain_mailbox_link *link)
 	char path[96];
 	int wait_s;
 
-	if (link->polling || !link->peer->address_count || link->peer->lost_count)
+	if (link->polling || !link->peer->address_count || link->peer->lost_count || link->peer->removed)
 		return;
 	if (link->inbox_seq < 0 && rain_mailbox_applied(link->gateway, link->peer, &link->inbox_seq,
 							&err) < 0) {

@@ -34,8 +34,8 @@ struct rain_peer *rain_mind_peer(const struct rain_gateway *gateway, int64_t row
 
 bool rain_mind_peer_is_near(const struct rain_peer *peer)
 {
-	return peer->reachable ||
-	       (peer->last_contact_ms > 0 && rain_clock_realtime_ms() - peer->last_contact_ms < NEAR_MS);
+	return !peer->removed && (peer->reachable ||
+	       (peer->last_contact_ms > 0 && rain_clock_realtime_ms() - peer->last_contact_ms < NEAR_MS));
 }
 
 int rain_mind_send(struct rain_gateway *gateway, PGconn *tx, const struct rain_peer *peer,
@@ -169,9 +169,9 @@ static void ready(struct rain_gateway *gateway)
 	recover(gateway);
 }
 
-static void card(struct rain_gateway *gateway, json_t *capabilities)
+static void card(struct rain_gateway *gateway, const struct rain_peer *peer, json_t *capabilities)
 {
-	json_object_set_new(capabilities, "lend", rain_leases_card(gateway));
+	json_object_set_new(capabilities, "lend", rain_leases_card(gateway, peer));
 }
 
 struct wanted {

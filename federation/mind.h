@@ -27,7 +27,7 @@
  *   ask_memory.c what peers said before
  *   policy.h     … by which policy, and what it knows
  *   lender.c     loans: transactions and messages
- *   lender_ask.c asks of peers
+ *   lender_ask.c asks of peers;  lender_terms.c what the owner lets them have
  *   lender_work.c … and what is done for loans outside of the database
  *   settle.c     receipts, both sides
  *   fetch.c      the blobs of bursts and loans
@@ -36,7 +36,7 @@
  *   waiter.c     long polls
  *   faces.c      HTTP: routes, and streams for peers;
  *   job_face.c   … for rain-relay;  agent_face.c  … for rain-agent;
- *   bursts_ops.c for the command rain-bursts
+ *   bursts_ops.c for the command rain-bursts;  owner_ops.c for rain-recall, rain-offers
  *
  * The database is the truth.  What is kept in memory is a copy of the rows
  * that still need attention ("live"), read anew after each change ("touched"),
@@ -270,7 +270,7 @@ void rain_candidates_room(struct rain_gateway *gateway, const struct rain_peer *
 /* It has lost one of our jobs, or has brought one to its end. */
 void rain_candidates_lost(struct rain_gateway *gateway, int64_t job_id, const struct rain_peer *peer,
 			  const char *reason);
-void rain_candidates_kept(struct rain_gateway *gateway, const struct rain_peer *peer);
+void rain_candidates_kept(struct rain_gateway *gateway, const struct rain_peer *peer, int64_t code);
 /* Puts `text` into the job's record in Slurm, when it isn't there. */
 void rain_candidates_annotate(struct rain_gateway *gateway, int64_t job_id, int64_t submit_time,
 			      const char *text);
@@ -313,8 +313,24 @@ void rain_leases_drop(struct rain_gateway *gateway, const char *id);
 void rain_leases_tick(struct rain_gateway *gateway);
 /* Processors that we lend at most. */
 int64_t rain_leases_processors(const struct rain_gateway *gateway);
-/* What we lend, for our card: {} when nothing. */
-json_t *rain_leases_card(struct rain_gateway *gateway);
+/* Adds what leases of the peer (0: of all) promise. */
+void rain_leases_promised(const struct rain_gateway *gateway, int64_t peer, int64_t *nodes, int64_t *cores);
+/* What we lend this peer (NULL: anybody), for our card. */
+json_t *rain_leases_card(struct rain_gateway *gateway, const struct rain_peer *peer);
+
+/* --- lender_terms.c --- */
+struct rain_lender_answer {
+	char reason[RAIN_REASON_SIZE]; /* why not */
+	bool capacity;		       /* … only for want of room at this moment */
+};
+/* The bounds for this peer: its own, or everybody's. */
+const struct rain_config_bounds *rain_lender_bounds(const struct rain_gateway *gateway, const char *peer);
+/* May the peer (NULL: anybody) have anything at all just now? */
+bool rain_lender_lends(const struct rain_gateway *gateway, const struct rain_peer *peer,
+		       struct rain_lender_answer *answer);
+/* May it have so much just now? */
+bool rain_lender_may(const struct rain_gateway *gateway, const struct rain_peer *peer,
+		     const struct rain_shape *shape, struct rain_lender_answer *answer);
 
 /* --- lender_work.c --- */
 void rain_lender_work(struct rain_gateway *gateway, struct rain_live_loan *loan);
@@ -391,4 +407,9 @@ void rain_input_stop(struct rain_input *input);
 extern const struct rain_message_handler rain_mind_messages[];
 extern const struct rain_http_route rain_mind_routes[];
 extern const struct rain_rpc_op rain_mind_ops[];
+/* … and of owner_ops.c. */
+json_t *rain_owner_op_recall(void *arg, const struct rain_rpc_caller *caller, const json_t *request,
+			     struct rain_error *err);
+json_t *rain_owner_op_offers(void *arg, const struct rain_rpc_caller *caller, const json_t *request,
+			     struct rain_error *err);
 #endif

@@ -26,6 +26,8 @@ libmind_la_SOURCES = \
 	federation/job_face.c \
 	federation/lender.c \
 	federation/lender_ask.c \
+	federation/lender_terms.c \
+	federation/owner_ops.c \
 	federation/lender_work.c \
 	federation/load.c federation/load_rows.c \
 	federation/mind.c federation/mind.h \

@@ -108,7 +108,10 @@ static void view_fill(struct rain_gateway *gateway, struct rain_peer *peer, stru
 		.mem_mb_per_node = number(lend, "mem_mb_per_node"),
 		.mflops = number(lend, "mflops"), .percent = number(lend, "percent"),
 	};
-	if (!rain_mind_peer_is_near(peer)) {
+	if (peer->borrow_paused) {
+		c->closed = RAIN_OVERFLOW_AWAY;
+		snprintf(view->said, sizeof view->said, "is paused here");
+	} else if (!rain_mind_peer_is_near(peer)) {
 		c->closed = RAIN_OVERFLOW_AWAY;
 		say_silence(peer, view->said, sizeof view->said);
 	} else if (c->nodes == 0 || c->mflops <= 0) {

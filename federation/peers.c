@@ -59,6 +59,7 @@ struct rain_peer *rain_peers_add(struct rain_gateway *gateway, int64_t row, cons
 		rain_identity_id(peer->key, peer->id);
 		peers->peers[peers->count++] = peer;
 	}
+	peer->removed = false;
 	rain_peers_take_card(peer, card, object);
 	return peer;
 }
@@ -98,13 +99,15 @@ static int claim(struct rain_gateway *gateway, PGconn *tx, struct rain_error *er
 				"INSERT INTO federation.cluster AS c (name, key) "
 				"VALUES ($1, $2::bytea) ON CONFLICT (only_one) DO UPDATE "
 				"SET name = CASE WHEN c.key = excluded.key THEN excluded.name "
-				"ELSE c.name END RETURNING key",
+				"ELSE c.name END RETURNING key, "
+				"coalesce((extract(epoch FROM recalled_until) * 1000)::bigint, 0)",
 				2, gateway->config->cluster_name, own);
 	free(own);
 	if (!rows)
 		return -1;
 	if (rain_store_bytes(rows, 0, 0, key, sizeof(key)) == 0)
 		result = memcmp(key, gateway->identity.key, sizeof(key)) == 0 ? 0 : -1;
+	gateway->peers->recalled_until_ms = rain_store_int64(rows, 0, 1);
 	if (result < 0) {
 		rain_identity_id(key, id);
 		rain_error_set(err, "the database belongs to the cluster with id %.12s, but "
@@ -131,6 +134,8 @@ static int load_peer(struct rain_gateway *gateway, const PGresult *rows, int row
 			free(peer->card_sent);
 			peer->card_sent = strdup(rain_store_text(rows, row, 3));
 			peer->last_contact_ms = rain_store_int64(rows, row, 4);
+			peer->lend_paused = rain_store_bool(rows, row, 5);
+			peer->borrow_paused = rain_store_bool(rows, row, 6);
 		} else {
 			rain_error_set(err, "there are more than %d", RAIN_LIMIT_PEERS);
 		}
@@ -150,8 +155,9 @@ static int load(PGconn *tx, void *arg, struct rain_error *err)
 		return -1;
 	rows = rain_store_query(tx, err,
 				"SELECT peer_id, name, card, card_sent, "
-				"(extract(epoch FROM last_contact) * 1000)::bigint "
-				"FROM federation.peer ORDER BY peer_id",
+				"(extract(epoch FROM last_contact) * 1000)::bigint, "
+				"lend_paused, borrow_paused "
+				"FROM federation.peer WHERE removed_at IS NULL ORDER BY peer_id",
 				0);
 	if (!rows)
 		return -1;
@@ -319,7 +325,7 @@ struct rain_peer *rain_peers_by_key(const struct rain_peers *peers, const unsign
 {
 	for (size_t i = 0; i < peers->count; i++)
 		if (memcmp(peers->peers[i]->key, key, RAIN_IDENTITY_KEY_SIZE) == 0)
-			return peers->peers[i];
+			return peers->peers[i]->removed ? NULL : peers->peers[i];
 	return NULL;
 }
 
@@ -357,6 +363,10 @@ struct rain_http_transfer *rain_peers_request(struct rain_gateway *gateway, stru
 {
 	struct rain_http_call full = *call;
 
+	if (peer->removed) {
+		rain_error_set(err, "%s is no peer any more", peer->name);
+		return NULL;
+	}
 	if (peer->address_count == 0) {
 		rain_error_set(err, "peer %s has no address that could be dialled", peer->name);
 		return NULL;

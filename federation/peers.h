@@ -38,6 +38,9 @@ struct rain_peer {
 
 	size_t address_next; /* which address is tried first */
 	char *card_sent;     /* canonical: our last card that it was told */
+	bool lend_paused;    /* it gets nothing from us */
+	bool borrow_paused;  /* it gets none of our jobs */
+	bool removed;	     /* by the owner: it is a stranger until it joins again */
 	bool lost_count;     /* its numbers and ours don't fit: see doc/protocol.txt, 5 */
 	struct rain_mailbox_link *link; /* the mailbox's own */
 };
@@ -64,6 +67,11 @@ struct rain_http_transfer *rain_peers_request(struct rain_gateway *gateway,
 					      const struct rain_http_call *call,
 					      struct rain_error *err);
 
+/* Until when (realtime, ms) the owner lends nothing at all; 0: no such order. */
+int64_t rain_peers_recalled_until(const struct rain_peers *peers);
+/* Makes it so, for good: also across a restart. */
+int rain_peers_recall(struct rain_gateway *gateway, int64_t until_ms, struct rain_error *err);
+
 /* A peer has been in contact with us just now. */
 void rain_peers_seen(struct rain_peer *peer);
 
@@ -76,8 +84,9 @@ int rain_peers_card_apply(struct rain_gateway *gateway, PGconn *tx, const struct
  * capabilities have changed. */
 void rain_peers_card_announce(struct rain_gateway *gateway);
 
-/* This cluster's card: what it tells every peer. A new reference. */
-json_t *rain_peers_own_card(struct rain_gateway *gateway);
+/* This cluster's card: what it tells this peer (NULL: one that is just joining).
+ * A new reference. */
+json_t *rain_peers_own_card(struct rain_gateway *gateway, const struct rain_peer *peer);
 /* Sends our card to the peers that don't know it as it is now. */
 void rain_peers_card_announce(struct rain_gateway *gateway);
 

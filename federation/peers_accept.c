@@ -157,7 +157,7 @@ static void dial(struct rain_peers_join *join)
 static char *make_body(struct rain_peers_join *join)
 {
 	struct rain_gateway *gateway = join->gateway;
-	json_t *card = rain_peers_own_card(gateway), *body = NULL;
+	json_t *card = rain_peers_own_card(gateway, NULL), *body = NULL;
 	unsigned char signature[RAIN_IDENTITY_SIGNATURE_SIZE];
 	char *bytes = NULL, *text = NULL, *encoded = NULL;
 

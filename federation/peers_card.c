@@ -8,7 +8,7 @@
 #include "federation/peers_internal.h"
 #include "rain_config.h"
 
-json_t *rain_peers_own_card(struct rain_gateway *gateway)
+json_t *rain_peers_own_card(struct rain_gateway *gateway, const struct rain_peer *peer)
 {
 	char *key = rain_identity_base64(gateway->identity.key, sizeof(gateway->identity.key));
 	json_t *addresses = json_array(), *capabilities = json_object(), *card;
@@ -17,7 +17,7 @@ json_t *rain_peers_own_card(struct rain_gateway *gateway)
 		json_array_append_new(addresses, json_string(*address));
 	for (size_t i = 0; gateway->modules[i]; i++)
 		if (gateway->modules[i]->card)
-			gateway->modules[i]->card(gateway, capabilities);
+			gateway->modules[i]->card(gateway, peer, capabilities);
 	card = json_pack("{s:[i],s:s,s:s,s:o,s:s,s:o}", "protocol", RAIN_PROTOCOL_VERSION, "name",
 			 gateway->config->cluster_name, "key", key ? key : "", "addresses", addresses,
 			 "software", PACKAGE_NAME " " PACKAGE_VERSION, "capabilities", capabilities);
@@ -45,29 +45,32 @@ static int announce(PGconn *tx, void *arg, struct rain_error *err)
 	return rain_mailbox_post(a->gateway, tx, a->peer, "card", a->body, err);
 }
 
-void rain_peers_card_announce(struct rain_gateway *gateway)
+static void announce_to(struct rain_gateway *gateway, struct rain_peer *peer)
 {
-	json_t *card = rain_peers_own_card(gateway);
+	json_t *card = rain_peers_own_card(gateway, peer);
 	char *text = card ? rain_json_canonical(card) : NULL;
 	json_t *body = card ? json_pack("{s:O}", "card", card) : NULL;
+	struct announcement a = {gateway, peer, body, text};
 	struct rain_error err = {{0}};
 
-	for (size_t i = 0; text && body && i < gateway->peers->count; i++) {
-		struct rain_peer *peer = gateway->peers->peers[i];
-		struct announcement a = {gateway, peer, body, text};
-
-		if (peer->card_sent && strcmp(peer->card_sent, text) == 0)
-			continue;
-		if (rain_store_transaction(gateway->store, announce, &a, &err) < 0) {
-			rain_log_warning("peer %s is not told our new card: %s", peer->name, err.text);
-			continue;
-		}
+	if (!text || !body || (peer->card_sent && strcmp(peer->card_sent, text) == 0)) {
+		free(text);
+	} else if (rain_store_transaction(gateway->store, announce, &a, &err) < 0) {
+		rain_log_warning("peer %s is not told our new card: %s", peer->name, err.text);
+		free(text);
+	} else {
 		free(peer->card_sent);
-		peer->card_sent = strdup(text);
+		peer->card_sent = text;
 	}
 	json_decref(body);
 	json_decref(card);
-	free(text);
+}
+
+void rain_peers_card_announce(struct rain_gateway *gateway)
+{
+	for (size_t i = 0; i < gateway->peers->count; i++)
+		if (!gateway->peers->peers[i]->removed)
+			announce_to(gateway, gateway->peers->peers[i]);
 }
 
 static void follow_card(void *arg)

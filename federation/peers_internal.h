@@ -28,6 +28,7 @@ struct rain_peers {
 	TAILQ_HEAD(, rain_peers_invitation) invitations;
 	TAILQ_HEAD(, rain_peers_join) joins;
 	int64_t join_last;
+	int64_t recalled_until_ms;
 };
 
 /* Stores a peer that has just joined, or finds it by its key, and opens its
@@ -64,6 +65,12 @@ json_t *rain_peers_op_accept(void *arg, const struct rain_rpc_caller *caller,
 			     const json_t *request, struct rain_error *err);
 json_t *rain_peers_op_join(void *arg, const struct rain_rpc_caller *caller, const json_t *request,
 			   struct rain_error *err);
+json_t *rain_peers_op_pause(void *arg, const struct rain_rpc_caller *caller, const json_t *request,
+			    struct rain_error *err);
+json_t *rain_peers_op_limit(void *arg, const struct rain_rpc_caller *caller, const json_t *request,
+			    struct rain_error *err);
+json_t *rain_peers_op_remove(void *arg, const struct rain_rpc_caller *caller,
+			     const json_t *request, struct rain_error *err);
 void rain_peers_joins_destroy(struct rain_peers *peers);
 
 #endif

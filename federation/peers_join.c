@@ -40,7 +40,7 @@ int rain_peers_store(struct rain_gateway *gateway, PGconn *tx, const char *name,
 {
 	char *key = rain_store_format_bytes(card->key, sizeof(card->key));
 	char *text = rain_json_canonical(object);
-	json_t *own = rain_peers_own_card(gateway);
+	json_t *own = rain_peers_own_card(gateway, NULL);
 	char *own_text = own ? rain_json_canonical(own) : NULL;
 	PGresult *rows = NULL;
 	int result = -1;
@@ -53,7 +53,8 @@ int rain_peers_store(struct rain_gateway *gateway, PGconn *tx, const char *name,
 		rows = rain_store_query(tx, err,
 					"INSERT INTO federation.peer (name, key, card, card_sent) "
 					"VALUES ($1, $2::bytea, $3, $4) ON CONFLICT (key) DO UPDATE "
-					"SET card = excluded.card, card_sent = excluded.card_sent "
+					"SET card = excluded.card, card_sent = excluded.card_sent, "
+					"removed_at = NULL "
 					"RETURNING peer_id, name",
 					4, name, key, text, own_text);
 	if (rows) {
@@ -315,7 +316,7 @@ static void on_join(struct rain_gateway *gateway, struct rain_http_request *requ
 	peer = rain_peers_add(gateway, joining.row, joining.name, &joining.card, joining.object);
 	if (peer)
 		rain_peers_joined(gateway, peer);
-	rain_http_reply_json(request, 200, json_pack("{s:o}", "card", rain_peers_own_card(gateway)));
+	rain_http_reply_json(request, 200, json_pack("{s:o}", "card", rain_peers_own_card(gateway, NULL)));
 out:
 	rain_card_release(&joining.card);
 }

@@ -5,6 +5,9 @@
 #include "common/clock.h"
 #include "federation/peers_internal.h"
 
+/* How far back the success rate looks. */
+#define SUCCESS_MS (INT64_C(30) * 24 * 3600 * 1000)
+
 struct listing {
 	struct rain_gateway *gateway;
 	json_t *list;
@@ -19,6 +22,8 @@ static const char *state_of(const struct rain_gateway *gateway, const struct rai
 		return "diverged";
 	if (!peer->protocol)
 		return "incompatible"; /* no protocol version in common */
+	if (peer->lend_paused && peer->borrow_paused)
+		return "paused";
 	if (rain_mailbox_is_polled(peer))
 		return "up";
 	if (peer->last_contact_ms && age < 3 * RAIN_LIMIT_HEARTBEAT_S * 1000 &&
@@ -36,7 +41,8 @@ static json_t *describe(const struct rain_gateway *gateway, const struct rain_pe
 
 	for (size_t i = 0; i < peer->address_count; i++)
 		json_array_append_new(addresses, json_string(peer->addresses[i]));
-	return json_pack("{s:s,s:s,s:o,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:O}", "name", peer->name,
+	return json_pack("{s:s,s:s,s:o,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:b,s:b,s:I,s:O}",
+			 "name", peer->name,
 			 "id", peer->id, "addresses", addresses, "state", state_of(gateway, peer),
 			 "last_contact_ms", (json_int_t)peer->last_contact_ms, "latency_ms",
 			 (json_int_t)peer->latency_ms, "outbox", (json_int_t)rain_store_int64(rows, row, 1),
@@ -44,30 +50,48 @@ static json_t *describe(const struct rain_gateway *gateway, const struct rain_pe
 			 (json_int_t)rain_store_int64(rows, row, 3), "held_utok",
 			 (json_int_t)rain_store_int64(rows, row, 4), "available_utok",
 			 (json_int_t)rain_store_int64(rows, row, 5), "credit_limit_utok",
-			 (json_int_t)rain_store_int64(rows, row, 6), "card", peer->card);
+			 (json_int_t)rain_store_int64(rows, row, 6), "ended",
+			 (json_int_t)rain_store_int64(rows, row, 7), "lost",
+			 (json_int_t)rain_store_int64(rows, row, 8), "evicted",
+			 (json_int_t)rain_store_int64(rows, row, 9), "disputed",
+			 (json_int_t)rain_store_int64(rows, row, 10), "lend_paused", peer->lend_paused,
+			 "borrow_paused", peer->borrow_paused, "protocol", (json_int_t)peer->protocol,
+			 "card", peer->card);
 }
 
 static int list_work(PGconn *tx, void *arg, struct rain_error *err)
 {
 	struct listing *listing = arg;
+	char since[RAIN_STORE_INT64_SIZE];
 	PGresult *rows;
 
 	json_array_clear(listing->list);
 	rows = rain_store_query(tx, err,
 				"SELECT p.peer_id, p.outbox_seq - p.outbox_acked, "
 				"(SELECT count(*) FROM federation.refused r WHERE r.peer_id = p.peer_id), "
-				"b.balance, b.held, b.available, b.credit_limit "
+				"b.balance, b.held, b.available, b.credit_limit, "
+				"f.ended, f.lost, f.evicted, "
+				"(SELECT count(*) FROM federation.receipt r WHERE r.peer_id = p.peer_id "
+				"AND r.disputed IS NOT NULL) + (SELECT count(*) FROM "
+				"federation.receipt_refused r WHERE r.peer_id = p.peer_id) "
 				"FROM federation.peer p "
 				"LEFT JOIN LATERAL ledger.balance('peer:' || p.name) b ON true "
-				"ORDER BY p.name",
-				0);
+				/* what became of our jobs there */
+				"LEFT JOIN LATERAL (SELECT "
+				"count(*) FILTER (WHERE outcome IN ('exited', 'cancelled', 'timeout')) AS ended, "
+				"count(*) FILTER (WHERE outcome = 'lost') AS lost, "
+				"count(*) FILTER (WHERE outcome = 'evicted') AS evicted "
+				"FROM federation.burst u WHERE u.peer_id = p.peer_id "
+				"AND u.changed_ms > $1::bigint) f ON true "
+				"WHERE p.removed_at IS NULL ORDER BY p.name",
+				1, rain_store_format_int64(rain_clock_realtime_ms() - SUCCESS_MS, since));
 	if (!rows)
 		return -1;
 	for (int i = 0; i < PQntuples(rows); i++) {
 		const struct rain_peer *peer = rain_peers_by_row(listing->gateway->peers,
 								 rain_store_int64(rows, i, 0));
 
-		if (peer)
+		if (peer && !peer->removed)
 			json_array_append_new(listing->list,
 					      describe(listing->gateway, peer, rows, i));
 	}
@@ -97,5 +121,8 @@ const struct rain_rpc_op rain_peers_ops[] = {
 	{"peer-accept", rain_peers_op_accept},
 	{"peer-join", rain_peers_op_join},
 	{"peer-list", rain_peers_op_list},
+	{"peer-pause", rain_peers_op_pause},
+	{"peer-limit", rain_peers_op_limit},
+	{"peer-remove", rain_peers_op_remove},
 	{NULL, NULL},
 };

@@ -51,7 +51,7 @@ static int64_t allowance(const struct rain_gateway *gateway)
 	int64_t utok;
 
 	if (rain_cost_price(gateway->config->lend.allowance_minutes * 60000, rain_policy_mflops(gateway),
-			    gateway->config->lend.price_percent, 100, &utok, NULL))
+			    gateway->config->lend.bounds.price_percent, 100, &utok, NULL))
 		return 0; /* not calibrated: it can't lend anyhow */
 	return utok;
 }

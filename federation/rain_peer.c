@@ -1,15 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* rain peer: makes clusters peers, and shows them. */
-#include <errno.h>
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "common/cli.h"
 #include "common/clock.h"
@@ -18,6 +13,8 @@
 #include "common/rpc.h"
 #include "common/table.h"
 #include "common/tokens.h"
+#include "federation/command.h"
+#include "federation/rain_peer.h"
 
 #define CALL_MS 15000
 #define JOIN_MS 60000  /* how long `accept` waits for the other cluster */
@@ -26,51 +23,43 @@
 static const char help[] =
 	"Usage: rain peer invite [--valid TIME] [--name ALIAS]\n"
 	"       rain peer accept LINE [--name ALIAS]\n"
-	"       rain peer list [--json]\n"
+	"       rain peer list [--json | --parsable2 | --csv]\n"
+	"       rain peer pause PEER [--lend | --borrow]\n"
+	"       rain peer resume PEER [--lend | --borrow]\n"
+	"       rain peer limit PEER TOKENS\n"
+	"       rain peer remove PEER\n"
 	"\n"
 	"Two clusters become peers by one line each way: an administrator of the one\n"
 	"runs 'rain peer invite' and sends the line that it prints, like a password, to\n"
 	"an administrator of the other, who runs 'rain peer accept' with it.\n"
 	"\n"
+	"pause lends a peer nothing (--lend), sends it none of our jobs (--borrow), or\n"
+	"both; what runs goes on.  limit sets how many tokens it may owe.  remove makes it a\n"
+	"stranger; what it owes, or is owed, stays in the ledger.\n"
+	"\n"
 	"  -v, --valid TIME   how long the invitation may be used: a number and s, m, h\n"
 	"                     or d (default 1h, at most 30d)\n"
 	"  -n, --name ALIAS   what to call the other cluster here (default: what it calls\n"
 	"                     itself)\n"
+	"  -l, --lend         pause, resume: only what it gets from us\n"
+	"  -b, --borrow       pause, resume: only what we get from it\n"
 	"  -j, --json         list as JSON\n"
+	"  -p, --parsable2    list with fields separated by '|'\n"
+	"      --csv          list as comma-separated values\n"
 	"  -c, --config FILE  configuration (" RAIN_CONFIG_PATH ")\n"
 	"  -h, --help         show this\n"
 	"  -V, --version      show the version\n";
 
 struct options {
 	const char *verb;
-	const char *line;
+	const char *word;  /* what follows the verb: a line, a peer */
+	const char *value; /* and a third word: an amount */
 	const char *name;
 	const char *config;
 	int64_t valid_s; /* 0: not given */
-	bool json;
+	bool json, lend, borrow;
+	enum rain_table_style style;
 };
-
-/* "90", "90s", "30m", "1h", "2d" */
-static int parse_time(const char *text, int64_t *seconds)
-{
-	static const struct {
-		char unit;
-		int64_t seconds;
-	} units[] = {{'\0', 1}, {'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
-	char *end;
-	long number;
-
-	if (*text < '0' || *text > '9')
-		return -1;
-	number = strtol(text, &end, 10);
-	for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++)
-		if (*end == units[i].unit && (!*end || !end[1]) && number > 0 &&
-		    number <= 30 * 86400) {
-			*seconds = number * units[i].seconds;
-			return *seconds <= 30 * 86400 ? 0 : -1;
-		}
-	return -1;
-}
 
 static bool is(const char *text, const char *letter, const char *word)
 {
@@ -85,6 +74,14 @@ static int read_options(int argc, char *argv[], struct options *options)
 
 		if (is(argv[i], "-j", "--json")) {
 			options->json = true;
+		} else if (is(argv[i], "-l", "--lend")) {
+			options->lend = true;
+		} else if (is(argv[i], "-b", "--borrow")) {
+			options->borrow = true;
+		} else if (is(argv[i], "-p", "--parsable2")) {
+			options->style = RAIN_TABLE_PARSABLE2;
+		} else if (strcmp(argv[i], "--csv") == 0) {
+			options->style = RAIN_TABLE_CSV;
 		} else if (argv[i][0] == '-' && argv[i][1]) {
 			if (is(argv[i], "-n", "--name") && value)
 				options->name = value;
@@ -93,7 +90,7 @@ static int read_options(int argc, char *argv[], struct options *options)
 			else if (!is(argv[i], "-v", "--valid") || !value) {
 				rain_cli_usage("unknown option or missing value: '%s'", argv[i]);
 				return -1;
-			} else if (parse_time(value, &options->valid_s) < 0) {
+			} else if (rain_command_time(value, &options->valid_s) < 0) {
 				rain_cli_usage("'%s' is no time: a number and s, m, h or d, at most 30d",
 					       value);
 				return -1;
@@ -101,52 +98,16 @@ static int read_options(int argc, char *argv[], struct options *options)
 			i++;
 		} else if (!options->verb) {
 			options->verb = argv[i];
-		} else if (!options->line) {
-			options->line = argv[i];
+		} else if (!options->word) {
+			options->word = argv[i];
+		} else if (!options->value && strcmp(options->verb, "limit") == 0) {
+			options->value = argv[i];
 		} else {
 			rain_cli_usage("too many words: '%s'", argv[i]);
 			return -1;
 		}
 	}
 	return 0;
-}
-
-/* rain_rpc_call() has one error for all; this tells whether anybody listens. */
-static bool listens(const char *path, struct rain_error *err)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	bool connected;
-
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
-	/* EAGAIN: somebody does, and is busy. */
-	connected = fd >= 0 && (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 ||
-				errno == EAGAIN);
-	if (!connected)
-		rain_error_set(err, "rain-gatewayd isn't running here: %s: %s", path,
-			       strerror(errno));
-	if (fd >= 0)
-		close(fd);
-	return connected;
-}
-
-/* Asks the gateway (steals request); NULL when it has complained and set *code. */
-static json_t *ask(const char *socket_path, json_t *request, int *code)
-{
-	struct rain_error err = {{0}};
-	json_t *result = NULL;
-
-	*code = RAIN_EXIT_FAILURE;
-	if (!listens(socket_path, &err))
-		*code = RAIN_EXIT_UNAVAILABLE;
-	else if (!request)
-		rain_error_set(&err, "what you typed is no UTF-8 text");
-	else
-		result = rain_rpc_call(socket_path, request, CALL_MS, &err);
-	json_decref(request);
-	if (!result)
-		rain_cli_fail(*code, &err);
-	return result;
 }
 
 /* ---- invite ---- */
@@ -163,7 +124,7 @@ static int invite(const char *socket_path, const struct options *options)
 		json_object_set_new(request, "name", json_string(options->name));
 	if (options->valid_s)
 		json_object_set_new(request, "valid_s", json_integer(options->valid_s));
-	result = ask(socket_path, request, &code);
+	result = rain_command_ask(socket_path, request, &code);
 	if (!result)
 		return code;
 	if (rain_json_string(result, "line", 4096, &line, &err) < 0 ||
@@ -227,13 +188,13 @@ static int accept_line(const char *socket_path, const struct options *options)
 	int64_t number;
 	int status;
 
-	if (!options->line)
+	if (!options->word)
 		return rain_cli_usage("accept needs the line that 'rain peer invite' printed on the "
 				      "other cluster");
-	request = json_pack("{s:s,s:s}", "op", "peer-accept", "line", options->line);
+	request = json_pack("{s:s,s:s}", "op", "peer-accept", "line", options->word);
 	if (request && options->name)
 		json_object_set_new(request, "name", json_string(options->name));
-	result = ask(socket_path, request, &status);
+	result = rain_command_ask(socket_path, request, &status);
 	if (!result)
 		return status;
 	status = rain_json_int(result, "join", 1, INT64_MAX, &number, &err);
@@ -243,100 +204,96 @@ static int accept_line(const char *socket_path, const struct options *options)
 	return wait_for_join(socket_path, number);
 }
 
-/* ---- list ---- */
+/* ---- pause, resume, limit, remove ---- */
 
-static const char *text_of(const json_t *peer, const char *key)
+static int pause_peer(const char *socket_path, const struct options *options)
 {
-	const char *text = json_string_value(json_object_get(peer, key));
-
-	return text ? text : "";
-}
-
-static int64_t number_of(const json_t *peer, const char *key)
-{
-	return json_integer_value(json_object_get(peer, key));
-}
-
-/* "never", "just now", "40 s ago", "5 min ago", "3 h ago", "2 d ago" */
-static const char *format_age(int64_t now_ms, int64_t then_ms, char *text, size_t size)
-{
-	long long s = (now_ms - then_ms) / 1000;
-
-	if (!then_ms)
-		return "never";
-	if (s < 2)
-		return "just now";
-	if (s < 120)
-		snprintf(text, size, "%lld s ago", s);
-	else if (s < 7200)
-		snprintf(text, size, "%lld min ago", s / 60);
-	else if (s < 172800)
-		snprintf(text, size, "%lld h ago", s / 3600);
-	else
-		snprintf(text, size, "%lld d ago", s / 86400);
-	return text;
-}
-
-static void add_row(struct rain_table *table, const json_t *peer, int64_t now_ms)
-{
-	const json_t *addresses = json_object_get(peer, "addresses");
-	const char *address = json_string_value(json_array_get(addresses, 0));
-	char id[13], age[32], latency[24], balance[RAIN_TOKENS_TEXT_SIZE];
-	char limit[RAIN_TOKENS_TEXT_SIZE], outbox[24];
-	const char *cells[10];
-
-	snprintf(id, sizeof(id), "%s", text_of(peer, "id"));
-	snprintf(latency, sizeof(latency), "%lld ms", (long long)number_of(peer, "latency_ms"));
-	snprintf(outbox, sizeof(outbox), "%lld", (long long)number_of(peer, "outbox"));
-	cells[0] = text_of(peer, "name");
-	cells[1] = id;
-	cells[2] = address ? address : "dials us";
-	cells[3] = text_of(peer, "state");
-	cells[4] = format_age(now_ms, number_of(peer, "last_contact_ms"), age, sizeof(age));
-	cells[5] = number_of(peer, "latency_ms") < 0 ? "-" : latency;
-	cells[6] = rain_tokens_format(number_of(peer, "balance_utok"), balance);
-	cells[7] = rain_tokens_format(number_of(peer, "credit_limit_utok"), limit);
-	cells[8] = outbox;
-	cells[9] = text_of(json_object_get(peer, "card"), "software");
-	rain_table_add(table, cells);
-}
-
-static int list(const char *socket_path, const struct options *options)
-{
-	static const char *const headers[] = {"PEER", "ID", "ADDRESS", "STATE", "LAST CONTACT",
-					      ">LATENCY", ">BALANCE", ">CREDIT LIMIT", ">OUTBOX",
-					      "SOFTWARE", NULL};
-	struct rain_error err = {{0}};
-	json_t *result, *peers, *peer;
-	struct rain_table *table;
-	size_t i;
+	bool paused = strcmp(options->verb, "pause") == 0, both = !options->lend && !options->borrow;
+	json_t *result;
 	int code;
 
-	result = ask(socket_path, json_pack("{s:s}", "op", "peer-list"), &code);
+	result = rain_command_ask(socket_path,
+				  json_pack("{s:s,s:s,s:b,s:b,s:b}", "op", "peer-pause", "peer",
+					    options->word, "paused", paused, "lend",
+					    both || options->lend, "borrow", both || options->borrow),
+				  &code);
 	if (!result)
 		return code;
-	if (options->json) {
-		rain_cli_print_json(result);
-		json_decref(result);
-		return RAIN_EXIT_OK;
-	}
-	table = rain_table_create(headers);
-	if (!table || rain_json_array(result, "peers", 1024, &peers, &err) < 0) {
-		rain_table_destroy(table);
-		json_decref(result);
-		return rain_cli_fail(RAIN_EXIT_FAILURE, &err);
-	}
-	json_array_foreach(peers, i, peer)
-		add_row(table, peer, number_of(result, "now_ms"));
-	rain_table_print(table, RAIN_TABLE_TEXT, stdout);
-	rain_table_destroy(table);
+	printf("%s: lending to it is %s, sending jobs there is %s.\n", options->word,
+	       json_is_true(json_object_get(result, "lend_paused")) ? "paused" : "on",
+	       json_is_true(json_object_get(result, "borrow_paused")) ? "paused" : "on");
 	json_decref(result);
 	return RAIN_EXIT_OK;
 }
 
+static int limit_peer(const char *socket_path, const struct options *options)
+{
+	struct rain_error err = {{0}};
+	json_t *result;
+	int64_t utok;
+	int code;
+
+	if (!options->value)
+		return rain_cli_usage("limit needs a peer and the tokens that it may owe");
+	if (rain_tokens_parse(options->value, &utok, &err) < 0)
+		return rain_cli_usage("%s", err.text);
+	result = rain_command_ask(socket_path,
+				  json_pack("{s:s,s:s,s:I}", "op", "peer-limit", "peer", options->word,
+					    "limit_utok", (json_int_t)utok),
+				  &code);
+	if (!result)
+		return code;
+	printf("%s may owe %s tokens now.\n", options->word, options->value);
+	json_decref(result);
+	return RAIN_EXIT_OK;
+}
+
+static int remove_peer(const char *socket_path, const struct options *options)
+{
+	json_t *result;
+	int code;
+
+	result = rain_command_ask(socket_path,
+				  json_pack("{s:s,s:s}", "op", "peer-remove", "peer", options->word),
+				  &code);
+	if (!result)
+		return code;
+	printf("%s is no peer of this cluster any more.\n", options->word);
+	json_decref(result);
+	return RAIN_EXIT_OK;
+}
+
+static int list_peers(const char *socket_path, const struct options *options)
+{
+	return rain_peer_list(socket_path, options->json, options->style);
+}
+
+static const struct verb {
+	const char *name;
+	bool needs_peer;
+	int (*run)(const char *socket_path, const struct options *options);
+} verbs[] = {
+	{"invite", false, invite},     {"accept", false, accept_line}, {"list", false, list_peers},
+	{"pause", true, pause_peer},   {"resume", true, pause_peer},   {"limit", true, limit_peer},
+	{"remove", true, remove_peer},
+};
+
+static int run(const char *socket_path, const struct options *options)
+{
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs); i++) {
+		if (strcmp(options->verb, verbs[i].name) != 0)
+			continue;
+		if (verbs[i].needs_peer && !options->word)
+			return rain_cli_usage("%s needs the name of a peer", options->verb);
+		return verbs[i].run(socket_path, options);
+	}
+	return rain_cli_usage("'%s' is none of invite, accept, list, pause, resume, limit, remove",
+			      options->verb);
+}
+
 int main(int argc, char *argv[])
 {
-	struct options options = {0};
+	struct options options = {.style = RAIN_TABLE_TEXT};
 	struct rain_config *config;
 	struct rain_error err = {{0}};
 	int code;
@@ -346,18 +303,12 @@ int main(int argc, char *argv[])
 	if (read_options(argc, argv, &options) < 0)
 		return RAIN_EXIT_USAGE;
 	if (!options.verb)
-		return rain_cli_usage("say what to do: invite, accept or list");
+		return rain_cli_usage("say what to do: invite, accept, list, pause, resume, limit or "
+				      "remove");
 	config = rain_config_load(options.config, &err);
 	if (!config)
 		return rain_cli_fail(RAIN_EXIT_FAILURE, &err);
-	if (strcmp(options.verb, "invite") == 0)
-		code = invite(config->gateway.control, &options);
-	else if (strcmp(options.verb, "accept") == 0)
-		code = accept_line(config->gateway.control, &options);
-	else if (strcmp(options.verb, "list") == 0)
-		code = list(config->gateway.control, &options);
-	else
-		code = rain_cli_usage("'%s' is neither invite nor accept nor list", options.verb);
+	code = run(config->gateway.control, &options);
 	rain_config_destroy(config);
 	return code;
 }

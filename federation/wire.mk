@@ -36,6 +36,7 @@ libwire_la_SOURCES = \
 	federation/peers.c federation/peers.h federation/peers_internal.h \
 	federation/peers_accept.c \
 	federation/peers_card.c \
+	federation/peers_control.c \
 	federation/peers_join.c \
 	federation/peers_list.c \
 	federation/store.c federation/store.h
@@ -48,12 +49,19 @@ rain_gatewayd_SOURCES = federation/gatewayd.c
 rain_gatewayd_CFLAGS = $(wire_cflags)
 rain_gatewayd_LDADD = libmind.la libwire.la
 
-rain_PROGRAMS += rain-peer
-rain_peer_SOURCES = federation/rain_peer.c
+rain_PROGRAMS += rain-peer rain-offers rain-recall
+command_sources = federation/command.c federation/command.h
+rain_offers_SOURCES = federation/rain_offers.c $(command_sources)
+rain_offers_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+rain_offers_LDADD = libcommon.la $(JANSSON_LIBS)
+rain_recall_SOURCES = federation/rain_recall.c $(command_sources)
+rain_recall_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+rain_recall_LDADD = libcommon.la $(JANSSON_LIBS)
+rain_peer_SOURCES = federation/rain_peer.c federation/rain_peer.h federation/rain_peer_list.c $(command_sources)
 rain_peer_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 rain_peer_LDADD = libcommon.la $(JANSSON_LIBS)
 
-dist_sql_DATA += federation/sql/0010-federation.sql
+dist_sql_DATA += federation/sql/0010-federation.sql federation/sql/0070-peer-control.sql
 
 # The whole transport with messages that only count, for test_gateways.sh.
 noinst_PROGRAMS += federation/test/counting_gatewayd

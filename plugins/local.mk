@@ -18,6 +18,14 @@ plugins_common = \
 	federation/options_tag.c \
 	plugins/export.h
 
+plugins_config_sources = \
+	common/config.c common/config.h \
+	common/config_bank.c common/config_bank.h \
+	common/config_lend.c common/config_lend.h \
+	common/config_panel.c common/config_panel.h \
+	common/config_priority.c common/config_priority.h \
+	common/hours.c common/hours.h
+
 plugins_LTLIBRARIES += spank_rain.la
 spank_rain_la_SOURCES = $(plugins_common) \
 	panel/notice.c \
@@ -50,7 +58,7 @@ job_submit_rain_la_SOURCES = $(plugins_common) \
 	accounting/snapshot_map.h \
 	common/clock.c \
 	common/clock.h \
-	common/config.c common/config_bank.c common/config_panel.c common/config_priority.c \
+	$(plugins_config_sources) \
 	plugins/compat/controller.h \
 	plugins/job_submit_rain.c \
 	plugins/submit_config.c \
@@ -69,8 +77,7 @@ site_factor_rain_la_SOURCES = \
 	accounting/snapshot_map.h \
 	common/clock.c \
 	common/clock.h \
-	common/config.c common/config_bank.c common/config_panel.c common/config_priority.c \
-	common/config.h \
+	$(plugins_config_sources) \
 	common/error.c \
 	common/error.h \
 	common/name.c \
@@ -96,8 +103,7 @@ site_factor_rain_la_LIBADD = $(CONFUSE_LIBS)
 cli_filter_rain_la_SOURCES = \
 	common/clock.c \
 	common/clock.h \
-	common/config.c common/config_bank.c common/config_panel.c common/config_priority.c \
-	common/config.h \
+	$(plugins_config_sources) \
 	common/name.c \
 	common/tokens.c \
 	common/tokens.h \

@@ -49,7 +49,8 @@ static void test_everything(void **state)
 					  "node-type \"mark2\" { nodes = \"node[1-8]\" mflops-per-core = 1000 }\n"
 					  "node-type \"big\" { nodes = \"big1\" }\n"
 					  "gateway { listen = \"[::]:7246\" addresses = {\"192.0.2.2:7246\"} }\n"
-					  "lend { credit-limit = \"1000.5\" guest-uid-min = 61000 guest-uid-max = 61015 }\n",
+					  "lend { credit-limit = \"1000.5\" guest-uid-min = 61000 guest-uid-max = 61015\n"
+					  "  max-nodes = 4 hours = {\"Sat-Sun\"} peer \"bravo\" { max-cores = 8 } }\n",
 					  NULL);
 
 	(void)state;
@@ -63,6 +64,12 @@ static void test_everything(void **state)
 	assert_int_equal(config->node_types[1].mflops_per_core, 0);
 	assert_int_equal(config->lend.credit_limit, 1000500000);
 	assert_true(config->lend.enabled);
+	assert_int_equal(config->lend.bounds.hours_count, 1);
+	assert_int_equal(config->lend.peer_count, 1);
+	assert_string_equal(config->lend.peers[0].name, "bravo");
+	assert_int_equal(config->lend.peers[0].bounds.max_nodes, 4); /* as for everybody */
+	assert_int_equal(config->lend.peers[0].bounds.max_cores, 8);
+	assert_int_equal(config->lend.peers[0].bounds.hours_count, 1);
 	rain_config_destroy(config);
 }
 
@@ -77,6 +84,8 @@ static void test_bad(void **state)
 		{"cluster { name = \"a\" }\nledger { home-rate = \"x\" }", "ledger.home-rate"},
 		{"cluster { name = \"a\" }\nledger { spool = \"relative\" }", "ledger.spool"},
 		{"cluster { name = \"a\" }\nlend { max-nodes = -1 }", "lend.max-nodes"},
+		{"cluster { name = \"a\" }\nlend { hours = {\"noon\"} }", "lend.hours"},
+		{"cluster { name = \"a\" }\nlend { peer \"B!\" { } }", "lend.peer"},
 		{"cluster { name = \"a\" }\npanel { i2c-address = 0x50 }", "panel.i2c-address"},
 		{"cluster { name = \"a\" }\npanel { led-pins = {\"A0\"} }", "panel.led-pins"},
 		{"cluster { name = \"a\" }\npanel { web-names = \"all\" }", "panel.web-names"},

@@ -127,8 +127,7 @@ done
 pg_create
 trap stop_all EXIT
 mkdir "$work/sql"
-cp "${srcdir:-.}"/accounting/sql/*.sql "${srcdir:-.}"/federation/sql/0010-federation.sql \
-	"$work/sql"
+cp "${srcdir:-.}"/accounting/sql/*.sql "${srcdir:-.}"/federation/sql/*.sql "$work/sql"
 alpha_port=$(free_port)
 make_cluster alpha "$alpha_port" "\"127.0.0.1:$alpha_port\""
 bravo_port=$(free_port)

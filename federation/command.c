@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "federation/command.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/cli.h"
+#include "common/error.h"
+#include "common/rpc.h"
+
+#define CALL_MS 15000
+
+/* rain_rpc_call() has one error for all; this tells whether anybody listens. */
+static bool listens(const char *path, struct rain_error *err)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	bool connected;
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	/* EAGAIN: somebody does, and is busy. */
+	connected = fd >= 0 && (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 ||
+				errno == EAGAIN);
+	if (!connected)
+		rain_error_set(err, "rain-gatewayd isn't running here: %s: %s", path,
+			       strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return connected;
+}
+
+json_t *rain_command_ask(const char *socket_path, json_t *request, int *code)
+{
+	struct rain_error err = {{0}};
+	json_t *result = NULL;
+
+	*code = RAIN_EXIT_FAILURE;
+	if (!listens(socket_path, &err))
+		*code = RAIN_EXIT_UNAVAILABLE;
+	else if (!request)
+		rain_error_set(&err, "what you typed is no UTF-8 text");
+	else
+		result = rain_rpc_call(socket_path, request, CALL_MS, &err);
+	json_decref(request);
+	if (!result)
+		rain_cli_fail(*code, &err);
+	return result;
+}
+
+const char *rain_command_text(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text ? text : "";
+}
+
+int64_t rain_command_number(const json_t *object, const char *key)
+{
+	return json_integer_value(json_object_get(object, key));
+}
+
+int rain_command_time(const char *text, int64_t *seconds)
+{
+	static const struct {
+		char unit;
+		int64_t seconds;
+	} units[] = {{'\0', 1}, {'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
+	char *end;
+	long number;
+
+	if (*text < '0' || *text > '9')
+		return -1;
+	number = strtol(text, &end, 10);
+	for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++)
+		if (*end == units[i].unit && (!*end || !end[1]) && number > 0 &&
+		    number <= 30 * 86400) {
+			*seconds = number * units[i].seconds;
+			return *seconds <= 30 * 86400 ? 0 : -1;
+		}
+	return -1;
+}

@@ -15,11 +15,13 @@ dist_man_MANS += \
 	doc/rain-ledger.1 \
 	doc/rain-ledgerd.8 \
 	doc/rain-migrate.8 \
+	doc/rain-offers.1 \
 	doc/rain-panel.1 \
 	doc/rain-paneld.8 \
 	doc/rain-panelweb.8 \
 	doc/rain-peer.1 \
 	doc/rain-rate.1 \
+	doc/rain-recall.1 \
 	doc/rain-reconcile.1 \
 	doc/rain-refund.1 \
 	doc/rain-relay.8 \

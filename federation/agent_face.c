@@ -116,31 +116,26 @@ void rain_agent_started(struct rain_gateway *gateway, struct rain_http_request *
 
 /* --- the end --- */
 
-struct exit_report {
-	struct rain_loan_event event;
-	struct rain_lender_extra extra;
-};
-
-static int exit_read(const json_t *body, struct exit_report *report, struct rain_error *err)
+/* What the agent says, as an event and what goes with it (borrowed). */
+static void exit_event(const struct rain_exit_report *report, struct rain_loan_event *event,
+		       struct rain_lender_extra *extra)
 {
-	int terminated = 0;
-
-	report->event.type = RAIN_LOAN_EVENT_EXIT;
-	if (rain_json_int(body, "code", -1, 255, &report->event.code, err) ||
-	    rain_json_int_or(body, "signal", 0, RAIN_SIGNAL_MAX, 0, &report->event.signal, err) ||
-	    rain_json_int(body, "stdout_bytes", 0, RAIN_STREAM_BYTES_MAX, &report->extra.stdout_bytes, err) ||
-	    rain_json_int(body, "stderr_bytes", 0, RAIN_STREAM_BYTES_MAX, &report->extra.stderr_bytes, err) ||
-	    rain_json_string_or(body, "error", 4096, "", &report->extra.reason, err) ||
-	    rain_json_string_or(body, "agent", RAIN_AGENT_SIZE - 1, "", &report->extra.agent, err))
-		return -1;
-	if (json_object_get(body, "terminated") && rain_json_bool(body, "terminated", &terminated, err))
-		return -1;
-	report->event.terminated = terminated;
-	report->event.failed = report->extra.reason[0] != '\0';
-	if (report->event.code < 0)
-		report->event.code = report->event.signal ? 0 : RAIN_LOAN_CODE_FAILED;
-	report->extra.outputs = rain_outputs_parse(body, "outputs", err);
-	return report->extra.outputs ? 0 : -1;
+	*event = (struct rain_loan_event){
+		.type = RAIN_LOAN_EVENT_EXIT,
+		.code = report->code,
+		.signal = report->signal,
+		.terminated = report->terminated,
+		.failed = report->reason[0] != '\0',
+	};
+	if (event->code < 0)
+		event->code = event->signal ? 0 : RAIN_LOAN_CODE_FAILED;
+	*extra = (struct rain_lender_extra){
+		.stdout_bytes = report->stdout_bytes,
+		.stderr_bytes = report->stderr_bytes,
+		.reason = report->reason,
+		.agent = report->agent,
+		.outputs = report->outputs,
+	};
 }
 
 struct checking {
@@ -168,7 +163,9 @@ void rain_agent_exit(struct rain_gateway *gateway, struct rain_http_request *req
 {
 	struct rain_live_loan *loan = loan_of(gateway, request);
 	const json_t *body = loan ? rain_http_request_json(request) : NULL;
-	struct exit_report report = { { 0 } };
+	struct rain_exit_report report = { 0 };
+	struct rain_lender_extra extra;
+	struct rain_loan_event event;
 	char owner[RAIN_BLOB_OWNER_SIZE];
 	struct checking checking = { gateway, owner };
 	struct rain_error err;
@@ -176,18 +173,20 @@ void rain_agent_exit(struct rain_gateway *gateway, struct rain_http_request *req
 	if (!body)
 		return;
 	owner_of(gateway, loan, owner);
-	if (exit_read(body, &report, &err))
+	if (rain_exit_report_parse(body, &report, &err))
 		rain_http_reply_error(request, 400, "%s", err.text);
 	else if (!rain_loan_is_over(&loan->row.record) &&
-		 (report.extra.stdout_bytes > rain_stream_size(gateway, true, loan->row.id, 0) ||
-		  report.extra.stderr_bytes > rain_stream_size(gateway, true, loan->row.id, 1)))
+		 (report.stdout_bytes > rain_stream_size(gateway, true, loan->row.id, 0) ||
+		  report.stderr_bytes > rain_stream_size(gateway, true, loan->row.id, 1)))
 		rain_http_reply_error(request, 409, "not all of the output has been brought here");
 	else if (!rain_loan_is_over(&loan->row.record) &&
-		 rain_outputs_blobs(report.extra.outputs, is_not_brought, &checking))
+		 rain_outputs_blobs(report.outputs, is_not_brought, &checking))
 		rain_http_reply_error(request, 409, "an output that is named has not been brought here");
-	else
-		reply_event(request, rain_lender_do(gateway, loan->row.id, report.event, &report.extra, &err), &err);
-	json_decref(report.extra.outputs);
+	else {
+		exit_event(&report, &event, &extra);
+		reply_event(request, rain_lender_do(gateway, loan->row.id, event, &extra, &err), &err);
+	}
+	json_decref(report.outputs);
 }
 
 /* --- signals --- */

@@ -367,11 +367,11 @@ static const char *name_pattern(const char *item, char pattern[static 2 * RAIN_B
 
 bool rain_bundle_path_matches(const char *const items[], size_t count, const char *path)
 {
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < count && rain_tree_path_is_clean(path); i++) {
 		char pattern[2 * RAIN_BUNDLE_PATH_MAX];
 		const char *item = name_pattern(items[i], pattern);
 		const char *rest = path;
-		bool fits = item && *item;
+		bool fits = item && *item && *item != '/'; /* nothing of an absolute one comes back */
 
 		while (fits && *item) {
 			size_t a = strcspn(item, "/"), b = strcspn(rest, "/");

@@ -2,6 +2,7 @@
 #include "federation/card.h"
 
 #include <ctype.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -166,4 +167,27 @@ char *rain_card_join_bytes(const json_t *card,
 	free(inviter_text);
 	free(invitation_text);
 	return bytes;
+}
+
+int rain_card_join_parse(const json_t *body,
+			 const unsigned char inviter[static RAIN_IDENTITY_KEY_SIZE],
+			 const unsigned char invitation[static RAIN_IDENTITY_KEY_SIZE],
+			 struct rain_card *card, json_t **object, struct rain_error *err)
+{
+	unsigned char signature[RAIN_IDENTITY_SIGNATURE_SIZE];
+	const char *text;
+	char *bytes;
+	bool valid;
+
+	*card = (struct rain_card){0};
+	if (rain_json_object(body, "card", object, err) < 0 ||
+	    rain_json_string(body, "signature", 86, &text, err) < 0 ||
+	    rain_card_parse(*object, card, err) < 0)
+		return -1;
+	bytes = rain_card_join_bytes(*object, inviter, invitation);
+	valid = bytes && rain_identity_unbase64(text, signature, sizeof(signature)) == 0 &&
+		rain_identity_verify(card->key, RAIN_DOMAIN_JOIN, bytes, strlen(bytes),
+				     signature) == 0;
+	free(bytes);
+	return valid ? 0 : rain_error_set(err, "the signature of the card is wrong");
 }

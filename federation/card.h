@@ -42,4 +42,11 @@ char *rain_card_join_bytes(const json_t *card,
 			   const unsigned char inviter[static RAIN_IDENTITY_KEY_SIZE],
 			   const unsigned char invitation[static RAIN_IDENTITY_KEY_SIZE]);
 
+/* The body of POST /v1/join, {card, signature}: the card, which who accepted
+ * the invitation has signed.  *object is borrowed from the body. */
+int rain_card_join_parse(const json_t *body,
+			 const unsigned char inviter[static RAIN_IDENTITY_KEY_SIZE],
+			 const unsigned char invitation[static RAIN_IDENTITY_KEY_SIZE],
+			 struct rain_card *card, json_t **object, struct rain_error *err);
+
 #endif

@@ -189,10 +189,11 @@ int rain_environment_parse(struct rain_environment *environment, const char *dat
 		return rain_error_set(err, "the environment is larger than %d bytes",
 				      RAIN_ENVIRONMENT_BYTES_MAX);
 	while (size > 0) {
-		size_t length = strnlen(data, size), name = name_length(data);
+		size_t length = strnlen(data, size), name;
 
 		if (length == size)
 			return rain_error_set(err, "the environment's last variable doesn't end");
+		name = name_length(data);
 		if (name > 0 && data[name] == '=' && take(environment, strdup(data), err) < 0)
 			return -1;
 		data += length + 1;

@@ -43,6 +43,7 @@
 #define RAIN_OUTPUTS_MAX 256
 #define RAIN_RECEIPT_BYTES_MAX 2048
 #define RAIN_SIGNAL_MAX 64
+#define RAIN_AGENT_SIZE 65 /* an agent's word for itself */
 #define RAIN_TERMINAL_MAX 65535 /* rows and columns */
 
 enum rain_message_type {
@@ -186,5 +187,20 @@ int rain_outputs_blobs(const json_t *outputs, rain_blob_visit visit, void *arg);
 /* [{sha256,size,path}] under `key` of object (absent: empty): bundles, and the
  * directory of the job that each belongs into, "." itself by default. A new array. */
 json_t *rain_outputs_parse(const json_t *object, const char *key, struct rain_error *err);
+
+/* POST /v1/loans/<burst>/exit: how an agent's script ended. */
+struct rain_exit_report {
+	int64_t code;	/* 0 to 255; -1: none */
+	int64_t signal; /* 0: none */
+	int64_t stdout_bytes, stderr_bytes;
+	bool terminated;    /* Slurm wanted it to end */
+	const char *reason; /* why RAIN failed there, or ""; borrowed from the body */
+	const char *agent;  /* borrowed from the body */
+	json_t *outputs;    /* as rain_outputs_parse; the caller's */
+};
+
+/* -1 with err, and no outputs: something in the body is wrong. */
+int rain_exit_report_parse(const json_t *body, struct rain_exit_report *report,
+			   struct rain_error *err);
 
 #endif

@@ -3,6 +3,7 @@
 noinst_LTLIBRARIES += libburst.la
 libburst_la_SOURCES = \
 	federation/burst.c federation/burst.h \
+	federation/exit_report.c \
 	federation/loan.c federation/loan.h \
 	federation/manifest.c \
 	federation/message.c federation/message.h \

@@ -185,7 +185,7 @@ json_t *rain_peers_op_invite(void *arg, const struct rain_rpc_caller *caller,
 struct joining {
 	struct rain_gateway *gateway;
 	const unsigned char *invitation;
-	const json_t *object;
+	json_t *object; /* borrowed from the body */
 	struct rain_card card;
 	int64_t row;
 	char name[17];
@@ -259,30 +259,14 @@ static int join_work(PGconn *tx, void *arg, struct rain_error *err)
 static int read_join(struct rain_http_request *request, struct joining *joining)
 {
 	const json_t *body = rain_http_request_json(request);
-	unsigned char signature[RAIN_IDENTITY_SIGNATURE_SIZE];
 	struct rain_gateway *gateway = joining->gateway;
 	struct rain_error err = {{0}};
-	const char *text;
-	json_t *object;
-	char *bytes;
-	int valid;
 
 	if (!body)
 		return -1;
-	if (rain_json_object(body, "card", &object, &err) < 0 ||
-	    rain_json_string(body, "signature", 86, &text, &err) < 0 ||
-	    rain_card_parse(object, &joining->card, &err) < 0) {
+	if (rain_card_join_parse(body, gateway->identity.key, joining->invitation, &joining->card,
+				 &joining->object, &err) < 0)
 		rain_http_reply_error(request, 400, "%s", err.text);
-		return -1;
-	}
-	joining->object = object;
-	bytes = rain_card_join_bytes(object, gateway->identity.key, joining->invitation);
-	valid = bytes && rain_identity_unbase64(text, signature, sizeof(signature)) == 0 &&
-		rain_identity_verify(joining->card.key, RAIN_DOMAIN_JOIN, bytes, strlen(bytes),
-				     signature) == 0;
-	free(bytes);
-	if (!valid)
-		rain_http_reply_error(request, 400, "the signature of the card is wrong");
 	else if (memcmp(joining->card.key, gateway->identity.key, sizeof(joining->card.key)) == 0)
 		rain_http_reply_error(request, 400, "this is this cluster's own invitation");
 	else if (!joining->card.protocol)

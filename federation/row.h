@@ -18,7 +18,6 @@
 #define RAIN_JOB_NAME_SIZE 129
 #define RAIN_PARTITION_SIZE 257
 #define RAIN_SENTENCE_SIZE 400
-#define RAIN_AGENT_SIZE 65
 
 struct rain_burst_row {
 	char id[RAIN_UUID_SIZE];

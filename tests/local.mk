@@ -9,3 +9,9 @@ tests_rain_rpc_LDADD = libcommon.la $(JANSSON_LIBS)
 include tests/fuzz/fuzz.mk
 
 EXTRA_DIST += tests/browser.py tests/terminal.py
+
+# How fast files reach a peer, beside a bare TLS stream: as root, on a trainer.
+EXTRA_DIST += tests/bench-staging
+bench-staging:
+	$(srcdir)/tests/bench-staging $(RATES)
+.PHONY: bench-staging

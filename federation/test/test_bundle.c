@@ -267,8 +267,11 @@ static void test_links(void **state)
 static void test_accept(void **state)
 {
 	const char *items[] = {"results", "out/*.dat", "./x?"};
+	const char *nothing[] = {"/", "./", "", "/etc/passwd", "x:"};
 
 	(void)state;
+	for (size_t i = 0; i < 5; i++)
+		assert_false(rain_bundle_path_matches(&nothing[i], 1, "etc/passwd"));
 	assert_true(rain_bundle_path_matches(items, 3, "results"));
 	assert_true(rain_bundle_path_matches(items, 3, "results/a/b"));
 	assert_true(rain_bundle_path_matches(items, 3, "out/1.dat"));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Paths and range headers of requests. */
+/* Paths, range headers and numbers of requests. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +28,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	if (rain_http_content_range_parse(text, &start, &end, &whole) == 0 &&
 	    (start < 0 || start >= end || end > whole))
+		abort();
+	if (rain_http_number_parse(text, &whole) == 0 && (whole < 0 || strlen(text) > 18))
 		abort();
 	free(text);
 	return 0;

@@ -76,13 +76,14 @@ static char *shape_of(const slurm_opt_t *opt)
 		.tasks = tasks > 0 ? tasks : 1,
 		.cpus_per_task = opt->cpus_set && opt->cpus_per_task > 0 ? opt->cpus_per_task : 1,
 		.ntasks_per_node = per_node,
-		.minutes = opt->time_limit > 0 && (uint32_t)opt->time_limit != NO_VAL &&
-					   (uint32_t)opt->time_limit != INFINITE
-				   ? opt->time_limit : -1,
+		.minutes = (uint32_t)opt->time_limit == NO_VAL ? -1 : opt->time_limit < 0 ? 0 : opt->time_limit,
 		.burst = spank_option_get("burst"),
 		.max_tokens = spank_option_get("burst-max-tokens"),
 		.peers = spank_option_get("burst-peers"),
 		.stage_in = spank_option_get("stage-in"),
+		.array = opt->sbatch_opt->array_inx,
+		.directory = opt->chdir,
+		.waits = opt->hold ? "hold" : opt->dependency ? "dependency" : NULL,
 	};
 
 	return rain_cli_shape_write(&shape);
@@ -109,7 +110,7 @@ static void tell(const char *shape)
 		return;
 	if (result.exit_code == 0 && result.size > 0) {
 		result.output[strcspn(result.output, "\n")] = '\0';
-		info("rain: %s", result.output);
+		info("rain: estimate: %s", result.output);
 	}
 	rain_process_result_release(&result);
 }
@@ -120,7 +121,8 @@ int cli_filter_p_pre_submit(slurm_opt_t *opt, int offset)
 	bool asked;
 	char *shape;
 
-	if (!opt->sbatch_opt || offset > 0)
+	/* Each component of a heterogeneous job comes by. */
+	if (!opt->sbatch_opt || (offset > 0 && !getenv(SHAPE_WANTED)))
 		return SLURM_SUCCESS;
 	burst = spank_option_get("burst");
 	asked = burst && strcmp(burst, "never") != 0;

@@ -16,6 +16,38 @@ int64_t rain_estimate_cores(const struct rain_estimate_job *job)
 	return __builtin_mul_overflow(job->tasks, job->cpus_per_task, &cores) ? INT64_MAX : cores;
 }
 
+int64_t rain_estimate_array_tasks(const char *text)
+{
+	int64_t tasks = 0;
+
+	for (const char *p = text;; p++) {
+		int64_t first, last, step = 1;
+		int size = 0;
+
+		if (sscanf(p, "%9" SCNd64 "%n", &first, &size) != 1 || first < 0)
+			return 0;
+		p += size;
+		last = first;
+		if (*p == '-') {
+			if (sscanf(p, "-%9" SCNd64 "%n", &last, &size) != 1 || last < first)
+				return 0;
+			p += size;
+		}
+		if (*p == ':') {
+			if (sscanf(p, ":%9" SCNd64 "%n", &step, &size) != 1 || step < 1)
+				return 0;
+			p += size;
+		}
+		tasks += (last - first) / step + 1;
+		if (tasks > RAIN_ESTIMATE_ARRAY_MAX)
+			return 0;
+		if (*p == '\0' || *p == '%')
+			return tasks;
+		if (*p != ',')
+			return 0;
+	}
+}
+
 const char *rain_estimate_time(int64_t seconds, char text[static RAIN_ESTIMATE_TIME])
 {
 	if (seconds < 0)
@@ -114,7 +146,7 @@ static bool fits_peer(const struct rain_estimate_job *job, struct rain_estimate_
 void rain_estimate_place(const struct rain_estimate_job *job, int64_t home_mflops,
 			 struct rain_estimate_place *place)
 {
-	int64_t speed = place->home ? home_mflops : place->mflops;
+	int64_t speed = place->home ? home_mflops : place->mflops, all;
 
 	place->why_not[0] = '\0';
 	place->run_expected = scale(job->expected, home_mflops, speed, job->limit);
@@ -124,8 +156,10 @@ void rain_estimate_place(const struct rain_estimate_job *job, int64_t home_mflop
 	place->cost_high = price(job, place, place->run_high);
 	place->transfer = transfer_time(job, place);
 	place->balance_after = RAIN_ESTIMATE_UNKNOWN;
-	if (job->balance_utok != RAIN_ESTIMATE_UNKNOWN && place->cost_expected >= 0)
-		place->balance_after = job->balance_utok - place->cost_expected;
+	if (job->balance_utok != RAIN_ESTIMATE_UNKNOWN && place->cost_expected >= 0 &&
+	    (__builtin_mul_overflow(place->cost_expected, job->array_tasks, &all) ||
+	     __builtin_sub_overflow(job->balance_utok, all, &place->balance_after)))
+		place->balance_after = RAIN_ESTIMATE_UNKNOWN;
 	if (!place->home)
 		place->fits = fits_peer(job, place);
 	else if (job->only)
@@ -153,6 +187,38 @@ static size_t best_peer(const struct rain_estimate_place places[], size_t count)
 	return best;
 }
 
+static const char *why_no_peer(const struct rain_estimate_job *job,
+			       const struct rain_estimate_place places[], size_t count)
+{
+	if (count > 1)
+		return places[1].why_not;
+	return job->peers_unknown ? "nobody could be asked about them" : "there is none";
+}
+
+/* Home can't be meant, or nobody knows when it would start. */
+static void advise_without_home(const struct rain_estimate_job *job, const struct rain_estimate_place *other,
+				const char *tokens, char sentence[static RAIN_ESTIMATE_TEXT])
+{
+	snprintf(sentence, RAIN_ESTIMATE_TEXT, "%s %s can start it at once, if it has room then, for about %s tokens",
+		 job->only ? "go ahead:" : "use --burst=auto: nobody knows when home would start it;",
+		 other->name, tokens);
+}
+
+static void advise_waiting(const struct rain_estimate_job *job, const struct rain_estimate_place *home,
+			   const char *why, char sentence[static RAIN_ESTIMATE_TEXT])
+{
+	char start[RAIN_ESTIMATE_TIME];
+
+	if (job->only)
+		snprintf(sentence, RAIN_ESTIMATE_TEXT, "it would wait: no peer fits (%s)", why);
+	else if (!home->fits)
+		snprintf(sentence, RAIN_ESTIMATE_TEXT, "submit it at home and see: %s, and no peer fits (%s)",
+			 home->why_not, why);
+	else
+		snprintf(sentence, RAIN_ESTIMATE_TEXT, "run it at home, in %s: no peer fits (%s)",
+			 rain_estimate_time(home->start, start), why);
+}
+
 size_t rain_estimate_recommend(const struct rain_estimate_job *job,
 			       const struct rain_estimate_place places[], size_t count,
 			       char sentence[static RAIN_ESTIMATE_TEXT])
@@ -161,29 +227,27 @@ size_t rain_estimate_recommend(const struct rain_estimate_job *job,
 	const struct rain_estimate_place *home = &places[0], *other = &places[peer];
 	char start[RAIN_ESTIMATE_TIME], tokens[RAIN_TOKENS_TEXT_SIZE];
 
-	if (!peer && job->only)
-		snprintf(sentence, RAIN_ESTIMATE_TEXT, "it would wait: no peer fits (%s)",
-			 count > 1 ? places[1].why_not : "there is none");
-	else if (!peer && !home->fits)
-		snprintf(sentence, RAIN_ESTIMATE_TEXT, "submit it at home and see: %s, and no peer fits (%s)",
-			 home->why_not, count > 1 ? places[1].why_not : "there is none");
-	else if (home->fits && home->start <= RAIN_ESTIMATE_WORTH_S)
+	rain_estimate_time(home->start, start);
+	rain_tokens_format(other->cost_expected > 0 ? other->cost_expected : 0, tokens);
+	if (home->fits && home->start <= RAIN_ESTIMATE_WORTH_S) {
 		snprintf(sentence, RAIN_ESTIMATE_TEXT, "run it at home: it can start %s%s",
-			 home->start > 0 ? "in " : "at once",
-			 home->start > 0 ? rain_estimate_time(home->start, start) : "");
-	else if (!peer)
-		snprintf(sentence, RAIN_ESTIMATE_TEXT, "run it at home, in %s: no peer fits (%s)",
-			 rain_estimate_time(home->start, start), count > 1 ? places[1].why_not : "there is none");
-	else if (home->fits && done_by(other) + RAIN_ESTIMATE_WORTH_S >= done_by(home))
-		snprintf(sentence, RAIN_ESTIMATE_TEXT, "run it at home: it starts in %s, and %s would not be done "
-			 "sooner", rain_estimate_time(home->start, start), other->name);
-	else {
-		snprintf(sentence, RAIN_ESTIMATE_TEXT, "use --burst=auto: home can start it %s%s; %s could at "
-			 "once, if it has room then, for about %s tokens",
-			 home->start < 0 ? "nobody knows when" : "in ",
-			 home->start < 0 ? "" : rain_estimate_time(home->start, start), other->name,
-			 rain_tokens_format(other->cost_expected, tokens));
+			 home->start > 0 ? "in " : "at once", home->start > 0 ? start : "");
+		return 0;
+	}
+	if (!peer) {
+		advise_waiting(job, home, why_no_peer(job, places, count), sentence);
+		return 0;
+	}
+	if (!home->fits) {
+		advise_without_home(job, other, tokens, sentence);
 		return peer;
 	}
-	return 0;
+	if (done_by(other) + RAIN_ESTIMATE_WORTH_S >= done_by(home)) {
+		snprintf(sentence, RAIN_ESTIMATE_TEXT, "run it at home: it starts in %s, and %s would not be done "
+			 "sooner", start, other->name);
+		return 0;
+	}
+	snprintf(sentence, RAIN_ESTIMATE_TEXT, "use --burst=auto: home can start it in %s; %s could at once, if it "
+		 "has room then, for about %s tokens", start, other->name, tokens);
+	return peer;
 }

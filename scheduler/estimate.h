@@ -24,7 +24,9 @@ struct rain_estimate_job {
 	int64_t max_utok;	/* the user's bound for peers; or unknown: none */
 	int64_t balance_utok;	/* what the user can spend; may be unknown */
 	int64_t input_bytes;
-	bool only; /* --burst=only */
+	int64_t array_tasks; /* each of which takes and costs as much; 1: no array */
+	bool only;	     /* --burst=only */
+	bool peers_unknown;  /* nobody could be asked about peers */
 };
 
 struct rain_estimate_place {
@@ -43,10 +45,15 @@ struct rain_estimate_place {
 	char why_not[RAIN_ESTIMATE_TEXT];
 	int64_t run_expected, run_high, transfer;
 	int64_t ceiling, cost_expected, cost_high; /* unknown where it can't be priced */
-	int64_t balance_after;			   /* after cost_expected */
+	int64_t balance_after;			   /* after cost_expected, of each task of an array */
 };
 
 int64_t rain_estimate_cores(const struct rain_estimate_job *job);
+
+/* How many tasks --array=TEXT asks for ("1-10:2,17%4"); 0: it can't be read, or more
+ * than RAIN_ESTIMATE_ARRAY_MAX. */
+#define RAIN_ESTIMATE_ARRAY_MAX 4000000
+int64_t rain_estimate_array_tasks(const char *text);
 
 /* Fills in what comes out. home_mflops: 0 where home isn't calibrated; then nothing is
  * known of how much slower or faster a peer is, and its time is that at home. */

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "scheduler/estimate_ask.h"
 
+#include <errno.h>
 #include <ftw.h>
+#include <glob.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/json.h"
 #include "common/rpc.h"
@@ -14,10 +18,15 @@
 #define FILES_MAX 100000
 #define ENOUGH_BYTES 1000000 /* moved, to tell how fast */
 
-void rain_estimate_note(struct rain_estimate_all *all, const char *what, const struct rain_error *err)
+void rain_estimate_note(struct rain_estimate_all *all, const char *fmt, ...)
 {
-	if (all->note_count < sizeof all->notes / sizeof *all->notes)
-		snprintf(all->notes[all->note_count++], sizeof *all->notes, "%s: %.250s", what, err->text);
+	va_list args;
+
+	if (all->note_count == sizeof all->notes / sizeof *all->notes)
+		return;
+	va_start(args, fmt);
+	vsnprintf(all->notes[all->note_count++], sizeof *all->notes, fmt, args);
+	va_end(args);
 }
 
 /* ------------------------------------------------------------------- shape */
@@ -35,7 +44,7 @@ static int text_read(const json_t *object, const char *key, char *to, size_t siz
 static int shape_read(const json_t *object, struct rain_estimate_all *all, struct rain_error *err)
 {
 	struct rain_estimate_job *job = &all->job;
-	char tokens[64], burst[16];
+	char tokens[64], burst[16], array[4096], waits[16];
 
 	if (text_read(object, "name", all->name, sizeof all->name, err) < 0 ||
 	    text_read(object, "partition", all->partition, sizeof all->partition, err) < 0 ||
@@ -43,13 +52,22 @@ static int shape_read(const json_t *object, struct rain_estimate_all *all, struc
 	    text_read(object, "peers", all->peers, sizeof all->peers, err) < 0 ||
 	    text_read(object, "stage_in", all->stage_in, sizeof all->stage_in, err) < 0 ||
 	    text_read(object, "burst", burst, sizeof burst, err) < 0 ||
+	    text_read(object, "array", array, sizeof array, err) < 0 ||
+	    text_read(object, "directory", all->directory, sizeof all->directory, err) < 0 ||
+	    text_read(object, "waits", waits, sizeof waits, err) < 0 ||
 	    text_read(object, "max_tokens", tokens, sizeof tokens, err) < 0 ||
 	    rain_json_int(object, "nodes", 1, 65536, &job->nodes, err) < 0 ||
 	    rain_json_int(object, "tasks", 1, 16777216, &job->tasks, err) < 0 ||
 	    rain_json_int(object, "cpus_per_task", 1, 65536, &job->cpus_per_task, err) < 0 ||
 	    rain_json_int(object, "ntasks_per_node", 0, 65536, &all->ntasks_per_node, err) < 0 ||
-	    rain_json_int(object, "minutes", -1, 100000000, &all->minutes, err) < 0)
+	    rain_json_int(object, "minutes", -1, INT32_MAX, &all->minutes, err) < 0)
 		return -1;
+	job->array_tasks = array[0] ? rain_estimate_array_tasks(array) : 1;
+	if (job->array_tasks == 0)
+		return rain_error_set(err, "--array=%.60s has no tasks that can be counted", array);
+	if (waits[0])
+		rain_estimate_note(all, "Its start is that of a job which may start: this one waits for %s",
+				   strcmp(waits, "hold") == 0 ? "its release first" : "another job first");
 	job->only = strcmp(burst, "only") == 0;
 	job->max_utok = RAIN_ESTIMATE_UNKNOWN;
 	return tokens[0] ? rain_tokens_parse(tokens, &job->max_utok, err) : 0;
@@ -76,16 +94,29 @@ static int count_file(const char *path, const struct stat *status, int type, str
 	return ++input_files > FILES_MAX;
 }
 
-/* What --stage-in names, as far as it is there now. */
+/* What --stage-in names ("path" or "pattern", and ":name"), as far as it is there now. */
 static void inputs_count(struct rain_estimate_all *all)
 {
 	char list[sizeof all->stage_in], *save = NULL;
 
 	input_bytes = input_files = 0;
 	memcpy(list, all->stage_in, sizeof list);
-	for (char *path = strtok_r(list, ",", &save); path; path = strtok_r(NULL, ",", &save))
-		nftw(path, count_file, 16, FTW_PHYS);
+	if (list[0] && all->directory[0] && chdir(all->directory) < 0)
+		rain_estimate_note(all, "The job's directory %.200s can't be entered: %s", all->directory,
+				   strerror(errno));
+	for (char *item = strtok_r(list, ",", &save); item; item = strtok_r(NULL, ",", &save)) {
+		glob_t found = {.gl_pathc = 0};
+
+		item[strcspn(item, ":")] = '\0';
+		if (glob(item, 0, NULL, &found) != 0)
+			rain_estimate_note(all, "--stage-in: \"%.200s\" isn't there", item);
+		for (size_t i = 0; i < found.gl_pathc; i++)
+			nftw(found.gl_pathv[i], count_file, 16, FTW_PHYS);
+		globfree(&found);
+	}
 	all->job.input_bytes = input_bytes;
+	if (input_files > FILES_MAX)
+		rain_estimate_note(all, "--stage-in names more than %d files, not all of which were counted", FILES_MAX);
 }
 
 /* ------------------------------------------------------------------ ledger */
@@ -118,7 +149,7 @@ static void ask_prediction(const struct rain_config *config, int wait_ms, struct
 	    rain_json_int(answer, "samples", 0, INT32_MAX, &all->samples, &err) < 0 ||
 	    rain_json_int(answer, "confidence", 0, 100, &all->confidence, &err) < 0 ||
 	    text_read(answer, "basis", all->basis, sizeof all->basis, &err) < 0)
-		rain_estimate_note(all, "its run time can't be predicted", &err);
+		rain_estimate_note(all, "Its run time can't be predicted: %s", err.text);
 	json_decref(answer);
 }
 
@@ -131,7 +162,7 @@ static void ask_balance(const struct rain_config *config, int wait_ms, struct ra
 	all->job.balance_utok = RAIN_ESTIMATE_UNKNOWN;
 	if (!answer ||
 	    rain_json_int(row, "available_utok", INT64_MIN, INT64_MAX, &all->job.balance_utok, &err) < 0)
-		rain_estimate_note(all, "your balance isn't known", &err);
+		rain_estimate_note(all, "Your balance isn't known: %s", err.text);
 	/* -1 means something else; a debt of a millionth is none. */
 	else if (all->job.balance_utok < 0)
 		all->job.balance_utok = 0;
@@ -197,6 +228,22 @@ static void speed_read(const json_t *speeds, struct rain_estimate_place *place)
 	}
 }
 
+/* --burst-peers may name somebody who isn't. */
+static void note_strangers(struct rain_estimate_all *all)
+{
+	char list[sizeof all->peers], *save = NULL;
+
+	memcpy(list, all->peers, sizeof list);
+	for (char *name = strtok_r(list, ",", &save); name; name = strtok_r(NULL, ",", &save)) {
+		bool known = false;
+
+		for (size_t i = 1; i < all->count; i++)
+			known |= strcmp(all->places[i].name, name) == 0;
+		if (!known)
+			rain_estimate_note(all, "--burst-peers: there is no peer called %.40s", name);
+	}
+}
+
 static void ask_peers(const struct rain_config *config, int wait_ms, struct rain_estimate_all *all)
 {
 	struct rain_error err;
@@ -205,7 +252,8 @@ static void ask_peers(const struct rain_config *config, int wait_ms, struct rain
 	size_t i;
 
 	if (!peers) {
-		rain_estimate_note(all, "peers aren't known", &err);
+		rain_estimate_note(all, "Peers aren't known: %s", err.text);
+		all->job.peers_unknown = true;
 		return;
 	}
 	/* Whoever has never sent anything doesn't know how long it takes. */
@@ -217,7 +265,7 @@ static void ask_peers(const struct rain_config *config, int wait_ms, struct rain
 		if (all->count == RAIN_ESTIMATE_PLACES)
 			break;
 		if (peer_read(peer, place, &err) < 0) {
-			rain_estimate_note(all, "a peer can't be understood", &err);
+			rain_estimate_note(all, "A peer can't be understood: %s", err.text);
 			continue;
 		}
 		if (!is_named(all->peers, place->name))
@@ -225,6 +273,7 @@ static void ask_peers(const struct rain_config *config, int wait_ms, struct rain
 		speed_read(speeds, place);
 		all->count++;
 	}
+	note_strangers(all);
 	json_decref(speeds);
 	json_decref(peers);
 }

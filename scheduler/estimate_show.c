@@ -32,8 +32,8 @@ json_t *rain_estimate_encode(const struct rain_estimate_all *all)
 		json_array_append_new(places, place_encode(&all->places[i]));
 	for (size_t i = 0; i < all->note_count; i++)
 		json_array_append_new(notes, json_string(all->notes[i]));
-	return json_pack("{s:s s:I s:I s:I s:I s:{s:s s:I s:I} s:I s:o s:o s:s s:s}", "name", all->name, "nodes",
-			 (json_int_t)all->job.nodes, "cpus", (json_int_t)rain_estimate_cores(&all->job),
+	return json_pack("{s:s s:I s:I s:I s:I s:I s:{s:s s:I s:I} s:I s:o s:o s:s s:s}", "name", all->name,
+			 "array_tasks", (json_int_t)all->job.array_tasks, "nodes", (json_int_t)all->job.nodes, "cpus", (json_int_t)rain_estimate_cores(&all->job),
 			 "limit_s", (json_int_t)all->job.limit, "input_bytes", (json_int_t)all->job.input_bytes,
 			 "prediction", "basis", all->basis, "samples", (json_int_t)all->samples, "confidence",
 			 (json_int_t)all->confidence, "now", (json_int_t)all->now, "places", places, "notes",
@@ -57,6 +57,9 @@ static void print_prediction(const struct rain_estimate_all *all)
 	printf("%s: %" PRId64 " node%s, %" PRId64 " CPUs, at most %s\n", all->name, all->job.nodes,
 	       all->job.nodes == 1 ? "" : "s", rain_estimate_cores(&all->job),
 	       rain_estimate_time(all->job.limit, limit));
+	if (all->job.array_tasks > 1)
+		printf("An array of %" PRId64 " tasks: each takes and costs as much; LEFT is after all of them.\n",
+		       all->job.array_tasks);
 	if (all->samples > 0)
 		printf("Run time from your last %" PRId64 " jobs %s; %" PRId64
 		       " of 100 such jobs keep within the second figure.\n",
@@ -108,7 +111,7 @@ void rain_estimate_print(const struct rain_estimate_all *all)
 	if (!all->places[0].mflops)
 		puts("This cluster is not calibrated (rain calibrate): what runs here has no price yet.");
 	if (!all->start_at && all->start_text[0])
-		printf("Slurm: %s.\n", all->start_text);
+		printf("Slurm says: %s.\n", all->start_text);
 	for (size_t i = 0; i < all->note_count; i++)
 		printf("%s.\n", all->notes[i]);
 	printf("Advice: %s.\n", all->advice);

@@ -24,7 +24,7 @@ static const char help[] =
 	"  -h, --help         show this text\n"
 	"  -V, --version      show the version\n"
 	"\nExit codes: 0 fine, 1 the job would be refused or nothing can be said of it,\n"
-	"2 wrong usage.\n";
+	"2 wrong usage, 3 slurmctld doesn't answer.\n";
 
 struct options {
 	bool json, at_submission;
@@ -79,13 +79,10 @@ static int estimate(const struct options *options, const struct rain_config *con
 {
 	struct rain_estimate_all all = {.now = time(NULL)};
 	struct rain_error err;
+	int code = rain_estimate_sbatch(options->rest, &all, &err);
 
-	if (rain_estimate_sbatch(options->rest, &all, &err) < 0)
-		return rain_cli_fail(RAIN_EXIT_FAILURE, &err);
-	if (!all.start_at && all.start_text[0] && !all.job.only) {
-		rain_error_set(&err, "Slurm would refuse it: %s", all.start_text);
-		return rain_cli_fail(RAIN_EXIT_FAILURE, &err);
-	}
+	if (code)
+		return rain_cli_fail(code, &err);
 	if (rain_estimate_limit(&all, &err) < 0)
 		return rain_cli_fail(RAIN_EXIT_FAILURE, &err);
 	rain_estimate_ask(config, WAIT_MS, &all);

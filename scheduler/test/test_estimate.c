@@ -18,7 +18,8 @@ static int setup(void **state)
 	(void)state;
 	job = (struct rain_estimate_job){.nodes = 2, .tasks = 8, .cpus_per_task = 1, .limit = 3600,
 					 .expected = 600, .high = 900, .max_utok = RAIN_ESTIMATE_UNKNOWN,
-					 .balance_utok = 100000000, .input_bytes = 10000000};
+					 .balance_utok = 100000000, .input_bytes = 10000000,
+					 .array_tasks = 1};
 	places[0] = (struct rain_estimate_place){.name = "alpha", .home = true, .start = 7200, .mflops = 1000,
 						 .num = 1, .den = 4};
 	places[1] = (struct rain_estimate_place){.name = "bravo", .mflops = 2000, .num = 100, .den = 100,
@@ -65,7 +66,11 @@ static void the_better_place_is_named_with_its_reason(void **state)
 	assert_non_null(strstr(sentence, "bravo would not be done sooner"));
 	places[0].start = RAIN_ESTIMATE_UNKNOWN;
 	assert_int_equal(recommend(), 1);
-	assert_non_null(strstr(sentence, "nobody knows when"));
+	assert_non_null(strstr(sentence, "nobody knows when home would start it; bravo can"));
+	job.only = true;
+	assert_int_equal(recommend(), 1);
+	assert_non_null(strstr(sentence, "go ahead: bravo can start it at once"));
+	job.only = false;
 	places[0].start = 7200;
 	places[1].reachable = false;
 	assert_int_equal(recommend(), 0);
@@ -75,6 +80,32 @@ static void the_better_place_is_named_with_its_reason(void **state)
 	assert_non_null(strstr(sentence, "it would wait"));
 	assert_int_equal(rain_estimate_recommend(&job, places, 1, sentence), 0);
 	assert_non_null(strstr(sentence, "there is none"));
+	job.peers_unknown = true;
+	assert_int_equal(rain_estimate_recommend(&job, places, 1, sentence), 0);
+	assert_non_null(strstr(sentence, "nobody could be asked"));
+}
+
+static void tasks_of_an_array_are_counted(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t tasks;
+	} cases[] = {
+		{"7", 1}, {"1-10", 10}, {"0-9:3", 4}, {"1,3,5-6", 4}, {"1-10%4", 10}, {"1-10:2,17%4", 6}, {"", 0},
+		{"x", 0}, {"3-1", 0}, {"1-", 0}, {"1-4:0", 0}, {"-3", 0}, {"1,", 0}, {"1;2", 0},
+		{"0-999999999", 0}, {"0-99999999999999999999", 0}, {"0-3999999", 4000000},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+		assert_int_equal(rain_estimate_array_tasks(cases[i].text), cases[i].tasks);
+	/* all of them are paid for */
+	job.array_tasks = 10;
+	recommend();
+	assert_int_equal(places[1].balance_after, 100000000 - 10 * 1333334);
+	job.array_tasks = INT64_MAX;
+	recommend();
+	assert_int_equal(places[1].balance_after, RAIN_ESTIMATE_UNKNOWN);
 }
 
 static void says(const char *why)
@@ -145,6 +176,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(figures_follow_speed_and_price, setup),
 		cmocka_unit_test_setup(the_better_place_is_named_with_its_reason, setup),
+		cmocka_unit_test_setup(tasks_of_an_array_are_counted, setup),
 		cmocka_unit_test_setup(each_misfit_is_named, setup),
 		cmocka_unit_test_setup(what_is_not_known_stays_so, setup),
 		cmocka_unit_test_setup(too_much_has_no_price, setup),

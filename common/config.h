@@ -71,9 +71,16 @@ struct rain_config_bounds {
 	unsigned hours_count;
 };
 
+struct rain_config_lend_user {
+	char *name; /* at its home */
+	struct rain_config_bounds bounds;
+};
+
 struct rain_config_lend_peer {
 	char *name;
 	struct rain_config_bounds bounds;
+	struct rain_config_lend_user *users; /* bounds of some of its users, beside those */
+	size_t user_count;
 };
 
 struct rain_config {

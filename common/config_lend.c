@@ -4,8 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define USER_MAX 64 /* bytes of a user's name, as in messages */
+
 /* -1: as for everybody. */
-cfg_opt_t rain_config_lend_peer_options[] = {RAIN_CONFIG_LEND_BOUNDS(-1, -1, -1), CFG_END()};
+static cfg_opt_t user_options[] = {RAIN_CONFIG_LEND_BOUNDS(-1, -1, -1), CFG_END()};
+
+cfg_opt_t rain_config_lend_peer_options[] = {
+	RAIN_CONFIG_LEND_BOUNDS(-1, -1, -1),
+	CFG_SEC("user", user_options, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES), CFG_END()};
 
 static int read_bound(cfg_t *section, const char *name, int64_t min, int64_t max,
 		      const int64_t *common, int64_t *value, const char **key, struct rain_error *why)
@@ -54,6 +60,37 @@ static int read_bounds(cfg_t *section, const struct rain_config_bounds *common,
 	return read_hours(section, common, bounds, key, why);
 }
 
+static int read_user(cfg_t *section, const struct rain_config_bounds *common,
+		     struct rain_config_lend_user *user, const char **key, struct rain_error *why)
+{
+	*key = "user";
+	user->name = strdup(cfg_title(section));
+	if (!user->name)
+		return rain_error_set(why, "no memory");
+	if (!*user->name || strlen(user->name) > USER_MAX)
+		return rain_error_set(why, "'%.20s' is no name of a user", user->name);
+	return read_bounds(section, common, &user->bounds, key, why);
+}
+
+static int read_users(cfg_t *section, struct rain_config_lend_peer *peer, const char **key,
+		      struct rain_error *why)
+{
+	unsigned count = cfg_size(section, "user");
+
+	*key = "user";
+	peer->users = calloc(count + 1, sizeof(*peer->users));
+	if (!peer->users)
+		return rain_error_set(why, "no memory");
+	while (peer->user_count < count) {
+		cfg_t *user = cfg_getnsec(section, "user", (unsigned)peer->user_count);
+
+		/* Counted first: it is released also when it is wrong. */
+		if (read_user(user, &peer->bounds, &peer->users[peer->user_count++], key, why) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int read_peer(cfg_t *section, const struct rain_config *config,
 		     struct rain_config_lend_peer *peer, const char **key, struct rain_error *why)
 {
@@ -63,7 +100,9 @@ static int read_peer(cfg_t *section, const struct rain_config *config,
 		return rain_error_set(why, "no memory");
 	if (!rain_config_name_is_valid(peer->name))
 		return rain_error_set(why, "'%.20s' is no name of a peer", peer->name);
-	return read_bounds(section, &config->lend.bounds, &peer->bounds, key, why);
+	if (read_bounds(section, &config->lend.bounds, &peer->bounds, key, why) < 0)
+		return -1;
+	return read_users(section, peer, key, why);
 }
 
 int rain_config_lend(cfg_t *section, struct rain_config *config, const char **key,
@@ -89,8 +128,15 @@ int rain_config_lend(cfg_t *section, struct rain_config *config, const char **ke
 void rain_config_lend_release(struct rain_config *config)
 {
 	for (size_t i = 0; i < config->lend.peer_count; i++) {
-		free(config->lend.peers[i].name);
-		free(config->lend.peers[i].bounds.hours);
+		struct rain_config_lend_peer *peer = &config->lend.peers[i];
+
+		for (size_t k = 0; k < peer->user_count; k++) {
+			free(peer->users[k].name);
+			free(peer->users[k].bounds.hours);
+		}
+		free(peer->users);
+		free(peer->name);
+		free(peer->bounds.hours);
 	}
 	free(config->lend.peers);
 	free(config->lend.bounds.hours);

@@ -149,5 +149,8 @@ const struct rain_rpc_op rain_mind_ops[] = {
 	{ "evict", op_evict },
 	{ "recall", rain_owner_op_recall },
 	{ "offers", rain_owner_op_offers },
+	{ "ban", rain_ban_op_set },
+	{ "unban", rain_ban_op_lift },
+	{ "bans", rain_ban_op_list },
 	{ NULL, NULL },
 };

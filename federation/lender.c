@@ -255,6 +255,7 @@ static int on_order(struct rain_gateway *gateway, PGconn *tx, const struct rain_
 	struct rain_message answer = { .type = RAIN_MESSAGE_ACCEPTED };
 	struct rain_loan_row row = { .peer = peer->row, .shape = m->shape, .terms = m->terms, .amount_utok = -1 };
 	struct rain_error why = { "" };
+	char reason[RAIN_REASON_SIZE];
 	int result;
 
 	if (!rain_leases_fits(gateway, peer, m))
@@ -263,7 +264,12 @@ static int on_order(struct rain_gateway *gateway, PGconn *tx, const struct rain_
 	strcpy(row.user, m->user);
 	row.record.accepted_ms = row.changed_ms = rain_clock_realtime_ms();
 	row.record.ceiling_utok = m->terms.ceiling_utok;
-	result = assign_guest(gateway, tx, &row, err);
+	/* It may have been banned since the offer. */
+	result = rain_ban_find(tx, peer, m->user, reason, err);
+	if (result > 0)
+		return reject(gateway, tx, peer, m->burst, reason, err);
+	if (result == 0)
+		result = assign_guest(gateway, tx, &row, err);
 	if (result == 0)
 		return reject(gateway, tx, peer, m->burst, "all accounts for guests are in use", err);
 	if (result > 0 && (result = hold_credit(tx, peer, &row, &why)) == 0)

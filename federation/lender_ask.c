@@ -21,7 +21,7 @@
 
 struct lease {
 	struct lease *next;
-	char id[RAIN_UUID_SIZE];
+	char id[RAIN_UUID_SIZE], user[RAIN_USER_SIZE];
 	int64_t peer, until_ms;
 	struct rain_shape shape;
 	struct rain_terms terms;
@@ -113,7 +113,8 @@ bool rain_leases_fits(const struct rain_gateway *gateway, const struct rain_peer
 {
 	const struct lease *lease = *lease_find(leases_of(gateway), order->burst);
 
-	return lease && lease->peer == peer->row && lease->until_ms > rain_clock_monotonic_ms() &&
+	return lease && lease->peer == peer->row && !strcmp(lease->user, order->user) &&
+	       lease->until_ms > rain_clock_monotonic_ms() &&
 	       !memcmp(&lease->shape, &order->shape, sizeof lease->shape) &&
 	       !memcmp(&lease->terms, &order->terms, sizeof lease->terms);
 }
@@ -142,10 +143,11 @@ static int64_t nodes_promised(const struct rain_gateway *gateway)
 	return nodes;
 }
 
-void rain_leases_promised(const struct rain_gateway *gateway, int64_t peer, int64_t *nodes, int64_t *cores)
+void rain_leases_promised(const struct rain_gateway *gateway, int64_t peer, const char *user, int64_t *nodes,
+			  int64_t *cores)
 {
 	for (const struct lease *l = leases_of(gateway)->list; l; l = l->next)
-		if ((!peer || l->peer == peer) && !rain_loan_live(gateway, l->id)) {
+		if ((!peer || l->peer == peer) && (!user || !strcmp(l->user, user)) && !rain_loan_live(gateway, l->id)) {
 			*nodes += l->shape.nodes;
 			*cores += rain_shape_cores(&l->shape);
 		}
@@ -218,7 +220,7 @@ static void decide_price(struct rain_gateway *gateway, struct pending *p)
 	struct rain_error err;
 
 	p->terms.mflops = rain_policy_mflops(gateway);
-	p->terms.percent = rain_lender_bounds(gateway, p->peer->name)->price_percent;
+	p->terms.percent = rain_lender_bounds(gateway, p->peer->name, p->user)->price_percent;
 	if (p->terms.mflops == 0)
 		refuse(p, "this cluster is not calibrated, so it has no price");
 	else if (rain_mind_price(&p->terms, rain_shape_cores(&p->shape) * p->shape.minutes * 60000,
@@ -237,7 +239,7 @@ static void decide(struct rain_gateway *gateway, struct pending *p)
 	p->offer = p->capacity = false;
 	if (p->arch[0] && leases->arch[0] && strcmp(p->arch, leases->arch) != 0)
 		refuse(p, "these nodes are %s, the job needs %s", leases->arch, p->arch);
-	else if (!rain_lender_may(gateway, p->peer, &p->shape, &answer)) {
+	else if (!rain_lender_may(gateway, p->peer, p->user, &p->shape, &answer)) {
 		refuse(p, "%s", answer.reason);
 		p->capacity = answer.capacity;
 	} else if (p->shape.nodes > leases->nodes_total)
@@ -262,6 +264,7 @@ static void lease_make(struct rain_gateway *gateway, const struct pending *p)
 		leases->lease_count++;
 	}
 	strcpy(lease->id, p->id);
+	strcpy(lease->user, p->user);
 	lease->peer = p->peer->row;
 	lease->shape = p->shape;
 	lease->terms = p->terms;
@@ -312,12 +315,18 @@ static void sort_pending(struct rain_gateway *gateway)
 static int answer_one(struct rain_gateway *gateway, PGconn *tx, struct pending *p, struct rain_error *err)
 {
 	struct rain_message m = { .lease_ms = LEASE_TOLD_MS };
+	int banned;
 
 	/* What was just promised to the same peer counts. */
 	if (credit_of(gateway, tx, p, err))
 		return -1;
 	p->credit_left_utok = 0;
-	decide(gateway, p);
+	p->offer = p->capacity = false;
+	banned = rain_ban_find(tx, p->peer, p->user, p->reason, err);
+	if (banned < 0)
+		return -1;
+	if (!banned)
+		decide(gateway, p);
 	if (p->offer)
 		lease_make(gateway, p); /* the next in line must see it */
 	else
@@ -468,7 +477,7 @@ int64_t rain_leases_processors(const struct rain_gateway *gateway)
 json_t *rain_leases_card(struct rain_gateway *gateway, const struct rain_peer *peer)
 {
 	const struct rain_leases *leases = leases_of(gateway);
-	const struct rain_config_bounds *bounds = rain_lender_bounds(gateway, peer ? peer->name : "");
+	const struct rain_config_bounds *bounds = rain_lender_bounds(gateway, peer ? peer->name : "", NULL);
 	struct rain_lender_answer answer;
 
 	if (!rain_lender_lends(gateway, peer, &answer) || rain_policy_mflops(gateway) == 0)

@@ -10,14 +10,21 @@
 #include "common/clock.h"
 #include "federation/mind.h"
 
-const struct rain_config_bounds *rain_lender_bounds(const struct rain_gateway *gateway, const char *peer)
+const struct rain_config_bounds *rain_lender_bounds(const struct rain_gateway *gateway, const char *peer,
+						    const char *user)
 {
 	const struct rain_config *config = gateway->config;
+	const struct rain_config_lend_peer *own = NULL;
 
-	for (size_t i = 0; i < config->lend.peer_count; i++)
+	for (size_t i = 0; i < config->lend.peer_count && !own; i++)
 		if (!strcmp(config->lend.peers[i].name, peer))
-			return &config->lend.peers[i].bounds;
-	return &config->lend.bounds;
+			own = &config->lend.peers[i];
+	if (!own)
+		return &config->lend.bounds;
+	for (size_t i = 0; user && i < own->user_count; i++)
+		if (!strcmp(own->users[i].name, user))
+			return &own->users[i].bounds;
+	return &own->bounds;
 }
 
 /* Minutes from now on in which guests may run, by the owner's clock. */
@@ -31,16 +38,19 @@ static int minutes_left(const struct rain_config_bounds *bounds)
 			       (when.tm_wday + 6) % 7 * RAIN_HOURS_DAY + when.tm_hour * 60 + when.tm_min);
 }
 
-/* What guests have now, and what is promised: of one peer, or of all (0). */
-static void in_use(const struct rain_gateway *gateway, int64_t peer, int64_t *nodes, int64_t *cores)
+/* What guests have now, and what is promised: of all (peer 0), of one peer, or of one
+ * user of it. */
+static void in_use(const struct rain_gateway *gateway, int64_t peer, const char *user, int64_t *nodes,
+		   int64_t *cores)
 {
 	*nodes = *cores = 0;
 	for (const struct rain_live_loan *l = rain_mind_of(gateway)->loans; l; l = l->next)
-		if ((!peer || l->row.peer == peer) && !rain_loan_is_over(&l->row.record)) {
+		if ((!peer || l->row.peer == peer) && (!user || !strcmp(l->row.user, user)) &&
+		    !rain_loan_is_over(&l->row.record)) {
 			*nodes += l->row.shape.nodes;
 			*cores += rain_shape_cores(&l->row.shape);
 		}
-	rain_leases_promised(gateway, peer, nodes, cores);
+	rain_leases_promised(gateway, peer, user, nodes, cores);
 }
 
 __attribute__((format(printf, 2, 3)))
@@ -66,12 +76,12 @@ static bool fits_hours(const struct rain_config_bounds *bounds, int64_t minutes,
 }
 
 static bool fits_share(const struct rain_gateway *gateway, const struct rain_config_bounds *bounds, int64_t peer,
-		       const struct rain_shape *shape, struct rain_lender_answer *answer)
+		       const char *user, const struct rain_shape *shape, struct rain_lender_answer *answer)
 {
-	const char *whose = peer ? "you" : "guests";
+	const char *whose = user ? user : peer ? "you" : "guests";
 	int64_t nodes, cores, max_nodes = bounds->max_nodes;
 
-	in_use(gateway, peer, &nodes, &cores);
+	in_use(gateway, peer, user, &nodes, &cores);
 	if (shape->nodes > max_nodes)
 		return no(answer, "%s may have %" PRId64 " nodes, not %" PRId64, whose, max_nodes, shape->nodes);
 	if (bounds->max_cores && rain_shape_cores(shape) > bounds->max_cores)
@@ -97,22 +107,24 @@ bool rain_lender_lends(const struct rain_gateway *gateway, const struct rain_pee
 		return no(answer, "its owner needs the machine");
 	if (peer && peer->lend_paused)
 		return no(answer, "its owner has paused lending to you");
-	if (minutes_left(rain_lender_bounds(gateway, peer ? peer->name : "")) == 0)
+	if (minutes_left(rain_lender_bounds(gateway, peer ? peer->name : "", NULL)) == 0)
 		return no(answer, "its owner lends at other hours");
 	return true;
 }
 
-bool rain_lender_may(const struct rain_gateway *gateway, const struct rain_peer *peer,
+bool rain_lender_may(const struct rain_gateway *gateway, const struct rain_peer *peer, const char *user,
 		     const struct rain_shape *shape, struct rain_lender_answer *answer)
 {
 	const struct rain_config_bounds *all = &gateway->config->lend.bounds,
-					*own = rain_lender_bounds(gateway, peer->name);
+					*of_peer = rain_lender_bounds(gateway, peer->name, NULL),
+					*own = rain_lender_bounds(gateway, peer->name, user);
 
 	memset(answer, 0, sizeof *answer);
 	if (!rain_lender_lends(gateway, peer, answer))
 		return false;
 	if (shape->minutes > own->max_minutes)
 		return no(answer, "guests may run for %" PRId64 " min, not %" PRId64, own->max_minutes, shape->minutes);
-	return fits_hours(own, shape->minutes, answer) && fits_share(gateway, all, 0, shape, answer) &&
-	       (own == all || fits_share(gateway, own, peer->row, shape, answer));
+	return fits_hours(own, shape->minutes, answer) && fits_share(gateway, all, 0, NULL, shape, answer) &&
+	       (of_peer == all || fits_share(gateway, of_peer, peer->row, NULL, shape, answer)) &&
+	       (own == of_peer || fits_share(gateway, own, peer->row, user, shape, answer));
 }

@@ -27,7 +27,8 @@
  *   ask_memory.c what peers said before
  *   policy.h     … by which policy, and what it knows
  *   lender.c     loans: transactions and messages
- *   lender_ask.c asks of peers;  lender_terms.c what the owner lets them have
+ *   lender_ask.c asks of peers;  lender_terms.c what the owner lets them have;
+ *   ban.c        … and whom of their users not
  *   lender_work.c … and what is done for loans outside of the database
  *   settle.c     receipts, both sides
  *   fetch.c      the blobs of bursts and loans
@@ -313,8 +314,9 @@ void rain_leases_drop(struct rain_gateway *gateway, const char *id);
 void rain_leases_tick(struct rain_gateway *gateway);
 /* Processors that we lend at most. */
 int64_t rain_leases_processors(const struct rain_gateway *gateway);
-/* Adds what leases of the peer (0: of all) promise. */
-void rain_leases_promised(const struct rain_gateway *gateway, int64_t peer, int64_t *nodes, int64_t *cores);
+/* Adds what leases of the peer (0: of all) promise, or of one user of it (NULL: of all). */
+void rain_leases_promised(const struct rain_gateway *gateway, int64_t peer, const char *user, int64_t *nodes,
+			  int64_t *cores);
 /* What we lend this peer (NULL: anybody), for our card. */
 json_t *rain_leases_card(struct rain_gateway *gateway, const struct rain_peer *peer);
 
@@ -323,14 +325,27 @@ struct rain_lender_answer {
 	char reason[RAIN_REASON_SIZE]; /* why not */
 	bool capacity;		       /* … only for want of room at this moment */
 };
-/* The bounds for this peer: its own, or everybody's. */
-const struct rain_config_bounds *rain_lender_bounds(const struct rain_gateway *gateway, const char *peer);
+/* The bounds for this user of a peer (NULL: any): the nearest of its own, the peer's and
+ * everybody's. */
+const struct rain_config_bounds *rain_lender_bounds(const struct rain_gateway *gateway, const char *peer,
+						    const char *user);
 /* May the peer (NULL: anybody) have anything at all just now? */
 bool rain_lender_lends(const struct rain_gateway *gateway, const struct rain_peer *peer,
 		       struct rain_lender_answer *answer);
-/* May it have so much just now? */
-bool rain_lender_may(const struct rain_gateway *gateway, const struct rain_peer *peer,
+/* May this user of it have so much just now? */
+bool rain_lender_may(const struct rain_gateway *gateway, const struct rain_peer *peer, const char *user,
 		     const struct rain_shape *shape, struct rain_lender_answer *answer);
+
+/* --- ban.c --- */
+/* 1: the owner doesn't take this user's jobs, and `reason` says so; 0; -1. */
+int rain_ban_find(PGconn *tx, const struct rain_peer *peer, const char *user, char reason[RAIN_REASON_SIZE],
+		  struct rain_error *err);
+json_t *rain_ban_op_set(void *arg, const struct rain_rpc_caller *caller, const json_t *request,
+			struct rain_error *err);
+json_t *rain_ban_op_lift(void *arg, const struct rain_rpc_caller *caller, const json_t *request,
+			 struct rain_error *err);
+json_t *rain_ban_op_list(void *arg, const struct rain_rpc_caller *caller, const json_t *request,
+			 struct rain_error *err);
 
 /* --- lender_work.c --- */
 void rain_lender_work(struct rain_gateway *gateway, struct rain_live_loan *loan);
@@ -410,6 +425,10 @@ extern const struct rain_rpc_op rain_mind_ops[];
 /* … and of owner_ops.c. */
 json_t *rain_owner_op_recall(void *arg, const struct rain_rpc_caller *caller, const json_t *request,
 			     struct rain_error *err);
+/* Sends the guests away: all, of one peer, or of one user of it (NULL: of all).
+ * 0 with how many; -1. */
+int rain_owner_evict(struct rain_gateway *gateway, const struct rain_peer *peer, const char *user,
+		     const char *reason, int64_t *count, struct rain_error *err);
 json_t *rain_owner_op_offers(void *arg, const struct rain_rpc_caller *caller, const json_t *request,
 			     struct rain_error *err);
 #endif

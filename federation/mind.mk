@@ -28,6 +28,7 @@ libmind_la_SOURCES = \
 	federation/lender.c \
 	federation/lender_ask.c \
 	federation/lender_terms.c \
+	federation/ban.c \
 	federation/owner_ops.c \
 	federation/lender_work.c \
 	federation/load.c federation/load_rows.c \

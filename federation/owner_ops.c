@@ -13,16 +13,16 @@
 
 /* --- recall --- */
 
-/* Sends the guests away: of one peer, or all (NULL). */
-static int evict_all(struct rain_gateway *gateway, const struct rain_peer *peer, int64_t *count, struct rain_error *err)
+int rain_owner_evict(struct rain_gateway *gateway, const struct rain_peer *peer, const char *user,
+		     const char *reason, int64_t *count, struct rain_error *err)
 {
-	struct rain_lender_extra extra = { .reason = "the owner took the machine back" };
+	struct rain_lender_extra extra = { .reason = reason };
 
 	*count = 0;
 	for (struct rain_live_loan *loan = rain_mind_of(gateway)->loans; loan; loan = loan->next) {
 		int changed;
 
-		if (peer && loan->row.peer != peer->row)
+		if ((peer && loan->row.peer != peer->row) || (user && strcmp(loan->row.user, user) != 0))
 			continue;
 		changed = rain_lender_do(gateway, loan->row.id, (struct rain_loan_event){ .type = RAIN_LOAN_EVENT_EVICT },
 					 &extra, err);
@@ -63,7 +63,8 @@ json_t *rain_owner_op_recall(void *arg, const struct rain_rpc_caller *caller, co
 		until_ms = rain_clock_realtime_ms() + for_s * 1000;
 	if (!peer && rain_peers_recall(gateway, until_ms, err) < 0)
 		return NULL;
-	if (!json_is_true(json_object_get(request, "end")) && evict_all(gateway, peer, &count, err) < 0)
+	if (!json_is_true(json_object_get(request, "end")) &&
+	    rain_owner_evict(gateway, peer, NULL, "the owner took the machine back", &count, err) < 0)
 		return NULL;
 	rain_log_info("recalled peer=%s guests=%" PRId64 " for_s=%" PRId64 " uid=%u", peer ? peer->name : "all", count,
 		      for_s, (unsigned)caller->uid);
@@ -97,7 +98,7 @@ static json_t *theirs(struct rain_gateway *gateway, const struct rain_peer *peer
 
 static json_t *ours(struct rain_gateway *gateway, const struct rain_peer *peer)
 {
-	const struct rain_config_bounds *b = rain_lender_bounds(gateway, peer->name);
+	const struct rain_config_bounds *b = rain_lender_bounds(gateway, peer->name, NULL);
 	struct rain_lender_answer answer = { .reason = "" };
 	bool lends = rain_lender_lends(gateway, peer, &answer);
 	int64_t nodes = 0, cores = 0, guests = 0;

@@ -27,6 +27,9 @@ static const char help[] =
 	"       rain peer pause PEER [--lend | --borrow]\n"
 	"       rain peer resume PEER [--lend | --borrow]\n"
 	"       rain peer limit PEER TOKENS\n"
+	"       rain peer ban PEER USER [--reason TEXT]\n"
+	"       rain peer unban PEER USER\n"
+	"       rain peer bans [--json | --parsable2 | --csv]\n"
 	"       rain peer remove PEER\n"
 	"\n"
 	"Two clusters become peers by one line each way: an administrator of the one\n"
@@ -34,8 +37,9 @@ static const char help[] =
 	"an administrator of the other, who runs 'rain peer accept' with it.\n"
 	"\n"
 	"pause lends a peer nothing (--lend), sends it none of our jobs (--borrow), or\n"
-	"both; what runs goes on.  limit sets how many tokens it may owe.  remove makes it a\n"
-	"stranger; what it owes, or is owed, stays in the ledger.\n"
+	"both; what runs goes on.  limit sets how many tokens it may owe.  ban takes no more\n"
+	"jobs of one of its users and sends away what is here.  remove makes it a stranger;\n"
+	"what it owes, or is owed, stays in the ledger.\n"
 	"\n"
 	"  -v, --valid TIME   how long the invitation may be used: a number and s, m, h\n"
 	"                     or d (default 1h, at most 30d)\n"
@@ -43,6 +47,7 @@ static const char help[] =
 	"                     itself)\n"
 	"  -l, --lend         pause, resume: only what it gets from us\n"
 	"  -b, --borrow       pause, resume: only what we get from it\n"
+	"  -r, --reason TEXT  ban: why, for the list of bans; the peer isn't told\n"
 	"  -j, --json         list as JSON\n"
 	"  -p, --parsable2    list with fields separated by '|'\n"
 	"      --csv          list as comma-separated values\n"
@@ -53,8 +58,9 @@ static const char help[] =
 struct options {
 	const char *verb;
 	const char *word;  /* what follows the verb: a line, a peer */
-	const char *value; /* and a third word: an amount */
+	const char *value; /* and a third word: an amount, a user */
 	const char *name;
+	const char *reason;
 	const char *config;
 	int64_t valid_s; /* 0: not given */
 	bool json, lend, borrow;
@@ -64,6 +70,11 @@ struct options {
 static bool is(const char *text, const char *letter, const char *word)
 {
 	return strcmp(text, letter) == 0 || strcmp(text, word) == 0;
+}
+
+static bool has_value(const char *verb)
+{
+	return strcmp(verb, "limit") == 0 || strcmp(verb, "ban") == 0 || strcmp(verb, "unban") == 0;
 }
 
 /* -1 when it has complained. */
@@ -85,6 +96,8 @@ static int read_options(int argc, char *argv[], struct options *options)
 		} else if (argv[i][0] == '-' && argv[i][1]) {
 			if (is(argv[i], "-n", "--name") && value)
 				options->name = value;
+			else if (is(argv[i], "-r", "--reason") && value)
+				options->reason = value;
 			else if (is(argv[i], "-c", "--config") && value)
 				options->config = value;
 			else if (!is(argv[i], "-v", "--valid") || !value) {
@@ -100,7 +113,7 @@ static int read_options(int argc, char *argv[], struct options *options)
 			options->verb = argv[i];
 		} else if (!options->word) {
 			options->word = argv[i];
-		} else if (!options->value && strcmp(options->verb, "limit") == 0) {
+		} else if (!options->value && has_value(options->verb)) {
 			options->value = argv[i];
 		} else {
 			rain_cli_usage("too many words: '%s'", argv[i]);
@@ -263,6 +276,21 @@ static int remove_peer(const char *socket_path, const struct options *options)
 	return RAIN_EXIT_OK;
 }
 
+static int ban_user(const char *socket_path, const struct options *options)
+{
+	if (!options->value)
+		return rain_cli_usage("%s needs a peer and the name that the user has there",
+				      options->verb);
+	if (strcmp(options->verb, "unban") == 0)
+		return rain_peer_unban(socket_path, options->word, options->value);
+	return rain_peer_ban(socket_path, options->word, options->value, options->reason);
+}
+
+static int list_bans(const char *socket_path, const struct options *options)
+{
+	return rain_peer_bans(socket_path, options->json, options->style);
+}
+
 static int list_peers(const char *socket_path, const struct options *options)
 {
 	return rain_peer_list(socket_path, options->json, options->style);
@@ -275,6 +303,7 @@ static const struct verb {
 } verbs[] = {
 	{"invite", false, invite},     {"accept", false, accept_line}, {"list", false, list_peers},
 	{"pause", true, pause_peer},   {"resume", true, pause_peer},   {"limit", true, limit_peer},
+	{"ban", true, ban_user},       {"unban", true, ban_user},      {"bans", false, list_bans},
 	{"remove", true, remove_peer},
 };
 
@@ -287,8 +316,8 @@ static int run(const char *socket_path, const struct options *options)
 			return rain_cli_usage("%s needs the name of a peer", options->verb);
 		return verbs[i].run(socket_path, options);
 	}
-	return rain_cli_usage("'%s' is none of invite, accept, list, pause, resume, limit, remove",
-			      options->verb);
+	return rain_cli_usage("'%s' is none of invite, accept, list, pause, resume, limit, ban, "
+			      "unban, bans, remove", options->verb);
 }
 
 int main(int argc, char *argv[])
@@ -303,8 +332,8 @@ int main(int argc, char *argv[])
 	if (read_options(argc, argv, &options) < 0)
 		return RAIN_EXIT_USAGE;
 	if (!options.verb)
-		return rain_cli_usage("say what to do: invite, accept, list, pause, resume, limit or "
-				      "remove");
+		return rain_cli_usage("say what to do: invite, accept, list, pause, resume, limit, "
+				      "ban, unban, bans or remove");
 	config = rain_config_load(options.config, &err);
 	if (!config)
 		return rain_cli_fail(RAIN_EXIT_FAILURE, &err);

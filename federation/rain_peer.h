@@ -9,4 +9,9 @@
 /* rain peer list: prints; an exit code. */
 int rain_peer_list(const char *socket_path, bool json, enum rain_table_style style);
 
+/* rain peer ban, unban, bans: likewise. `reason` may be NULL. */
+int rain_peer_ban(const char *socket_path, const char *peer, const char *user, const char *reason);
+int rain_peer_unban(const char *socket_path, const char *peer, const char *user);
+int rain_peer_bans(const char *socket_path, bool json, enum rain_table_style style);
+
 #endif

@@ -57,11 +57,12 @@ rain_offers_LDADD = libcommon.la $(JANSSON_LIBS)
 rain_recall_SOURCES = federation/rain_recall.c $(command_sources)
 rain_recall_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 rain_recall_LDADD = libcommon.la $(JANSSON_LIBS)
-rain_peer_SOURCES = federation/rain_peer.c federation/rain_peer.h federation/rain_peer_list.c $(command_sources)
+rain_peer_SOURCES = federation/rain_peer.c federation/rain_peer.h federation/rain_peer_list.c federation/rain_peer_ban.c $(command_sources)
 rain_peer_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 rain_peer_LDADD = libcommon.la $(JANSSON_LIBS)
 
-dist_sql_DATA += federation/sql/0010-federation.sql federation/sql/0070-peer-control.sql
+dist_sql_DATA += federation/sql/0010-federation.sql federation/sql/0070-peer-control.sql \
+	federation/sql/0095-ban.sql
 
 # The whole transport with messages that only count, for test_gateways.sh.
 noinst_PROGRAMS += federation/test/counting_gatewayd

@@ -5,7 +5,7 @@ load helper
 
 setup_file() { fill_alpha >"$BATS_FILE_TMPDIR/filler"; }
 teardown_file() {
-	on bravo root "rain recall --end; rain peer resume alpha; cp /etc/rain/rain.conf.kept /etc/rain/rain.conf 2>/dev/null; true"
+	on bravo root "rain recall --end; rain peer resume alpha; rain peer unban alpha ada; cp /etc/rain/rain.conf.kept /etc/rain/rain.conf 2>/dev/null; true"
 	on alpha root "rain peer resume bravo"
 	reload bravo
 	clear_jobs
@@ -126,6 +126,40 @@ forgive() {
 	on alpha ada "scancel $id"
 	"$TRAINER" kill alpha gatewayd
 	"$TRAINER" start alpha gatewayd
+}
+
+@test "a banned user of a peer is sent away and gets nothing, others do; a user's own bounds" {
+	id=$(burst --wrap='sleep 600')
+	await 30 guests_run
+	run -1 on alpha ada "rain peer ban bravo eve"
+	[[ $output == *administrators* ]]
+	run -1 on bravo root "rain peer ban zulu ada"
+	[[ $output == *"no peer 'zulu'"* ]]
+	run -2 on bravo root "rain peer ban alpha"
+	run -0 on bravo root "rain peer ban alpha ada --reason 'fills the disk'"
+	[[ $output == *"1 of them are being sent away"* ]]
+	await 15 no_guests
+	await 20 bursts_say "$id" "doesn't take jobs of ada"
+	job_is alpha "$id" PENDING
+	run -0 on bravo root "rain peer bans --parsable2"
+	[[ $output == *'alpha|ada|'*'|fills the disk' ]]
+	# Another user of the same peer.
+	other=$(submit ben --burst=auto --wrap='echo over')
+	await 30 job_ended alpha "$other"
+	run -0 on bravo root "rain peer unban alpha ada"
+	run -1 on bravo root "rain peer unban alpha ada"
+	[[ $output == *"is not banned"* ]]
+	forgive
+	await 30 job_on_peer "$id"
+	on alpha ada "scancel $id"
+	await 20 settled_or_void "$id"
+	on bravo root "cp /etc/rain/rain.conf /etc/rain/rain.conf.kept; sed -i 's/^\t*credit-limit/\tpeer alpha { user ada { max-nodes = 0 } }\n&/' /etc/rain/rain.conf"
+	reload bravo
+	id=$(burst --wrap='echo over')
+	await 20 bursts_say "$id" "ada may have 0 nodes"
+	on bravo root "cp /etc/rain/rain.conf.kept /etc/rain/rain.conf"
+	reload bravo
+	await 30 job_ended alpha "$id"
 }
 
 @test "a peer is removed only when nothing runs, is a stranger then, and can come back" {

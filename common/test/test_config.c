@@ -50,7 +50,8 @@ static void test_everything(void **state)
 					  "node-type \"big\" { nodes = \"big1\" }\n"
 					  "gateway { listen = \"[::]:7246\" addresses = {\"192.0.2.2:7246\"} }\n"
 					  "lend { credit-limit = \"1000.5\" guest-uid-min = 61000 guest-uid-max = 61015\n"
-					  "  max-nodes = 4 hours = {\"Sat-Sun\"} peer \"bravo\" { max-cores = 8 } }\n",
+					  "  max-nodes = 4 hours = {\"Sat-Sun\"} peer \"bravo\" { max-cores = 8\n"
+					  "  user \"eve\" { max-nodes = 1 } } }\n",
 					  NULL);
 
 	(void)state;
@@ -70,6 +71,11 @@ static void test_everything(void **state)
 	assert_int_equal(config->lend.peers[0].bounds.max_nodes, 4); /* as for everybody */
 	assert_int_equal(config->lend.peers[0].bounds.max_cores, 8);
 	assert_int_equal(config->lend.peers[0].bounds.hours_count, 1);
+	assert_int_equal(config->lend.peers[0].user_count, 1);
+	assert_string_equal(config->lend.peers[0].users[0].name, "eve");
+	assert_int_equal(config->lend.peers[0].users[0].bounds.max_nodes, 1);
+	assert_int_equal(config->lend.peers[0].users[0].bounds.max_cores, 0);
+	assert_int_equal(config->lend.peers[0].users[0].bounds.hours_count, 1); /* its peer's */
 	rain_config_destroy(config);
 }
 
@@ -86,6 +92,8 @@ static void test_bad(void **state)
 		{"cluster { name = \"a\" }\nlend { max-nodes = -1 }", "lend.max-nodes"},
 		{"cluster { name = \"a\" }\nlend { hours = {\"noon\"} }", "lend.hours"},
 		{"cluster { name = \"a\" }\nlend { peer \"B!\" { } }", "lend.peer"},
+		{"cluster { name = \"a\" }\nlend { peer b { user \"\" { } } }", "lend.user"},
+		{"cluster { name = \"a\" }\nlend { peer b { user eve { max-nodes = -2 } } }", "lend.max-nodes"},
 		{"cluster { name = \"a\" }\npanel { i2c-address = 0x50 }", "panel.i2c-address"},
 		{"cluster { name = \"a\" }\npanel { led-pins = {\"A0\"} }", "panel.led-pins"},
 		{"cluster { name = \"a\" }\npanel { web-names = \"all\" }", "panel.web-names"},

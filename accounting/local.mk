@@ -14,6 +14,7 @@ dist_sql_DATA += accounting/sql/0082-usage-edges.sql
 dist_sql_DATA += accounting/sql/0085-give-back.sql
 dist_sql_DATA += accounting/sql/0086-seal-all.sql
 dist_sql_DATA += accounting/sql/0087-policies.sql
+dist_sql_DATA += accounting/sql/0088-lot-keys.sql
 dist_sql_DATA += accounting/sql/0090-estimates.sql
 
 # libaccounting: pure. Who links it links libcommon too.
@@ -122,7 +123,10 @@ TESTS += accounting/test/test_commands.sh
 EXTRA_DIST += accounting/test/test_commands.sh
 # Started by test_model.sh, which brings its database.
 noinst_PROGRAMS += accounting/test/model_clients
-accounting_test_model_clients_SOURCES = accounting/test/model_clients.c accounting/test/model.c accounting/test/model.h
+accounting_test_model_clients_SOURCES = accounting/test/model_clients.c \
+	accounting/test/model.c accounting/test/model.h accounting/test/model_lots.c accounting/test/model_rates.c \
+	accounting/test/model_play.c accounting/test/model_play.h accounting/test/model_race.c \
+	accounting/test/model_sql.c accounting/test/model_sql.h
 accounting_test_model_clients_CFLAGS = $(AM_CFLAGS) $(PQ_CFLAGS)
 accounting_test_model_clients_LDADD = $(PQ_LIBS)
 EXTRA_DIST += accounting/test/model-seeds

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "accounting/test/model.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -31,11 +32,14 @@ void model_init(struct model *model)
 	memset(model, 0, sizeof(*model));
 	for (int i = 0; i < JOBS; i++)
 		model->jobs[i].hold = model->jobs[i].key = -1;
+	for (int i = 0; i < ACCOUNTS; i++)
+		model->accounts[i].next = NEVER;
 }
 
 /* Moves tokens, or says why not. Only the issuance among the system's accounts may
  * sink; `bounded` says whether that is looked at. */
-static const char *move(struct model *m, int debit, int credit, int64_t amount, bool bounded)
+static const char *move(struct model *m, int debit, int credit, int64_t amount, bool bounded,
+			struct model_parts *parts)
 {
 	struct model_account *d = &m->accounts[debit];
 
@@ -43,21 +47,23 @@ static const char *move(struct model *m, int debit, int credit, int64_t amount, 
 		return "RN002";
 	if (bounded && is_system(debit) && debit != ISSUANCE && d->credited - d->debited < amount)
 		return "RN002";
-	d->debited += amount;
+	*parts = model_debit(m, debit, amount);
 	m->accounts[credit].credited += amount;
 	return NULL;
 }
 
-static void write_down(struct model *m, int key, char code, int debit, int credit, int64_t amount)
+static void write_down(struct model *m, int key, char code, int debit, int credit, int64_t amount,
+		       struct model_parts parts)
 {
 	m->transfers[key] = (struct model_transfer){.code = code, .debit = debit, .credit = credit,
 						    .amount = amount, .hold = -1, .run = -1,
-						    .reverses = -1000};
+						    .reverses = -1000, .parts = parts};
 }
 
 static const char *grant(struct model *m, const struct op *op)
 {
 	struct model_transfer *t = &m->transfers[op->key];
+	struct model_parts parts;
 
 	if (op->amount < 1 || op->amount > AMOUNT_MAX || op->a == ISSUANCE)
 		return "RN005";
@@ -66,9 +72,29 @@ static const char *grant(struct model *m, const struct op *op)
 										       : "RN001";
 	if (is_peer(op->a))
 		return "RN005";
-	move(m, ISSUANCE, op->a, op->amount, false);
-	write_down(m, op->key, 'g', ISSUANCE, op->a, op->amount);
+	move(m, ISSUANCE, op->a, op->amount, false, &parts);
+	write_down(m, op->key, 'g', ISSUANCE, op->a, op->amount, parts);
 	return "granted";
+}
+
+static const char *grant_lot(struct model *m, const struct op *op)
+{
+	int from = op->from > m->now ? op->from : m->now, until = op->until ? op->until : NEVER;
+
+	if (op->amount < 1 || op->amount > AMOUNT_MAX)
+		return "RN005";
+	for (int i = 0; i < m->lot_count; i++)
+		if (m->lots[i].key == op->key)
+			return m->lots[i].account == op->a && m->lots[i].granted == op->amount &&
+			       m->lots[i].until == until ? "exists" : "RN001";
+	if (until <= from || !is_own(op->a))
+		return "RN005";
+	if (m->transfers[op->key].code && from <= m->now)
+		return "RN001";
+	model_settle(m, op->a);
+	model_lot_add(m, op->a, op->amount, from, until, op->key, false);
+	model_settle(m, op->a);
+	return from > m->now ? "scheduled" : "granted";
 }
 
 static bool may_hold(int debit, int credit)
@@ -76,7 +102,7 @@ static bool may_hold(int debit, int credit)
 	return !is_system(debit) && (is_peer(credit) || credit == COMMONS || credit == USE);
 }
 
-static const char *hold(struct model *m, const struct op *op)
+static const char *hold(struct model *m, const struct op *op, int until)
 {
 	if (op->amount < 1 || op->amount > AMOUNT_MAX)
 		return "RN005";
@@ -84,9 +110,11 @@ static const char *hold(struct model *m, const struct op *op)
 		return "23514";
 	if (m->holds[op->hold].used)
 		return m->holds[op->hold].debit == op->a && m->holds[op->hold].credit == op->b &&
-		       m->holds[op->hold].amount == op->amount ? "exists" : "RN001";
+		       m->holds[op->hold].amount == op->amount && m->holds[op->hold].asked == until
+			       ? "exists" : "RN001";
 	if (!may_hold(op->a, op->b))
 		return "RN005";
+	model_due(m, op->a);
 	if (available(&m->accounts[op->a]) < op->amount)
 		return "RN002";
 	m->accounts[op->a].held += op->amount;
@@ -94,6 +122,7 @@ static const char *hold(struct model *m, const struct op *op)
 	m->holds[op->hold].debit = op->a;
 	m->holds[op->hold].credit = op->b;
 	m->holds[op->hold].amount = op->amount;
+	m->holds[op->hold].asked = m->holds[op->hold].until = until;
 	return "held";
 }
 
@@ -110,19 +139,72 @@ static const char *resolve(struct model *m, int h, char outcome, int64_t posted,
 		return "23505";
 	m->accounts[m->holds[h].debit].held -= m->holds[h].amount;
 	if (posted > 0) {
-		move(m, m->holds[h].debit, m->holds[h].credit, posted, false);
-		write_down(m, key, 'p', m->holds[h].debit, m->holds[h].credit, posted);
+		struct model_parts parts;
+
+		move(m, m->holds[h].debit, m->holds[h].credit, posted, false, &parts);
+		write_down(m, key, 'p', m->holds[h].debit, m->holds[h].credit, posted, parts);
 		m->transfers[key].hold = h;
 	}
 	m->holds[h].outcome = outcome;
 	m->holds[h].posted = posted;
 	m->holds[h].key = key;
-	return outcome == 'p' ? "posted" : "voided";
+	return outcome == 'p' ? "posted" : outcome == 'v' ? "voided" : "expired";
+}
+
+static const char *expire(struct model *m, const struct op *op)
+{
+	if (m->holds[op->hold].used && !m->holds[op->hold].outcome &&
+	    (!m->holds[op->hold].until || m->holds[op->hold].until > m->now))
+		return "RN007";
+	return resolve(m, op->hold, 'e', 0, -1);
+}
+
+static const char *extend(struct model *m, const struct op *op)
+{
+	int *until = &m->holds[op->hold].until;
+
+	if (!m->holds[op->hold].used)
+		return "RN003";
+	if (*until == op->until)
+		return "exists";
+	if (m->holds[op->hold].outcome)
+		return "RN001";
+	if (op->until <= *until || !*until)
+		return "RN005";
+	*until = op->until;
+	return "extended";
+}
+
+static const char *post_over(struct model *m, const struct op *op, char *text)
+{
+	__typeof__(m->holds[0]) *h = &m->holds[op->hold];
+	struct model_parts parts;
+	int64_t posted;
+	const char *said;
+
+	if (op->amount < 0)
+		return "RN005";
+	posted = op->amount < h->amount ? op->amount : h->amount;
+	said = resolve(m, op->hold, 'p', posted, op->key);
+	if (strcmp(said, "posted") != 0 && strcmp(said, "exists") != 0)
+		return said;
+	if (said[0] == 'p' && op->amount > h->amount) {
+		int64_t has;
+
+		model_due(m, h->debit);
+		has = available(&m->accounts[h->debit]);
+		h->over = op->amount - posted < has ? op->amount - posted : has > 0 ? has : 0;
+		if (h->over > 0)
+			move(m, h->debit, h->credit, h->over, false, &parts);
+	}
+	sprintf(text, "%" PRId64 " %" PRId64 " %" PRId64, posted, h->over, op->amount - posted - h->over);
+	return text;
 }
 
 static const char *transfer(struct model *m, const struct op *op)
 {
 	struct model_transfer *t = &m->transfers[op->key];
+	struct model_parts parts;
 	const char *why;
 
 	if (op->amount < 1 || op->amount > AMOUNT_MAX || op->a == op->b)
@@ -132,10 +214,14 @@ static const char *transfer(struct model *m, const struct op *op)
 		       t->amount == op->amount ? "exists" : "RN001";
 	if (!is_own(op->a) || !is_own(op->b))
 		return "RN005";
-	why = move(m, op->a, op->b, op->amount, false);
+	model_settle(m, op->a);
+	model_settle(m, op->b);
+	why = move(m, op->a, op->b, op->amount, false, &parts);
 	if (why)
 		return why;
-	write_down(m, op->key, 't', op->a, op->b, op->amount);
+	write_down(m, op->key, 't', op->a, op->b, op->amount, parts);
+	model_settle(m, op->a);
+	model_carry(m, parts, op->b);
 	return "transferred";
 }
 
@@ -143,6 +229,7 @@ static const char *transfer(struct model *m, const struct op *op)
 static const char *correct(struct model *m, const struct op *op)
 {
 	struct model_transfer *o = &m->transfers[op->a], *t = &m->transfers[op->key];
+	struct model_parts parts;
 	const char *why;
 
 	if (!o->code)
@@ -153,12 +240,22 @@ static const char *correct(struct model *m, const struct op *op)
 	if (op->amount < 1 || op->amount > o->amount - o->corrected || o->run >= 0 ||
 	    o->code == 'c' || o->code == 'r')
 		return "RN005";
-	why = move(m, o->credit, o->debit, op->amount, true);
+	if (model_lotted(m, o->credit))
+		model_settle(m, o->credit);
+	if (model_lotted(m, o->debit))
+		model_settle(m, o->debit);
+	why = move(m, o->credit, o->debit, op->amount, true, &parts);
 	if (why)
 		return why;
-	o->corrected += op->amount;
-	write_down(m, op->key, 'c', o->credit, o->debit, op->amount);
+	write_down(m, op->key, 'c', o->credit, o->debit, op->amount, parts);
 	t->reverses = op->a;
+	if (o->code == 't') {
+		model_settle(m, o->credit);
+		model_carry(m, parts, o->debit);
+	} else if (o->code == 'p' && model_lotted(m, o->debit)) {
+		model_give_back(m, o->debit, o->parts, o->amount, o->corrected, op->amount);
+	}
+	o->corrected += op->amount;
 	return "corrected";
 }
 
@@ -178,6 +275,8 @@ static const char *run(struct model *m, const struct op *op)
 {
 	int64_t price = m->jobs[op->job].hold >= 0 ? 0 : op->amount, paid;
 
+	if (op->amount > 0)
+		model_due(m, op->a);
 	if (m->jobs[op->job].recorded)
 		return "[\"exists\"]";
 	if (price < 0)
@@ -187,7 +286,7 @@ static const char *run(struct model *m, const struct op *op)
 	m->jobs[op->job].recorded = true;
 	m->jobs[op->job].price = price;
 	if (paid > 0) {
-		move(m, op->a, USE, paid, false);
+		move(m, op->a, USE, paid, false, &m->jobs[op->job].parts);
 		m->jobs[op->job].charged = true;
 		m->jobs[op->job].charge = paid;
 		m->jobs[op->job].user = op->a;
@@ -201,6 +300,7 @@ static const char *refund(struct model *m, const struct op *op)
 	int key = m->jobs[op->job].key;
 	int payer = key >= 0 ? m->transfers[key].debit : m->jobs[op->job].user;
 	int payee = key >= 0 ? m->transfers[key].credit : USE;
+	struct model_parts paid = key >= 0 ? m->transfers[key].parts : m->jobs[op->job].parts, parts;
 	const char *why;
 
 	if (!m->jobs[op->job].charged)
@@ -210,12 +310,16 @@ static const char *refund(struct model *m, const struct op *op)
 			       ? "exists" : "RN001";
 	if (op->amount < 1 || op->amount > m->jobs[op->job].charge - m->jobs[op->job].refunded)
 		return "RN005";
-	why = move(m, payee, payer, op->amount, false);
+	if (model_lotted(m, payer))
+		model_settle(m, payer);
+	why = move(m, payee, payer, op->amount, false, &parts);
 	if (why)
 		return why;
-	m->jobs[op->job].refunded += op->amount;
-	write_down(m, op->key, 'r', payee, payer, op->amount);
+	write_down(m, op->key, 'r', payee, payer, op->amount, parts);
 	t->reverses = -1 - op->job;
+	if (model_lotted(m, payer))
+		model_give_back(m, payer, paid, m->jobs[op->job].charge, m->jobs[op->job].refunded, op->amount);
+	m->jobs[op->job].refunded += op->amount;
 	return "refunded";
 }
 
@@ -252,6 +356,8 @@ static const char *batch(struct model *m, const struct op *op, char *text)
 	bool posting = op->kind == OP_POST_BATCH;
 	char codes[BATCH];
 
+	if (!posting)
+		model_due(m, op->a);
 	for (int i = 0; i < BATCH; i++) {
 		struct op one = *op;
 		const char *answer;
@@ -262,7 +368,7 @@ static const char *batch(struct model *m, const struct op *op, char *text)
 		if (posting)
 			answer = resolve(m, one.hold, 'p', one.amount, one.key);
 		else
-			answer = hold(m, &one);
+			answer = hold(m, &one, 0);
 		if (strcmp(answer, "23505") == 0)
 			return "23505";
 		if (strcmp(answer, "exists") == 0)
@@ -278,12 +384,24 @@ static const char *batch(struct model *m, const struct op *op, char *text)
 	return text;
 }
 
+static const char *sweep(struct model *m)
+{
+	for (int i = 0; i < ACCOUNTS; i++)
+		model_due(m, i);
+	return "t";
+}
+
 static const char *apply(struct model *m, const struct op *op, char *text)
 {
 	switch (op->kind) {
 	case OP_GRANT: return grant(m, op);
-	case OP_HOLD: return hold(m, op);
+	case OP_GRANT_LOT: return grant_lot(m, op);
+	case OP_HOLD: return hold(m, op, 0);
+	case OP_HOLD_UNTIL: return hold(m, op, op->until);
+	case OP_EXTEND: return extend(m, op);
+	case OP_EXPIRE: return expire(m, op);
 	case OP_POST: return resolve(m, op->hold, 'p', op->amount, op->key);
+	case OP_POST_OVER: return post_over(m, op, text);
 	case OP_VOID: return resolve(m, op->hold, 'v', 0, -1);
 	case OP_TRANSFER: return transfer(m, op);
 	case OP_CORRECT: return correct(m, op);
@@ -293,6 +411,13 @@ static const char *apply(struct model *m, const struct op *op, char *text)
 	case OP_POST_RUN: return post_run(m, op);
 	case OP_HOLD_BATCH:
 	case OP_POST_BATCH: return batch(m, op, text);
+	case OP_RATE: return model_rate_set(m, op);
+	case OP_QUOTE: return model_quote(m, op, text);
+	case OP_QUOTE_PRICE: return model_quote_price(m, op, text);
+	case OP_TIME:
+		m->now = op->from > m->now ? op->from : m->now;
+		break;
+	case OP_SWEEP: return sweep(m);
 	case OP_KEEP_HOUSE:
 	case OP_KINDS: break;
 	}
@@ -301,10 +426,15 @@ static const char *apply(struct model *m, const struct op *op, char *text)
 
 void model_apply(struct model *model, const struct op *op, char *answer)
 {
-	struct model before = *model;
+	static struct model before;
 	char text[64];
-	const char *said = apply(model, op, text);
-	bool refused = strlen(said) == 5 && (said[0] == '2' || strncmp(said, "RN", 2) == 0);
+	const char *said;
+	bool refused;
+
+	before = *model;
+	said = apply(model, op, text);
+	refused = strlen(said) == 5 && (strcmp(said, "23505") == 0 || strcmp(said, "23514") == 0 ||
+					strncmp(said, "RN", 2) == 0);
 
 	strcpy(answer, said);
 	if (refused || op->undone)

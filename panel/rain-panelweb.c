@@ -23,6 +23,7 @@
 #define PAGE_MAX 262144
 #define HELPER_MS 20000
 #define HELPER_ANSWER_MAX 262144
+#define LOOK_REST_MS 1000 /* between two looks at the same thing, whatever the news */
 #define CHILD_LOOK_MS 50 /* how often to look whether the helper has answered */
 /* What is older is not shown to a new viewer; the next look is under way. */
 #define STALE_MS 15000
@@ -57,6 +58,12 @@ struct wording {
 	char *named, *nameless;
 };
 
+/* What of a node is news for more than its lights. */
+struct node_news {
+	uint32_t jobs; /* their ids, mixed */
+	bool throttled;
+};
+
 /* A question that the helper answers again and again while somebody watches. */
 struct look {
 	const char *option; /* of the helper; NULL: none */
@@ -64,6 +71,7 @@ struct look {
 	void (*take)(struct panelweb *panelweb, json_t *data);
 	struct rain_panel_child child;
 	int64_t due_ms, taken_ms;
+	bool again;  /* there were news while the helper was at work */
 	bool silent; /* the helper failed, and the log says so */
 };
 
@@ -76,6 +84,7 @@ struct panelweb {
 	struct rain_panel_ask *ask;
 	struct look looks[LOOK_COUNT];
 	struct wording *nodes, cluster, accounts, heat;
+	struct node_news *news;
 	char *peers; /* how they stood at the last look */
 	char **names;
 	size_t count;
@@ -142,6 +151,34 @@ static void tell(struct panelweb *panelweb, const char *event, struct wording *l
 	*last = (struct wording){named, nameless};
 }
 
+static void look_soon(struct look *look)
+{
+	int64_t soon_ms = look->taken_ms + LOOK_REST_MS;
+
+	look->again = look->child.pid > 0;
+	if (soon_ms < look->due_ms)
+		look->due_ms = soon_ms;
+}
+
+/* A job that came or went is seen in the queue as well, throttling in the record. */
+static void follow(struct panelweb *panelweb, size_t i, const struct rain_panel_view_node *node,
+		   const json_t *frame)
+{
+	const char *temperature = json_string_value(json_object_get(frame, "temperature"));
+	struct node_news news = {0};
+
+	if (!node->answered)
+		return;
+	for (size_t k = 0; k < node->job_count; k++)
+		news.jobs = news.jobs * 31 + node->jobs[k].id;
+	news.throttled = temperature && (strcmp(temperature, "hot") == 0 || strcmp(temperature, "slow") == 0);
+	if (news.jobs != panelweb->news[i].jobs)
+		look_soon(&panelweb->looks[LOOK_JOBS]);
+	if (news.throttled != panelweb->news[i].throttled)
+		look_soon(&panelweb->looks[LOOK_HISTORY]);
+	panelweb->news[i] = news;
+}
+
 static void tell_nodes(struct panelweb *panelweb)
 {
 	const struct rain_panel_view_node *nodes = rain_panel_ask_nodes(panelweb->ask);
@@ -149,6 +186,7 @@ static void tell_nodes(struct panelweb *panelweb)
 	for (size_t i = 0; i < panelweb->count; i++) {
 		const json_t *frame = rain_panel_ask_frame(panelweb->ask, i);
 
+		follow(panelweb, i, &nodes[i], frame);
 		tell(panelweb, "node", &panelweb->nodes[i], node_text(&nodes[i], frame, i, true),
 		     node_text(&nodes[i], frame, i, false));
 	}
@@ -205,7 +243,7 @@ static void take_jobs(struct panelweb *panelweb, json_t *data)
 	tell(panelweb, "cluster", &panelweb->cluster, named, nameless);
 	/* A settled burst is news for the plots as well. */
 	if (!peers || !panelweb->peers || strcmp(peers, panelweb->peers) != 0)
-		panelweb->looks[LOOK_HISTORY].due_ms = 0;
+		look_soon(&panelweb->looks[LOOK_HISTORY]);
 	free(panelweb->peers);
 	panelweb->peers = peers;
 }
@@ -248,7 +286,8 @@ static void work(struct panelweb *panelweb, struct look *look, int64_t now_ms)
 			return;
 		take_answer(panelweb, look);
 		rain_panel_child_release(&look->child);
-		look->due_ms = now_ms + look->interval_ms;
+		look->due_ms = now_ms + (look->again ? LOOK_REST_MS : look->interval_ms);
+		look->again = false;
 	} else if (now_ms >= look->due_ms && rain_web_viewers(panelweb->web) > 0) {
 		look->due_ms = now_ms + look->interval_ms;
 		if (rain_panel_child_exec(&look->child, argv, now_ms + HELPER_MS, &err) < 0)
@@ -307,7 +346,8 @@ static int start(struct panelweb *panelweb, const char *page, size_t size, struc
 		return rain_error_set(err, "%s does not say which nodes there are: set panel.nodes",
 				      config->path);
 	panelweb->nodes = calloc(panelweb->count, sizeof(*panelweb->nodes));
-	if (!panelweb->nodes)
+	panelweb->news = calloc(panelweb->count, sizeof(*panelweb->news));
+	if (!panelweb->nodes || !panelweb->news)
 		return rain_error_set(err, "out of memory");
 	panelweb->web = rain_web_create(config, page, size, greet, panelweb, err);
 	if (!panelweb->web)
@@ -328,6 +368,7 @@ static void release(struct panelweb *panelweb)
 		free(panelweb->nodes[i].nameless);
 	}
 	free(panelweb->nodes);
+	free(panelweb->news);
 	free(panelweb->peers);
 	free(panelweb->cluster.named);
 	free(panelweb->cluster.nameless);

@@ -24,12 +24,6 @@ panel_jobs() { # CLUSTER: "node job kind" lines
 	await 5 eval '[ -z "$(panel_jobs alpha)" ]'
 }
 
-led_of() { # CLUSTER NODE LED: what it shows, and the job that drives it
-	"$TRAINER" exec "$1" rain panel --once --json |
-		jq -r --arg n "$2" --arg l "$3" '.nodes[] | select(.node == $n) | .leds[] | select(.name == $l) | "\(.show) \(.job)"'
-}
-led_is() { [ "$(led_of "$1" "$2" "$3")" = "$4" ]; }
-
 @test "a job drives the LEDs of its own nodes, nobody else does, and its end clears them" {
 	id=$(submit ada --nodes=2 --ntasks-per-node=1 --wrap='srun rain led user1 blink 3; srun rain led user2 code 2; sleep 20')
 	await 20 job_is alpha "$id" RUNNING

@@ -42,7 +42,8 @@ events() { "$TRAINER" exec alpha --user "$1" timeout 3 curl -sSN http://127.0.0.
 		    for key, _ in selector.select(0.5):
 		        text[key.data] = text[key.data][-4000:] + key.fileobj.recv(65536)
 		        now = time.time()
-		        if key.data not in seen and b'"node":"node5"' in text[key.data] and b'"jobs":[{' in text[key.data].split(b'"node":"node5"')[-1][:400]:
+		        _, there, node5 = text[key.data].rpartition(b'"index":4,"node":"node5"')
+		        if key.data not in seen and there and b'"jobs":[{' in node5[:400]:
 		            seen[key.data] = now
 		began = float(job.stdout.readline())
 		rss = [l for l in open(f"/proc/{sys.argv[1]}/status") if l.startswith("VmRSS")][0].split()[1]
@@ -63,6 +64,11 @@ events() { "$TRAINER" exec alpha --user "$1" timeout 3 curl -sSN http://127.0.0.
 	await 60 job_on_peer "$away"
 	await 15 eval '[[ $(events root) == *weather* ]]'
 	sensors_fake node5
+	on_node alpha node5 root 'echo 76000 >/sys/class/thermal/thermal_zone0/temp'
+	look_around node5
+	await 5 led_is alpha node5 temp "on null"
+	on_node alpha node5 root 'echo 54000 >/sys/class/thermal/thermal_zone0/temp'
+	look_around node5
 	directory=$("$TRAINER" exec alpha mktemp -d)
 	browser_program() { "$TRAINER" exec alpha bash -c "cat >$directory/$1 && chmod 0755 $directory/$1"; } # NAME
 	browser_program browser.py <"$BATS_TEST_DIRNAME/browser.py"
@@ -75,11 +81,11 @@ events() { "$TRAINER" exec alpha --user "$1" timeout 3 curl -sSN http://127.0.0.
 	TURN
 	browser_program blink <<<$'#!/bin/sh\nexec srun -w node7 sh -c "date +%s.%N; sleep 1"'
 	browser_program call-back <<<$'#!/bin/sh\nexec scancel '"$away"
-	run "$TRAINER" exec alpha python3 "$directory/browser.py" "$directory" "$id" ada "$away"
+	run "$TRAINER" exec alpha python3 "$directory/browser.py" "$directory" "$id" ada "$away" ben
 	sensors_remove node5
 	echo "$output"
 	sed -n 's/^# /# /p' <<<"$output" >&3
-	for picture in panelweb-wide panelweb-narrow panelweb-grey; do
+	for picture in panelweb-wide panelweb-after panelweb-narrow panelweb-grey; do
 		"$TRAINER" exec alpha cat "$directory/$picture.png" >"$LOGS/$picture.png"
 		[ -s "$LOGS/$picture.png" ]
 	done

@@ -2,12 +2,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Looks at rain-panelweb's page in a real headless Chromium, over WebDriver.
 
-browser.py DIRECTORY JOB USER JOB-AT-PEER: prints TAP and figures, leaves screenshots in DIRECTORY,
-where the programs "turn MODE" (the switch of node4), "blink" (a short job on node7, which prints when it
+browser.py DIRECTORY JOB USER JOB-AT-PEER STRANGER: prints TAP and figures, leaves screenshots in DIRECTORY
+(STRANGER is a user who may not see names), where the programs "turn MODE" (the switch of node4), "blink" (a short job on node7, which prints when it
 began) and "call-back" (the end of the job at the peer) are.
 """
 import base64
+import itertools
 import json
+import pwd
+import os
 import socket
 import subprocess
 import sys
@@ -21,13 +24,14 @@ PAGE = "http://127.0.0.1:7249/"
 
 
 class Browser:
-    def __init__(self, width, height):
+    def __init__(self, width, height, user="root"):
         with socket.socket() as s:
             s.bind(("127.0.0.1", 0))
             self.port = s.getsockname()[1]
         self.home = tempfile.TemporaryDirectory()
+        os.chown(self.home.name, pwd.getpwnam(user).pw_uid, -1)
         self.driver = subprocess.Popen(["chromedriver", f"--port={self.port}"], stdout=subprocess.DEVNULL,
-                                       stderr=subprocess.DEVNULL, cwd=self.home.name,
+                                       stderr=subprocess.DEVNULL, cwd=self.home.name, user=user,
                                        env={"HOME": self.home.name, "PATH": "/usr/bin:/bin"})
         self.session = ""
         self.wait(lambda: self.call("GET", "/status")["ready"], 20)
@@ -135,6 +139,44 @@ def look_at_jobs(b, directory, job, user, peer_job):
     check("a light comes on with a job", light(b, directory))
 
 
+# How a colour looks to who lacks one kind of cones: linear RGB to linear RGB (Machado, Oliveira and Fernandes 2009).
+EYES = {
+    "protan": ((0.152286, 1.052583, -0.204868), (0.114503, 0.786281, 0.099216), (-0.003882, -0.048116, 1.051998)),
+    "deutan": ((0.367322, 0.860646, -0.227968), (0.280085, 0.672501, 0.047413), (-0.011820, 0.042940, 0.968881)),
+    "tritan": ((1.255528, -0.076749, -0.178779), (-0.078411, 0.930809, 0.147602), (0.004733, 0.691367, 0.303900)),
+}
+
+
+def linear(colour):
+    parts = [int(colour[i:i + 2], 16) / 255 for i in (1, 3, 5)]
+    return [x / 12.92 if x <= 0.04045 else ((x + 0.055) / 1.055) ** 2.4 for x in parts]
+
+
+def lightness(rgb):
+    return 0.2126 * rgb[0] + 0.7152 * rgb[1] + 0.0722 * rgb[2]
+
+
+def lab(rgb):
+    r, g, b = (min(1, max(0, x)) for x in rgb)
+    xyz = ((0.4124 * r + 0.3576 * g + 0.1805 * b) / 0.9505, lightness((r, g, b)), (0.0193 * r + 0.1192 * g + 0.9505 * b) / 1.089)
+    x, y, z = (t ** (1 / 3) if t > 0.008856 else 7.787 * t + 16 / 116 for t in xyz)
+    return 116 * y - 16, 500 * (x - y), 200 * (y - z)
+
+
+def look_at_colours(b):
+    colours = b.run("return palette")
+    for eyes, matrix in EYES.items():
+        seen = [lab([sum(m * x for m, x in zip(row, linear(c))) for row in matrix]) for c in colours]
+        check(f"any two owners' colours differ to {eyes} eyes", min(
+            sum((p - q) ** 2 for p, q in zip(one, other)) ** 0.5 for one, other in itertools.combinations(seen, 2)) > 12)
+    dark = lightness(linear("#20262d")) # .led
+    check("a lit light differs from a dark one without any colour", all(
+        (lightness(linear(c)) + 0.05) / (dark + 0.05) > 3 for c in colours + b.run("return [...base, ...bar]")))
+    check("and what colours say is said in words", b.run(
+        "return modules.every(m => m.b.getAttribute('aria-label').includes(m.name.textContent)) && "
+        "[...document.querySelectorAll('.owner b')].every(e => e.textContent.length > 0)"))
+
+
 def look_at_switch(b, directory):
     lever = "return document.querySelector('[data-node=\"3\"] rect:last-of-type').getAttribute('y')"
     up = b.run(lever)
@@ -143,6 +185,8 @@ def look_at_switch(b, directory):
         check(f"the switch turned to {mode} is seen", b.wait(
             lambda: b.run(f"return document.querySelector('[data-node=\"3\"]').dataset.mode === '{mode}'")) and
             (b.run(lever) == up) == (mode == "status"))
+        if mode == "load":
+            b.screenshot(f"{directory}/panelweb-wide.png")
 
 
 def look_at_tokens(b, directory, peer_job):
@@ -155,12 +199,15 @@ def look_at_tokens(b, directory, peer_job):
     check("what it cost is in the peer's plot", b.wait(
         lambda: b.run("return document.querySelectorAll('[data-peer=bravo] .bar').length > 0 && "
                       "document.querySelector('[data-peer=bravo] .key').textContent.startsWith('received')"), 30))
+    b.screenshot(f"{directory}/panelweb-after.png")
 
 
 def look_at_heat(b):
     check("the node with a sensor shows its heat and clock", b.wait(
         lambda: b.run("return document.querySelector('[data-heat=node5] h3')?.textContent === 'node554 °C · 1152 MHz' && "
                       "document.querySelectorAll('[data-heat=node5] .warm').length > 0"), 20))
+    check("when it was throttled is told", b.wait(
+        lambda: b.run("return document.querySelector('[data-heat=node5] [data-event=hot]')?.textContent.includes('too hot')"), 20))
     check("and those without say so", b.run("return document.getElementById('heat').textContent.includes('7 more nodes have no sensor')"))
 
 
@@ -188,10 +235,18 @@ def look_wide(directory, job, user, peer_job):
         check(f"{led} is lit on every board", b.wait(
             lambda: b.run(f"return document.querySelectorAll('[data-led={led}].lit').length === 8")))
     look_at_jobs(b, directory, job, user, peer_job)
-    look_at_switch(b, directory)
+    b.run(f"""window.card = document.querySelector('[data-job="{job}"]');
+        window.peerPlace = document.querySelector('[data-place="At bravo"]');
+        window.gone = [];
+        new MutationObserver(list => list.forEach(m => window.gone.push(...m.removedNodes)))
+            .observe(document.getElementById('places'), {{childList: true, subtree: true}});""")
     look_at_heat(b)
-    b.screenshot(f"{directory}/panelweb-wide.png")
+    look_at_switch(b, directory)
     look_at_tokens(b, directory, peer_job)
+    look_at_colours(b)
+    check("cards stay in their place while others come and go", b.run(
+        "return window.card.isConnected && window.peerPlace.isConnected && "
+        "!window.gone.includes(window.card) && !window.gone.includes(window.peerPlace) && window.gone.length > 0"))
     look_by_keyboard(b)
     check("nothing is wider than the window", b.run(
         "return document.documentElement.scrollWidth <= innerWidth"))
@@ -221,10 +276,25 @@ def look_narrow(directory):
     b.close()
 
 
+def look_as_stranger(stranger, job, user):
+    b = Browser(1280, 1000, stranger)
+    b.call("POST", "/url", {"url": PAGE})
+    check("who is not entitled sees that a job is there", b.wait(
+        lambda: b.run(f"return [...document.querySelectorAll('.owner')].filter(e => e.textContent.includes('job {job}')).length === 2 && "
+                      f"!!document.querySelector('[data-place] [data-job=\"{job}\"]')")))
+    check("and that names and balances are not for him", b.wait(
+        lambda: b.run("return document.getElementById('note').textContent.includes('administrators only') && "
+                      "document.getElementById('peers').textContent.includes('administrators only')")))
+    text = b.run("return document.documentElement.outerHTML.split('<script>')[0] + document.body.innerText")
+    check("and no name is anywhere in the page", not any(name in text for name in (f">{user}<", f"{user} ·", "heat</", "waves", "weather")))
+    b.close()
+
+
 def main():
-    directory, job, user, peer_job = sys.argv[1:]
+    directory, job, user, peer_job, stranger = sys.argv[1:]
     look_wide(directory, job, user, peer_job)
     look_narrow(directory)
+    look_as_stranger(stranger, job, user)
     print(f"1..{count}")
     return failed > 0
 

@@ -95,6 +95,12 @@ ledgers_hold() {
 # After every test; a file with a teardown of its own calls ledgers_hold there.
 teardown() { ledgers_hold; }
 
+led_of() { # CLUSTER NODE LED: what it shows, and the job that drives it
+	"$TRAINER" exec "$1" rain panel --once --json |
+		jq -r --arg n "$2" --arg l "$3" '.nodes[] | select(.node == $n) | .leds[] | select(.name == $l) | "\(.show) \(.job)"'
+}
+led_is() { [ "$(led_of "$1" "$2" "$3")" = "$4" ]; }
+
 # What a node of alpha measures: it looks at once.
 look_around() { "$TRAINER" exec alpha bash -c "kill -HUP \$(cut -d' ' -f1 /run/trainer/pids/paneld@$1)"; } # NODE
 

@@ -100,6 +100,28 @@ panel_jobs() { # CLUSTER: "node job kind" lines
 	run -1 on_node alpha node3 ada "rain led identify 20"
 }
 
+own_frame() { # NODE: "network show level" of its network light, asked on the node itself
+	on_node alpha "$1" root "python3 -c 'import socket, json
+s = socket.socket(socket.AF_UNIX); s.connect(\"/run/rain/panel/sim.sock\"); s.sendall(b\"{\\\"op\\\":\\\"frame\\\"}\\n\")
+f = json.loads(s.makefile().readline())[\"result\"]; print(f[\"network\"], f[\"leds\"][1][\"show\"])'"
+}
+network_is() { [ "$(own_frame "$1")" = "$2" ]; }
+
+@test "the network light tells a silent head from a lost link" {
+	head=$(on_node alpha node6 root "getent hosts head | cut -d' ' -f1")
+	network_is node6 "ok on"
+	on_node alpha node6 root "ip route add blackhole $head"
+	look_around node6
+	await 10 network_is node6 "no head blink" # its light blinks
+	on_node alpha node6 root "ip route del blackhole $head"
+	look_around node6
+	await 10 network_is node6 "ok on"
+	on_node alpha node6 root "ip link set eth0 down" # nobody needs to look around
+	await 5 network_is node6 "down off"
+	on_node alpha node6 root "ip link set eth0 up"
+	await 10 network_is node6 "ok on"
+}
+
 stuff_socket() { # NODE: succeeds once its paneld's notice socket takes nothing more
 	! on_node alpha "$1" root "python3 -c 'import socket; s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.setblocking(False); s.connect(\"/run/rain/panel/panel.sock\"); [s.send(b\"x\") for i in range(1000)]'"
 }

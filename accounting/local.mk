@@ -104,9 +104,9 @@ dist_check_SCRIPTS = accounting/test/test_ledger.sh accounting/test/test_ledgerd
 	accounting/test/test_rates.sh accounting/test/test_usage.sh \
 	accounting/test/test_blocks.sh accounting/test/test_model.sh \
 	accounting/test/test_policies.sh accounting/test/test_kill.sh \
-	accounting/test/test_estimates.sh
+	accounting/test/test_estimates.sh accounting/test/test_adversary.sh
 TESTS += $(dist_check_SCRIPTS)
-EXTRA_DIST += accounting/test/postgres.sh
+EXTRA_DIST += accounting/test/postgres.sh accounting/test/populate.sh
 check_LTLIBRARIES = accounting/test/kill_at.la
 accounting_test_kill_at_la_SOURCES = accounting/test/kill_at.c
 accounting_test_kill_at_la_CFLAGS = $(AM_CFLAGS) $(PQ_CFLAGS)

@@ -93,6 +93,7 @@ says "the ledger by code" '^charge\|5\|' rain report ledger --by code -P
 says "peers" '^PEER\|GAVE\|JOBS\|TOOK\|THEIRS\|BALANCE\|HELD\|LIMIT$' rain report peers -P
 says "no bar but on a terminal" '^user:' rain report ledger --by account -P
 [ "$(rain report ledger --by account | grep -c '█\|#')" = 0 ] || fail "bars in a pipe"
+says "bars on a terminal" '#{3}' script -qec "stty cols 100; LC_ALL=C ./rain-report -c '$conf' --by day --since 2024-03-30 --until 2024-04-02" /dev/null
 rain report --by moon 2>/dev/null
 [ $? = 2 ] || fail "--by moon isn't wrong usage"
 

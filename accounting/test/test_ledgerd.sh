@@ -233,8 +233,26 @@ test_metrics() {
 	grep -qE 'job.?id' <<<"$text" && fail "a label for each job"
 	http 'GET /secret HTTP/1.1' | grep -q '404 Not Found' || fail "no 404"
 	wait_until grep -q '^# EOF' "$work/rain.prom"
-	./rain-ledger -c "$conf" metrics | tail -n 1 | grep -qx '# EOF' || fail "rain ledger metrics"
+	./rain-ledger -c "$conf" metrics >"$work/metrics" || fail "rain ledger metrics"
+	strictly "$work/metrics"
+	strictly "$work/rain.prom"
 	echo "ok: metrics"
+}
+
+# By Prometheus' own parser of OpenMetrics; and nothing has a label but these.
+strictly() { # FILE
+	/usr/bin/python3 -c 'import prometheus_client' 2>/dev/null ||
+		{ echo "SKIP: metrics are not parsed: python3-prometheus-client isn't installed"; return; }
+	/usr/bin/python3 - "$1" <<-'PYTHON' || fail "$1 is no strict OpenMetrics: $(cat "$1")"
+		import sys
+		from prometheus_client.openmetrics.parser import text_string_to_metric_families
+		families = list(text_string_to_metric_families(open(sys.argv[1]).read()))
+		assert len(families) > 10, families
+		for family in families:
+		    assert family.documentation, family.name
+		    for sample in family.samples:
+		        assert set(sample.labels) <= {"account", "le"}, sample
+	PYTHON
 }
 
 # A full disk holds up nothing that can be booked, and loses nothing.

@@ -25,7 +25,7 @@ PACKAGES_BUILD=(build-essential autoconf automake libtool pkg-config dpkg-dev
 	libconfuse-dev libevent-dev libarchive-dev libzstd-dev libhwloc-dev libblas-dev libcmocka-dev)
 PACKAGES_RUN=(slurmctld slurmd slurm-client slurm-wlm-basic-plugins munge openmpi-bin libopenmpi-dev libpmix-dev
 	postgresql-15 postgresql-client-15 bubblewrap nftables iproute2 tini procps libopenblas0-serial hpcc)
-PACKAGES_TEST=(bats curl jq mandoc shellcheck)
+PACKAGES_TEST=(bats curl jq mandoc python3-prometheus-client shellcheck)
 
 # What only `trainer test` needs: a small machine with an I2C bus, a browser, a terminal.
 # shellcheck disable=SC2034 # test.sh reads it

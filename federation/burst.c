@@ -265,11 +265,17 @@ static int peer_event(struct rain_burst_record *r, const struct rain_burst_event
 	}
 }
 
-/* Before any inputs are out, waiting in vain costs the user time for nothing. */
+/* Before any inputs are out, waiting in vain costs the user time for nothing; and a
+ * receipt that never comes must not hold tokens for ever. */
 static int tick(struct rain_burst_record *r, int64_t now_ms, struct rain_burst_actions *a)
 {
 	int64_t limit = r->state == RAIN_BURST_BOUND ? RAIN_BURST_ACCEPT_MS : RAIN_BURST_INPUTS_MS;
 
+	if (r->state == RAIN_BURST_ENDED && now_ms - r->finished_ms >= RAIN_BURST_RECEIPT_MS) {
+		r->state = RAIN_BURST_SETTLED;
+		a->hold_void = true;
+		return 1;
+	}
 	if (!is_open(r) || r->inputs_sent || now_ms - r->bound_ms < limit)
 		return 0;
 	withdraw(r, a);

@@ -96,9 +96,10 @@ struct rain_burst_actions {
 	bool hold_post;
 };
 
-/* An order that isn't answered, and a relay that doesn't come. */
+/* An order that isn't answered, a relay that doesn't come, a receipt that doesn't. */
 #define RAIN_BURST_ACCEPT_MS 20000
 #define RAIN_BURST_INPUTS_MS 180000
+#define RAIN_BURST_RECEIPT_MS (INT64_C(7) * 24 * 3600 * 1000)
 
 /* Applies the event. 1: changed (or actions to do); 0: nothing to do, as with
  * repeats and messages that crossed each other; -1 with err: the event can't

@@ -27,6 +27,7 @@ struct rain_mailbox_link {
 	struct rain_http_transfer *polling;
 	struct event *poll_timer;
 	int64_t poll_backoff_ms;
+	struct rain_error poll_error; /* the last failure, which is logged once */
 	bool poll_waits;
 	bool poll_is_long;
 	int64_t inbox_seq; /* -1: not read yet */

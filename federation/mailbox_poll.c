@@ -33,11 +33,12 @@ static void poll_after(struct rain_mailbox_link *link, int64_t ms)
 
 static void poll_failed(struct rain_mailbox_link *link, const char *why)
 {
-	bool first = !link->poll_backoff_ms;
 	struct timeval wait = rain_mailbox_backoff(&link->poll_backoff_ms);
 
-	if (first)
+	if (strcmp(why, link->poll_error.text) != 0) {
+		rain_error_set(&link->poll_error, "%s", why);
 		rain_log_info("peer=%s can't be asked for messages: %s", link->peer->name, why);
+	}
 	link->poll_waits = true;
 	evtimer_add(link->poll_timer, &wait);
 }
@@ -93,6 +94,7 @@ static void on_polled(void *arg, const struct rain_http_result *result)
 		return;
 	}
 	link->poll_backoff_ms = 0;
+	link->poll_error.text[0] = '\0';
 	if (!link->poll_is_long && !count)
 		link->peer->latency_ms = result->elapsed_ms;
 	if (count || must_poll_long(link)) /* acknowledges what came */

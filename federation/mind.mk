@@ -78,3 +78,11 @@ federation_test_bench_decide_LDADD = libmind.la libwire.la
 bench-decide: federation/test/bench_decide
 	federation/test/bench_decide
 .PHONY: bench-decide
+
+# rain-gatewayd with an owner who cheats, for tests/75-liar.bats.
+noinst_PROGRAMS += federation/test/lying_gatewayd
+federation_test_lying_gatewayd_SOURCES = federation/gatewayd.c federation/test/lying_gatewayd.c
+federation_test_lying_gatewayd_CFLAGS = $(wire_cflags)
+federation_test_lying_gatewayd_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=rain_receipt_sign \
+	-Wl,--wrap=rain_receipt_amount -Wl,--wrap=rain_mailbox_post -Wl,--wrap=rain_mind_price
+federation_test_lying_gatewayd_LDADD = libmind.la libwire.la

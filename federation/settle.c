@@ -85,7 +85,7 @@ static int own_receipt(PGconn *tx, const struct rain_peer *peer, const struct ra
 	if (!rows)
 		return -1;
 	found = PQntuples(rows) == 1;
-	*claimed = rain_store_int64(rows, 0, 0);
+	*claimed = found ? rain_store_int64(rows, 0, 0) : 0;
 	PQclear(rows);
 	return found ? 0 : rain_error_set(err, "this is not the receipt that we signed for burst %s", m->burst);
 }
@@ -161,10 +161,10 @@ static int refuse_receipt(struct rain_gateway *gateway, PGconn *tx, const struct
 }
 
 static int check_receipt(struct rain_gateway *gateway, PGconn *tx, const struct rain_peer *peer,
-			 const struct rain_message *m, struct rain_receipt *r, struct rain_receipt_text *text,
-			 struct rain_error *why, struct rain_error *err)
+			 const struct rain_message *m, int64_t claimed, struct rain_receipt *r,
+			 struct rain_receipt_text *text, struct rain_error *why, struct rain_error *err)
 {
-	char last_sha256[RAIN_SHA256_TEXT_SIZE];
+	char last_sha256[RAIN_SHA256_TEXT_SIZE], now[RAIN_TOKENS_TEXT_SIZE], before[RAIN_TOKENS_TEXT_SIZE];
 	int64_t last;
 
 	if (chain_end(tx, "borrower", peer->row, &last, last_sha256, err))
@@ -176,6 +176,11 @@ static int check_receipt(struct rain_gateway *gateway, PGconn *tx, const struct 
 		return 1;
 	if (strcmp(r->burst, m->burst) != 0) {
 		rain_error_set(why, "the receipt is of another burst");
+		return 1;
+	}
+	if (r->claimed_utok != claimed) {
+		rain_error_set(why, "the receipt claims %s tokens, what was said at the end of the job was %s",
+			       rain_tokens_format(r->claimed_utok, now), rain_tokens_format(claimed, before));
 		return 1;
 	}
 	return 0;
@@ -242,7 +247,7 @@ int rain_settle_receipt(struct rain_gateway *gateway, PGconn *tx, const struct r
 		goto out;
 	if (observed > RAIN_TOKENS_MAX)
 		observed = RAIN_TOKENS_MAX;
-	result = check_receipt(gateway, tx, peer, m, &r, &text, &why, err);
+	result = check_receipt(gateway, tx, peer, m, row.claimed_utok, &r, &text, &why, err);
 	if (result > 0)
 		result = refuse_receipt(gateway, tx, peer, m, observed, &why, err);
 	else if (result == 0)

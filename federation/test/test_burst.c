@@ -193,6 +193,23 @@ static void test_waits_no_longer_than_promised(void **state)
 	assert_int_equal(r.job, RAIN_BURST_JOB_TO_RETURN);
 }
 
+static void test_a_withheld_receipt_frees_the_hold(void **state)
+{
+	struct rain_burst_record r = fresh();
+	struct rain_burst_actions a;
+	struct rain_burst_event tick = { .type = RAIN_BURST_EVENT_TICK };
+
+	(void)state;
+	r.state = RAIN_BURST_ENDED;
+	r.inputs_given = r.inputs_sent = true;
+	r.finished_ms = 1000;
+	assert_int_equal(rain_burst_step(&r, &tick, 999 + RAIN_BURST_RECEIPT_MS, &a, NULL), 0);
+	assert_int_equal(rain_burst_step(&r, &tick, 1000 + RAIN_BURST_RECEIPT_MS, &a, NULL), 1);
+	assert_true(a.hold_void && !a.hold_post);
+	assert_int_equal(r.state, RAIN_BURST_SETTLED);
+	assert_int_equal(step(&r, RAIN_BURST_EVENT_SETTLE, &a), -1);
+}
+
 static void test_numbers_go_up(void **state)
 {
 	struct rain_burst_record r = fresh();
@@ -327,6 +344,7 @@ int main(void)
 		cmocka_unit_test(test_ends_of_slurm),
 		cmocka_unit_test(test_a_forgetful_controller),
 		cmocka_unit_test(test_waits_no_longer_than_promised),
+		cmocka_unit_test(test_a_withheld_receipt_frees_the_hold),
 		cmocka_unit_test(test_numbers_go_up),
 		cmocka_unit_test(test_all_of_it),
 	};

@@ -7,6 +7,7 @@ dist_man_MANS += \
 	doc/rain-brokerd.8 \
 	doc/rain-bursts.1 \
 	doc/rain-calibrate.1 \
+	doc/rain-doctor.1 \
 	doc/rain-estimate.1 \
 	doc/rain-gatewayd.8 \
 	doc/rain-grant.1 \

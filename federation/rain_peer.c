@@ -23,7 +23,7 @@
 static const char help[] =
 	"Usage: rain peer invite [--valid TIME] [--name ALIAS]\n"
 	"       rain peer accept LINE [--name ALIAS]\n"
-	"       rain peer list [--json | --parsable2 | --csv]\n"
+	"       rain peer list [--json | --parsable2 | --csv | --openmetrics]\n"
 	"       rain peer pause PEER [--lend | --borrow]\n"
 	"       rain peer resume PEER [--lend | --borrow]\n"
 	"       rain peer limit PEER TOKENS\n"
@@ -51,6 +51,7 @@ static const char help[] =
 	"  -j, --json         list as JSON\n"
 	"  -p, --parsable2    list with fields separated by '|'\n"
 	"      --csv          list as comma-separated values\n"
+	"  -o, --openmetrics  list as OpenMetrics, for a collector of text files\n"
 	"  -c, --config FILE  configuration (" RAIN_CONFIG_PATH ")\n"
 	"  -h, --help         show this\n"
 	"  -V, --version      show the version\n";
@@ -63,7 +64,8 @@ struct options {
 	const char *reason;
 	const char *config;
 	int64_t valid_s; /* 0: not given */
-	bool json, lend, borrow;
+	bool lend, borrow;
+	enum rain_peer_form form;
 	enum rain_table_style style;
 };
 
@@ -84,7 +86,9 @@ static int read_options(int argc, char *argv[], struct options *options)
 		const char *value = i + 1 < argc ? argv[i + 1] : NULL;
 
 		if (is(argv[i], "-j", "--json")) {
-			options->json = true;
+			options->form = RAIN_PEER_JSON;
+		} else if (is(argv[i], "-o", "--openmetrics")) {
+			options->form = RAIN_PEER_METRICS;
 		} else if (is(argv[i], "-l", "--lend")) {
 			options->lend = true;
 		} else if (is(argv[i], "-b", "--borrow")) {
@@ -288,12 +292,12 @@ static int ban_user(const char *socket_path, const struct options *options)
 
 static int list_bans(const char *socket_path, const struct options *options)
 {
-	return rain_peer_bans(socket_path, options->json, options->style);
+	return rain_peer_bans(socket_path, options->form == RAIN_PEER_JSON, options->style);
 }
 
 static int list_peers(const char *socket_path, const struct options *options)
 {
-	return rain_peer_list(socket_path, options->json, options->style);
+	return rain_peer_list(socket_path, options->form, options->style);
 }
 
 static const struct verb {

@@ -2,12 +2,23 @@
 #ifndef RAIN_FEDERATION_RAIN_PEER_H
 #define RAIN_FEDERATION_RAIN_PEER_H
 
+#include <jansson.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "common/table.h"
 
-/* rain peer list: prints; an exit code. */
-int rain_peer_list(const char *socket_path, bool json, enum rain_table_style style);
+enum rain_peer_form {
+	RAIN_PEER_TABLE,
+	RAIN_PEER_JSON,
+	RAIN_PEER_METRICS, /* OpenMetrics */
+};
+
+/* rain peer list: prints; an exit code. `style` is the table's. */
+int rain_peer_list(const char *socket_path, enum rain_peer_form form, enum rain_table_style style);
+
+/* Prints the array "peers" of the answer to peer-list as OpenMetrics. */
+void rain_peer_metrics(const json_t *peers, int64_t now_ms);
 
 /* rain peer ban, unban, bans: likewise. `reason` may be NULL. */
 int rain_peer_ban(const char *socket_path, const char *peer, const char *user, const char *reason);

@@ -64,7 +64,7 @@ static void add_row(struct rain_table *table, const json_t *peer, int64_t now_ms
 					rain_command_text(json_object_get(peer, "card"), "software")});
 }
 
-int rain_peer_list(const char *socket_path, bool json, enum rain_table_style style)
+int rain_peer_list(const char *socket_path, enum rain_peer_form form, enum rain_table_style style)
 {
 	static const char *const headers[] = {"PEER", "ID", "ADDRESS", "STATE", "LAST CONTACT",
 					      ">LATENCY", ">BALANCE", ">CREDIT LIMIT", ">SUCCESS",
@@ -78,8 +78,11 @@ int rain_peer_list(const char *socket_path, bool json, enum rain_table_style sty
 	result = rain_command_ask(socket_path, json_pack("{s:s}", "op", "peer-list"), &code);
 	if (!result)
 		return code;
-	if (json) {
-		rain_cli_print_json(result);
+	if (form != RAIN_PEER_TABLE) {
+		if (form == RAIN_PEER_JSON)
+			rain_cli_print_json(result);
+		else
+			rain_peer_metrics(json_object_get(result, "peers"), rain_command_number(result, "now_ms"));
 		json_decref(result);
 		return RAIN_EXIT_OK;
 	}

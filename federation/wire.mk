@@ -49,15 +49,19 @@ rain_gatewayd_SOURCES = federation/gatewayd.c
 rain_gatewayd_CFLAGS = $(wire_cflags)
 rain_gatewayd_LDADD = libmind.la libwire.la
 
-rain_PROGRAMS += rain-peer rain-offers rain-recall
+rain_PROGRAMS += rain-doctor rain-peer rain-offers rain-recall
 command_sources = federation/command.c federation/command.h
+rain_doctor_SOURCES = federation/rain_doctor.c $(command_sources)
+rain_doctor_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+rain_doctor_LDADD = libcommon.la $(JANSSON_LIBS)
 rain_offers_SOURCES = federation/rain_offers.c $(command_sources)
 rain_offers_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 rain_offers_LDADD = libcommon.la $(JANSSON_LIBS)
 rain_recall_SOURCES = federation/rain_recall.c $(command_sources)
 rain_recall_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 rain_recall_LDADD = libcommon.la $(JANSSON_LIBS)
-rain_peer_SOURCES = federation/rain_peer.c federation/rain_peer.h federation/rain_peer_list.c federation/rain_peer_ban.c $(command_sources)
+rain_peer_SOURCES = federation/rain_peer.c federation/rain_peer.h federation/rain_peer_ban.c \
+	federation/rain_peer_list.c federation/rain_peer_metrics.c $(command_sources)
 rain_peer_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 rain_peer_LDADD = libcommon.la $(JANSSON_LIBS)
 

@@ -6,6 +6,12 @@ noinst_PROGRAMS += tests/rain-rpc
 tests_rain_rpc_SOURCES = tests/rpc.c
 tests_rain_rpc_LDADD = libcommon.la $(JANSSON_LIBS)
 
+# What overflow costs; needs the trainer's clusters (trainer up).
+EXTRA_DIST += tests/bench-burst
+bench-burst:
+	$(srcdir)/tests/bench-burst
+.PHONY: bench-burst
+
 include tests/fuzz/fuzz.mk
 
 EXTRA_DIST += tests/browser.py tests/terminal.py

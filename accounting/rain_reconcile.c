@@ -14,9 +14,9 @@
 static const char help[] =
 	"Usage: rain reconcile [OPTION]...\n"
 	"Compares the ledger with what slurmctld knows: ended jobs whose record is missing\n"
-	"in the ledger, and recorded runs that slurmctld doesn't know as ended. slurmctld\n"
-	"forgets a job MinJobAge seconds after its end, so look often. For administrators\n"
-	"of RAIN, on the head.\n"
+	"in the ledger, recorded runs that slurmctld doesn't know as ended, and runs of which\n"
+	"both say different things. slurmctld forgets a job MinJobAge seconds after its end,\n"
+	"so look often. For administrators of RAIN, on the head.\n"
 	"\n"
 	"  -g, --grace SECONDS  a record may come so long after the job's end\n"
 	"                       (default: 60)\n"
@@ -132,8 +132,27 @@ static int64_t number(const json_t *row, const char *key)
 	return (int64_t)json_integer_value(json_object_get(row, key));
 }
 
+/* The run has ended in both; what they say of it must be the same. */
+static void difference_find(struct reconcile *r, json_t *row, const job_info_t *job)
+{
+	const char *state = json_string_value(json_object_get(row, "state"));
+	const char *user = json_string_value(json_object_get(row, "user_name"));
+	char problem[128];
+
+	if (state && strcmp(state, state_name(job->job_state)) != 0)
+		snprintf(problem, sizeof(problem), "%s in Slurm", state_name(job->job_state));
+	else if (number(row, "end_time") != job->end_time)
+		snprintf(problem, sizeof(problem), "ended %+" PRId64 " s in Slurm",
+			 (int64_t)job->end_time - number(row, "end_time"));
+	else if (user && job->user_name && strcmp(user, job->user_name) != 0)
+		snprintf(problem, sizeof(problem), "of user %.60s in Slurm", job->user_name);
+	else
+		return;
+	problem_add(r, row, problem);
+}
+
 /* Recorded as ended, but this very run is still in the queue; or not known at all
- * though it ended so lately that it must be. */
+ * though it ended so lately that it must be; or known otherwise. */
 static int extra_find(struct reconcile *r, int *code, struct rain_error *err)
 {
 	json_t *answer, *row;
@@ -151,10 +170,13 @@ static int extra_find(struct reconcile *r, int *code, struct rain_error *err)
 		r->compared++;
 		if (!job)
 			problem_add(r, row, "unknown to Slurm");
-		else if (job->submit_time == number(row, "submit_time") &&
-			 job->restart_cnt == number(row, "restart") && !has_ended(job) &&
-			 !(job->job_state & JOB_COMPLETING))
+		else if (job->submit_time != number(row, "submit_time") ||
+			 job->restart_cnt != number(row, "restart") || (job->job_state & JOB_COMPLETING))
+			continue;
+		else if (!has_ended(job))
 			problem_add(r, row, "not ended in Slurm");
+		else
+			difference_find(r, row, job);
 	}
 	json_decref(answer);
 	return 0;

@@ -5,7 +5,15 @@ load helper
 
 runs() { sql alpha "SELECT count(*) FROM ledger.job_run WHERE recorded_at IS NOT NULL AND $1"; }
 runs_are() { [ "$(runs "$1")" = "$2" ]; } # CONDITION NUMBER
-agree() { on alpha root "rain reconcile --grace 2"; }
+
+# Slurm and the ledger agree, but for what this file planted when it ran before (at its end).
+reconcile() { on alpha root "rain reconcile --grace 2 -P" || true; }
+setup_file() { reconcile >"$BATS_FILE_TMPDIR/planted"; }
+agree() {
+	local all
+	all=$(reconcile)
+	[[ $all == PROBLEM* ]] && ! grep -qvxFf "$BATS_FILE_TMPDIR/planted" <<<"$all"
+}
 
 @test "sbatch tells with --burst what can be spent" {
 	# published and found within seconds after the start
@@ -56,13 +64,14 @@ agree() { on alpha root "rain reconcile --grace 2"; }
 }
 
 SPOOL=/var/spool/rain/jobcomp
-problem() { on alpha root "rain reconcile --grace 1 -P" | grep -E "^$2\|$1\|"; } # JOB PROBLEM
+problem() { reconcile | grep -E "^$2\|$1\|"; } # JOB PROBLEM
 
 # Last: for some minutes Slurm and the ledger will differ about what is planted here.
 @test "reconcile names what is missing, unknown to Slurm, and told differently" {
 	"$TRAINER" kill alpha ledgerd
 	lost=$(submit ada --wrap=true)
 	wrong=$(submit ada --wrap='exit 1')
+	foreign=$((lost + 900000))
 	await 30 job_ended alpha "$lost"
 	await 30 job_ended alpha "$wrong"
 	record() { on alpha root "grep -l '\"job_id\": *$1,' $SPOOL/*.json"; }
@@ -70,14 +79,14 @@ problem() { on alpha root "rain reconcile --grace 1 -P" | grep -E "^$2\|$1\|"; }
 	await 30 record "$wrong"
 	on alpha root "mv $(record "$lost") /root/lost.json
 		sed -i 's/\"FAILED\"/\"COMPLETED\"/' $(record "$wrong")
-		sed 's/\"job_id\": *[0-9]*,/\"job_id\": 99999,/' /root/lost.json >$SPOOL/foreign.json"
+		sed 's/\"job_id\": *[0-9]*,/\"job_id\": $foreign,/' /root/lost.json >$SPOOL/foreign.json"
 	"$TRAINER" start alpha ledgerd
-	await 30 runs_are "slurm_job_id IN (99999, $wrong)" 2
+	await 30 runs_are "slurm_job_id IN ($foreign, $wrong)" 2
 	await 30 problem "$lost" 'missing in the ledger'
-	await 30 problem 99999 'unknown to Slurm'
+	await 30 problem $foreign 'unknown to Slurm'
 	await 30 problem "$wrong" 'FAILED in Slurm'
 	# found again, it is booked, and no longer named
 	on alpha root "cp /root/lost.json $SPOOL/.found.tmp && mv $SPOOL/.found.tmp $SPOOL/found.json"
 	await 30 runs_are "slurm_job_id = $lost" 1
-	run ! problem "$lost" 'missing in the ledger'
+	! problem "$lost" 'missing in the ledger' || false
 }

@@ -121,6 +121,10 @@ void rain_history_predict(const struct rain_history *history, uint32_t uid, uint
 		*prediction = (struct rain_prediction){.expected = limit, .median = limit, .high = limit,
 						       .confidence = 99};
 	rain_predict_destroy(predict);
+	/* After two that were longer than nine of ten a third one is likely: nobody is told
+	 * a bound below what is expected. */
+	if (prediction->high < prediction->expected)
+		prediction->high = prediction->expected;
 }
 
 static void keep_ready(struct rain_history *history, uint32_t uid, uint64_t name, int32_t procs)

@@ -32,7 +32,8 @@ struct rain_history_run {
 struct rain_history *rain_history_create(void);
 void rain_history_destroy(struct rain_history *history);
 
-/* What would have been predicted of a job, knowing the runs that had ended by `asof`. */
+/* What would have been predicted of a job, knowing the runs that had ended by `asof`;
+ * high is at least expected. */
 void rain_history_predict(const struct rain_history *history, uint32_t uid, uint64_t name,
 			  int32_t procs, int32_t limit, int64_t asof,
 			  struct rain_prediction *prediction);

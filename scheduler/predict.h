@@ -36,7 +36,9 @@ enum rain_predict_basis {
 
 struct rain_prediction {
 	int32_t expected; /* seconds; 1..limit */
-	int32_t median, high; /* the 50 % and 90 % quantiles; expected <= limit, too */
+	/* The 50 % and 90 % quantiles; median <= high <= limit.  expected, which goes by the
+	 * last two, may lie above high. */
+	int32_t median, high;
 	uint32_t samples;     /* how many jobs it rests on */
 	enum rain_predict_basis basis;
 	uint32_t confidence; /* percent: how often a job like that ran within `high` */

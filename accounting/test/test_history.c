@@ -59,6 +59,21 @@ static void only_what_had_ended_counts(void **state)
 	rain_history_destroy(history);
 }
 
+/* Twenty short runs and then two long ones: both beyond nine of ten, and expected now. */
+static void the_bound_is_never_below_what_is_expected(void **state)
+{
+	struct rain_history *history = rain_history_create();
+	struct rain_prediction prediction;
+
+	(void)state;
+	for (int i = 0; i < 30; i++)
+		learn(history, 7, "heat", 4, 1000 + i, i < 28 ? 10 : 5000);
+	rain_history_predict(history, 7, rain_predict_name("heat"), 4, INT32_MAX, INT64_MAX, &prediction);
+	assert_int_equal(prediction.expected, 5000);
+	assert_int_equal(prediction.high, 5000);
+	rain_history_destroy(history);
+}
+
 static void what_is_ready_is_what_would_be_said(void **state)
 {
 	struct rain_history *history = rain_history_create();
@@ -105,6 +120,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(only_what_had_ended_counts),
+		cmocka_unit_test(the_bound_is_never_below_what_is_expected),
 		cmocka_unit_test(what_is_ready_is_what_would_be_said),
 		cmocka_unit_test(it_stays_within_its_bounds),
 		cmocka_unit_test(keys_differ),

@@ -111,6 +111,57 @@ static void test_never_beyond_the_limit_and_many_users(void **state)
 	rain_predict_destroy(history);
 }
 
+static uint64_t seed;
+
+static uint64_t draw(uint64_t below)
+{
+	seed = seed * 6364136223846793005u + 1442695040888963407u;
+	return (seed >> 33) % below;
+}
+
+static struct rain_predict_shape some_shape(void)
+{
+	return (struct rain_predict_shape){.name = draw(3) ? draw(5) : 0, .procs = 1 << draw(4),
+					   .limit = draw(20) ? 60 * (int32_t)(1 + draw(100)) : INT32_MAX};
+}
+
+/* Whatever was run before, and however wild: a prediction lies within what was asked for,
+ * is in order, says on how much it rests, and doesn't depend on what others run. */
+static void test_any_history_gives_a_sound_prediction(void **state)
+{
+	static const int32_t wild[] = {INT32_MIN, -1, 0, 1, INT32_MAX};
+
+	(void)state;
+	for (seed = 1; seed < 200; seed++) {
+		struct rain_predict *alone = rain_predict_create(), *crowd = rain_predict_create();
+		uint64_t runs = draw(100), start = seed;
+
+		for (uint64_t i = 0; i < runs; i++) {
+			struct rain_predict_shape like = some_shape(), others = some_shape();
+			int32_t run = draw(10) ? (int32_t)draw(10000) : wild[draw(5)];
+
+			learn(alone, 7, &like, run);
+			learn(crowd, 7, &like, run);
+			learn(crowd, 8 + draw(50), &others, (int32_t)draw(10000));
+		}
+		for (int i = 0; i < 50; i++) {
+			struct rain_predict_shape like = some_shape();
+			struct rain_prediction p = predict(alone, 7, &like), q = predict(crowd, 7, &like);
+
+			assert_true(1 <= p.median && p.median <= p.high && p.high <= like.limit);
+			assert_true(p.samples <= RAIN_PREDICT_DEPTH && p.samples <= runs);
+			assert_int_equal(p.samples == 0, p.basis == RAIN_PREDICT_LIMIT);
+			/* with fewer than nine like it only the limit holds for nine of ten */
+			assert_int_equal(p.confidence, p.samples < 9 ? 99 : 90);
+			assert_true(p.samples >= 9 || p.high == like.limit);
+			assert_memory_equal(&p, &q, sizeof p);
+		}
+		rain_predict_destroy(alone);
+		rain_predict_destroy(crowd);
+		seed = start;
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -118,6 +169,7 @@ int main(void)
 		cmocka_unit_test(test_the_mean_of_the_last_two_of_its_kind),
 		cmocka_unit_test(test_nine_of_ten_keep_within),
 		cmocka_unit_test(test_never_beyond_the_limit_and_many_users),
+		cmocka_unit_test(test_any_history_gives_a_sound_prediction),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

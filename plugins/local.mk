@@ -158,3 +158,23 @@ plugins_test_test_spank_settings_SOURCES = plugins/spank_settings.c plugins/test
 plugins_test_test_spank_settings_LDADD = $(test_libs)
 plugins_test_test_submit_rules_SOURCES = plugins/submit_rules.c plugins/test/test_submit_rules.c
 plugins_test_test_submit_rules_LDADD = libfederation.la $(test_libs)
+
+# What RAIN costs slurmctld, beside a bare one.
+EXTRA_DIST += plugins/bench/submit.sh
+if HAVE_SLURM_SOURCE
+EXTRA_PROGRAMS += plugins/bench/bench_submit
+EXTRA_LTLIBRARIES = plugins/bench/hook_clock.la
+CLEANFILES += plugins/bench/bench_submit plugins/bench/hook_clock.la
+plugins_bench_bench_submit_SOURCES = plugins/bench/bench_submit.c plugins/bench/hook_clock.h
+plugins_bench_bench_submit_LDADD = libledger.la libscheduler.la libcommon.la $(SLURM_LIBS)
+plugins_bench_hook_clock_la_SOURCES = plugins/bench/hook_clock.c plugins/bench/hook_clock.h
+plugins_bench_hook_clock_la_CPPFLAGS = $(controller_cppflags)
+plugins_bench_hook_clock_la_CFLAGS = $(RAIN_WARNINGS)
+plugins_bench_hook_clock_la_LDFLAGS = -module -avoid-version -shared -rpath /nowhere
+bench_submit_parts = plugins/bench/bench_submit plugins/bench/hook_clock.la $(plugins_LTLIBRARIES)
+endif
+bench-submit: $(bench_submit_parts)
+	@test -n "$(bench_submit_parts)" || { echo "bench-submit needs ./configure --with-slurm-source" >&2; exit 1; }
+	sysconfdir=$(sysconfdir) slurm_plugins=$$(dirname "$$(find /usr/lib* -name auth_munge.so 2>/dev/null | head -n 1)") \
+		bash $(srcdir)/plugins/bench/submit.sh
+.PHONY: bench-submit

@@ -15,15 +15,20 @@ struct rain_intake {
 	struct rain_rates *rates;     /* NULL: to be read */
 };
 
-/* One batch. */
+/* What one transaction books: runs[i], priced, came from names[i] (borrowed). */
+struct chunk {
+	json_t *runs; /* NULL: nothing */
+	const char *names[RAIN_INTAKE_TRANSACTION];
+	int64_t sent_us;
+};
+
+/* One run. */
 struct intake {
 	const struct rain_config *config;
 	struct rain_ledger *store;
 	const struct rain_rates *rates;
 	struct rain_intake_result *result;
-	/* The batch: runs[i], priced, came from names[i] (borrowed). */
-	json_t *runs;
-	const char *names[RAIN_INTAKE_BATCH];
+	struct chunk chunks[2]; /* the one that is sent, and the one that is read */
 };
 
 /* A disk too full to put a record aside must not hold up the others. */
@@ -65,8 +70,8 @@ static json_t *price_record(const struct intake *intake, const char *text, size_
 	return run;
 }
 
-/* Adds a file to the batch or rejects it. -1 only when that fails. */
-static int take(struct intake *intake, const char *name, struct rain_error *err)
+/* Adds a file to the chunk or rejects it. -1 only when that fails. */
+static int take(struct intake *intake, struct chunk *chunk, const char *name, struct rain_error *err)
 {
 	const char *spool = intake->config->ledger.spool;
 	struct rain_error reason;
@@ -85,8 +90,8 @@ static int take(struct intake *intake, const char *name, struct rain_error *err)
 		reject(intake, name, reason.text);
 		return 0;
 	}
-	intake->names[json_array_size(intake->runs)] = name;
-	if (json_array_append_new(intake->runs, run) < 0)
+	chunk->names[json_array_size(chunk->runs)] = name;
+	if (json_array_append_new(chunk->runs, run) < 0)
 		return rain_error_set(err, "no memory for a batch of job runs");
 	return 0;
 }
@@ -99,14 +104,14 @@ static int booked(struct intake *intake, const char *name, struct rain_error *er
 	return 0;
 }
 
-/* The database refused the batch for something in it: each run alone, so that
+/* The database refused the chunk for something in it: each run alone, so that
  * only the culprits are put aside. */
-static int book_singly(struct intake *intake, struct rain_error *err)
+static int book_singly(struct intake *intake, const struct chunk *chunk, struct rain_error *err)
 {
 	size_t i;
 	json_t *run;
 
-	json_array_foreach(intake->runs, i, run) {
+	json_array_foreach(chunk->runs, i, run) {
 		json_t *one = json_pack("[O]", run);
 		struct rain_error reason;
 		enum rain_ledger_result outcome;
@@ -120,32 +125,93 @@ static int book_singly(struct intake *intake, struct rain_error *err)
 			return -1;
 		}
 		if (outcome != RAIN_LEDGER_OK)
-			reject(intake, intake->names[i], reason.text);
-		else if (booked(intake, intake->names[i], err) < 0)
+			reject(intake, chunk->names[i], reason.text);
+		else if (booked(intake, chunk->names[i], err) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-static int book(struct intake *intake, struct rain_error *err)
+/* Reads what `count` names name. */
+static int fill(struct intake *intake, struct chunk *chunk, char *const *names, int count,
+		struct rain_error *err)
 {
-	int64_t begin = rain_clock_monotonic_us();
-	enum rain_ledger_result outcome = rain_ledger_runs_record(intake->store, intake->runs, err);
+	int rc = 0;
 
-	intake->result->committed = outcome == RAIN_LEDGER_OK;
-	intake->result->commit_us = rain_clock_monotonic_us() - begin;
-	switch (outcome) {
-	case RAIN_LEDGER_OK:
-		break;
-	case RAIN_LEDGER_REFUSED:
-		return book_singly(intake, err);
-	case RAIN_LEDGER_UNAVAILABLE:
+	chunk->runs = json_array();
+	if (!chunk->runs)
+		return rain_error_set(err, "no memory for a batch of job runs");
+	for (int i = 0; rc == 0 && i < count; i++)
+		rc = take(intake, chunk, names[i], err);
+	return rc;
+}
+
+static void send(const struct intake *intake, struct chunk *chunk)
+{
+	if (json_array_size(chunk->runs) == 0)
+		return;
+	chunk->sent_us = rain_clock_monotonic_us();
+	rain_ledger_runs_send(intake->store, chunk->runs);
+}
+
+/* Waits for the chunk that was sent.  0 when it is committed (its files may go), 1
+ * when there is nothing left to do for it. */
+static int settle(struct intake *intake, const struct chunk *chunk, struct rain_error *err)
+{
+	struct rain_intake_result *result = intake->result;
+	enum rain_ledger_result outcome;
+
+	if (json_array_size(chunk->runs) == 0)
+		return 1;
+	outcome = rain_ledger_runs_finish(intake->store, chunk->runs, err);
+	if (outcome == RAIN_LEDGER_UNAVAILABLE)
 		return -1;
-	}
-	for (size_t i = 0; i < json_array_size(intake->runs); i++)
-		if (booked(intake, intake->names[i], err) < 0)
+	if (outcome == RAIN_LEDGER_REFUSED)
+		return book_singly(intake, chunk, err) < 0 ? -1 : 1;
+	result->commit_us[result->commits++] = rain_clock_monotonic_us() - chunk->sent_us;
+	return 0;
+}
+
+static int forget_files(struct intake *intake, const struct chunk *chunk, struct rain_error *err)
+{
+	for (size_t i = 0; i < json_array_size(chunk->runs); i++)
+		if (booked(intake, chunk->names[i], err) < 0)
 			return -1;
 	return 0;
+}
+
+/* Books all of names, chunk by chunk.  While the database works at one, the files of
+ * the one before are deleted and those of the next are read. */
+static int book(struct intake *intake, char *const *names, int count, struct rain_error *err)
+{
+	struct chunk *sent = &intake->chunks[0], *next = &intake->chunks[1], *other;
+	int rc = 0, settled;
+
+	for (int i = 0; rc == 0 && (i < count || sent->runs); i += RAIN_INTAKE_TRANSACTION) {
+		int left = count - i;
+
+		if (left > 0)
+			rc = fill(intake, next, names + i,
+				  left < RAIN_INTAKE_TRANSACTION ? left : RAIN_INTAKE_TRANSACTION, err);
+		/* Whatever became of the next: what was sent is in the database's hands. */
+		settled = settle(intake, sent, err);
+		if (settled < 0)
+			rc = -1;
+		if (rc == 0)
+			send(intake, next);
+		if (settled == 0 && forget_files(intake, sent, err) < 0)
+			rc = -1;
+		json_decref(sent->runs);
+		sent->runs = NULL;
+		other = sent;
+		sent = next;
+		next = other;
+	}
+	if (rc < 0)
+		rain_ledger_runs_abandon(intake->store);
+	json_decref(sent->runs);
+	json_decref(next->runs);
+	return rc;
 }
 
 struct rain_intake *rain_intake_create(void)
@@ -226,19 +292,13 @@ int rain_intake_run(struct rain_intake *intake, const struct rain_config *config
 	}
 	rc = rates_read(intake, config, store, err);
 	batch.rates = intake->rates;
-	batch.runs = json_array();
-	if (rc == 0 && !batch.runs)
-		rc = rain_error_set(err, "no memory for a batch of job runs");
-	for (int i = 0; rc == 0 && i < count; i++)
-		rc = take(&batch, names[i], err);
-	if (rc == 0 && json_array_size(batch.runs) > 0)
-		rc = book(&batch, err);
+	if (rc == 0)
+		rc = book(&batch, names, count, err);
 	intake->progress = intake->progress || result->recorded + result->rejected > 0;
 	result->more = count == RAIN_INTAKE_BATCH || intake->progress;
 	/* What stayed is met again from the start. */
 	if (rc < 0 || count < RAIN_INTAKE_BATCH)
 		walk_end(intake);
-	json_decref(batch.runs);
 	rain_spool_free(names, (size_t)count);
 	return rc;
 }

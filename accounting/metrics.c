@@ -13,16 +13,16 @@ const int64_t rain_metrics_bucket_us[RAIN_METRICS_BUCKETS] = {
 
 void rain_metrics_batch(struct rain_metrics *metrics, const struct rain_intake_result *result)
 {
-	size_t bucket = 0;
-
 	metrics->recorded += result->recorded;
 	metrics->rejected += result->rejected;
-	if (!result->committed)
-		return;
-	while (bucket < RAIN_METRICS_BUCKETS && result->commit_us > rain_metrics_bucket_us[bucket])
-		bucket++;
-	metrics->commits[bucket]++;
-	metrics->commit_us += result->commit_us;
+	for (size_t i = 0; i < result->commits; i++) {
+		size_t bucket = 0;
+
+		while (bucket < RAIN_METRICS_BUCKETS && result->commit_us[i] > rain_metrics_bucket_us[bucket])
+			bucket++;
+		metrics->commits[bucket]++;
+		metrics->commit_us += result->commit_us[i];
+	}
 }
 
 static void head(FILE *out, const char *name, const char *type, const char *unit, const char *help)

@@ -16,6 +16,7 @@
 struct rain_ledger {
 	char *conninfo;
 	PGconn *connection; /* NULL or good, as far as we know */
+	bool sent;	    /* it works at runs that nobody has asked for yet */
 };
 
 struct rain_ledger *rain_ledger_create(const char *conninfo)
@@ -93,15 +94,12 @@ static int connect_until(struct rain_ledger *store, int64_t deadline, struct rai
 	return -1;
 }
 
-/* Sends and collects the (one) result, or NULL when the connection broke or the
- * time is over. */
-static PGresult *execute(struct rain_ledger *store, const char *sql, int count,
-			 const char *const *params, int64_t deadline)
+/* Collects the (one) result of what was sent, or NULL when the connection broke or
+ * the time is over. */
+static PGresult *collect(struct rain_ledger *store, int64_t deadline)
 {
 	PGresult *result = NULL, *next;
 
-	if (!PQsendQueryParams(store->connection, sql, count, NULL, params, NULL, NULL, 0))
-		return NULL;
 	for (;;) {
 		while (PQisBusy(store->connection)) {
 			if (wait_for(store, POLLIN, deadline) < 0 ||
@@ -121,6 +119,14 @@ broken:
 	return NULL;
 }
 
+static PGresult *execute(struct rain_ledger *store, const char *sql, int count,
+			 const char *const *params, int64_t deadline)
+{
+	if (!PQsendQueryParams(store->connection, sql, count, NULL, params, NULL, NULL, 0))
+		return NULL;
+	return collect(store, deadline);
+}
+
 /* Classes of SQLSTATE that blame the data: wrong values, constraints, what the
  * functions raise, and the ledger's own. All else may pass. */
 static enum rain_ledger_result blame(const PGresult *result, struct rain_error *err)
@@ -136,32 +142,11 @@ static enum rain_ledger_result blame(const PGresult *result, struct rain_error *
 	return RAIN_LEDGER_UNAVAILABLE;
 }
 
-/* Runs a statement that answers one value: JSON, which *value gets. */
-static enum rain_ledger_result query(struct rain_ledger *store, const char *sql, int count,
-				    const char *const *params, json_t **value,
-				    struct rain_error *err)
+/* The one value that a statement answers: JSON, which *value gets. Clears the result. */
+static enum rain_ledger_result read_value(PGresult *result, json_t **value, struct rain_error *err)
 {
-	int64_t deadline = rain_clock_monotonic_ms() + RAIN_LEDGER_TIMEOUT_MS;
 	enum rain_ledger_result outcome = RAIN_LEDGER_OK;
-	PGresult *result = NULL;
 
-	/* A connection that has idled may be dead without our knowing: then the
-	 * statement is sent once more, which its idempotence allows. */
-	for (int fresh = 0; !result && !fresh;) {
-		fresh = store->connection == NULL;
-		if (fresh && connect_until(store, deadline, err) < 0)
-			return RAIN_LEDGER_UNAVAILABLE;
-		result = execute(store, sql, count, params, deadline);
-		if (!result) {
-			const char *why = PQerrorMessage(store->connection);
-
-			set_first_line(err, RAIN_LEDGER_SUBJECT " did not answer: ",
-				       why[0] ? why : "it took too long");
-			disconnect(store);
-		}
-	}
-	if (!result)
-		return RAIN_LEDGER_UNAVAILABLE;
 	if (PQresultStatus(result) != PGRES_TUPLES_OK) {
 		outcome = blame(result, err);
 	} else if (PQntuples(result) != 1 || PQnfields(result) != 1 || PQgetisnull(result, 0, 0)) {
@@ -182,6 +167,36 @@ static enum rain_ledger_result query(struct rain_ledger *store, const char *sql,
 	return outcome;
 }
 
+/* Runs a statement that answers one value: JSON, which *value gets. */
+static enum rain_ledger_result query(struct rain_ledger *store, const char *sql, int count,
+				    const char *const *params, json_t **value,
+				    struct rain_error *err)
+{
+	int64_t deadline = rain_clock_monotonic_ms() + RAIN_LEDGER_TIMEOUT_MS;
+	PGresult *result = NULL;
+
+	/* A connection that has idled may be dead without our knowing: then the
+	 * statement is sent once more, which its idempotence allows. */
+	for (int fresh = 0; !result && !fresh;) {
+		fresh = store->connection == NULL;
+		if (fresh && connect_until(store, deadline, err) < 0)
+			return RAIN_LEDGER_UNAVAILABLE;
+		result = execute(store, sql, count, params, deadline);
+		if (!result) {
+			const char *why = PQerrorMessage(store->connection);
+
+			set_first_line(err, RAIN_LEDGER_SUBJECT " did not answer: ",
+				       why[0] ? why : "it took too long");
+			disconnect(store);
+		}
+	}
+	if (!result)
+		return RAIN_LEDGER_UNAVAILABLE;
+	return read_value(result, value, err);
+}
+
+#define RECORD "SELECT ledger.job_runs_record($1::jsonb)"
+
 enum rain_ledger_result rain_ledger_runs_record(struct rain_ledger *store, const json_t *runs,
 					      struct rain_error *err)
 {
@@ -194,10 +209,46 @@ enum rain_ledger_result rain_ledger_runs_record(struct rain_ledger *store, const
 		rain_error_set(err, "no memory for a batch of job runs");
 		return RAIN_LEDGER_UNAVAILABLE;
 	}
-	outcome = query(store, "SELECT ledger.job_runs_record($1::jsonb)", 1, params, &answers, err);
+	outcome = query(store, RECORD, 1, params, &answers, err);
 	json_decref(answers);
 	free(text);
 	return outcome;
+}
+
+void rain_ledger_runs_send(struct rain_ledger *store, const json_t *runs)
+{
+	char *text = store->connection ? json_dumps(runs, JSON_COMPACT) : NULL;
+	const char *params[] = {text};
+
+	store->sent = text && PQsendQueryParams(store->connection, RECORD, 1, NULL, params, NULL, NULL, 0);
+	free(text);
+}
+
+enum rain_ledger_result rain_ledger_runs_finish(struct rain_ledger *store, const json_t *runs,
+						struct rain_error *err)
+{
+	json_t *answers = NULL;
+	enum rain_ledger_result outcome;
+	PGresult *result;
+
+	if (!store->sent)
+		return rain_ledger_runs_record(store, runs, err);
+	store->sent = false;
+	result = collect(store, rain_clock_monotonic_ms() + RAIN_LEDGER_TIMEOUT_MS);
+	if (!result) {
+		disconnect(store);
+		return rain_ledger_runs_record(store, runs, err);
+	}
+	outcome = read_value(result, &answers, err);
+	json_decref(answers);
+	return outcome;
+}
+
+void rain_ledger_runs_abandon(struct rain_ledger *store)
+{
+	if (store->sent)
+		disconnect(store);
+	store->sent = false;
 }
 
 /* Amounts carry their unit in their name from here on. */

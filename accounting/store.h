@@ -39,6 +39,16 @@ void rain_ledger_destroy(struct rain_ledger *store);
 enum rain_ledger_result rain_ledger_runs_record(struct rain_ledger *store, const json_t *runs,
 					      struct rain_error *err);
 
+/* The same in two steps: between them the database works and the caller may, too, but
+ * makes no other call. Sending is an offer only: when it fails, finishing does it all. The
+ * runs must be the same. */
+void rain_ledger_runs_send(struct rain_ledger *store, const json_t *runs);
+enum rain_ledger_result rain_ledger_runs_finish(struct rain_ledger *store, const json_t *runs,
+						struct rain_error *err);
+
+/* Nobody will finish what was sent; it may be recorded all the same. */
+void rain_ledger_runs_abandon(struct rain_ledger *store);
+
 /* Each writes a new reference to *rows: an array of objects. */
 
 /* The account `name`, or all when NULL; empty when there is none.  {"account",

@@ -290,6 +290,27 @@ test_culprit() {
 		WHERE slurm_job_id BETWEEN 600 AND 609" 9
 }
 
+# More than one run of the intake takes, one record of it refused; the database and the
+# daemon die while one transaction is under way and the next is being read.
+begun() { [ "$(many)" -ge 500 ]; }
+many() { sql rain_owner "SELECT count(*) FROM ledger.job_run WHERE slurm_job_id >= 2000 AND recorded_at IS NOT NULL"; }
+test_many() {
+	stop TERM
+	accounting/test/spool_fill "$spool" 2300 2000 || fail "spool_fill"
+	sed -i 's/"user":"root"/"user":"bad\\u0001name"/' "$spool/1700002100-2100-0.json"
+	start
+	wait_until begun
+	pg_stop immediate
+	pg_start
+	wait_until answers
+	stop KILL
+	start
+	wait_until spool_is_empty
+	rejected_are 2 || fail "not exactly one more is put aside"
+	[ "$(many)" = 2299 ] || fail "of 2299 runs $(many) are booked"
+	expect "many, and deaths between: the ledger is sound" rain "SELECT * FROM ledger.check_invariants()" ""
+}
+
 test_start_without_database
 test_commands
 test_snapshot
@@ -301,6 +322,7 @@ test_replay
 test_metrics
 test_full_disk
 test_culprit
+test_many
 stop TERM || fail "SIGTERM isn't a clean end"
 if grep -qiE 'sanitizer|runtime error' "$work/log"; then
 	cat "$work/log"

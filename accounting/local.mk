@@ -11,6 +11,7 @@ dist_sql_DATA += accounting/sql/0051-balance-history.sql
 dist_sql_DATA += accounting/sql/0080-sound-rows.sql
 dist_sql_DATA += accounting/sql/0081-runs-at-once.sql
 dist_sql_DATA += accounting/sql/0082-usage-edges.sql
+dist_sql_DATA += accounting/sql/0083-usage-order.sql
 dist_sql_DATA += accounting/sql/0085-give-back.sql
 dist_sql_DATA += accounting/sql/0086-seal-all.sql
 dist_sql_DATA += accounting/sql/0087-policies.sql

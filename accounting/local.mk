@@ -114,11 +114,10 @@ accounting_test_kill_at_la_CFLAGS = $(AM_CFLAGS) $(PQ_CFLAGS)
 accounting_test_kill_at_la_LIBADD = $(PQ_LIBS)
 accounting_test_kill_at_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -rpath /nowhere
 
-# How fast a backlog is booked: accounting/test/bench_drain.sh
+# Records for a spool: for make bench-drain.
 noinst_PROGRAMS += accounting/test/spool_fill
 accounting_test_spool_fill_SOURCES = accounting/test/spool_fill.c
 accounting_test_spool_fill_LDADD = libcommon.la
-EXTRA_DIST += accounting/test/bench_drain.sh
 
 TESTS += accounting/test/test_commands.sh
 EXTRA_DIST += accounting/test/test_commands.sh
@@ -132,8 +131,16 @@ accounting_test_model_clients_CFLAGS = $(AM_CFLAGS) $(PQ_CFLAGS)
 accounting_test_model_clients_LDADD = $(PQ_LIBS)
 EXTRA_DIST += accounting/test/model-seeds
 
-# Minutes of work and gigabytes of data: never part of the tests.
-EXTRA_DIST += accounting/bench/ledger.sh
+# Minutes of work and gigabytes of data: never part of the tests. doc/ledger-speed.txt
+# says what each measures and what came out.
+EXTRA_DIST += accounting/bench/bench.sh accounting/bench/drain.sh accounting/bench/ledger.sh \
+	accounting/bench/reports.sh accounting/bench/slurmdbd.sh accounting/bench/dbd_feed.c
 bench-ledger: rain-migrate
 	srcdir=$(srcdir) bash $(srcdir)/accounting/bench/ledger.sh
-.PHONY: bench-ledger
+bench-reports: rain-migrate
+	srcdir=$(srcdir) bash $(srcdir)/accounting/bench/reports.sh $(N)
+bench-drain: rain-migrate rain-ledgerd accounting/test/spool_fill
+	srcdir=$(srcdir) bash $(srcdir)/accounting/bench/drain.sh $(N) $(USERS) $(RATE)
+bench-slurmdbd: rain-migrate rain-ledgerd accounting/test/spool_fill
+	srcdir=$(srcdir) CC="$(CC)" SLURM_SOURCE="$(SLURM_SOURCE)" bash $(srcdir)/accounting/bench/slurmdbd.sh $(N)
+.PHONY: bench-ledger bench-reports bench-drain bench-slurmdbd

@@ -5,7 +5,6 @@
 #   make bench-drain [N=RECORDS] [USERS=USERS [RATE=HOME-RATE]]
 . "${srcdir:-.}/accounting/bench/bench.sh"
 records=${1:-100000} users=${2:-100} rate=${3:-0}
-pg_create
 spool=$work/spool
 mkdir "$spool"
 cat >"$work/rain.conf" <<CONF

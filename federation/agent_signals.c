@@ -5,10 +5,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "common/json.h"
+#include "common/process.h"
 
 #define SIGNALS_MAX 256
+#define SCANCEL_MS 20000
 
 /* What a program without a handler doesn't die of. */
 static bool is_harmless(int number)
@@ -52,6 +55,27 @@ static void signal_take(struct rain_agent_signals *signals, int number)
 	pthread_mutex_unlock(&signals->lock);
 }
 
+/* Home's job is suspended, or goes on.  The sandbox sees to the script; its steps, on
+ * whatever node, are Slurm's to stop. */
+static void steps_hold(const struct rain_agent *agent, bool stop)
+{
+	char path[RAIN_AGENT_COMMAND_SIZE], job[16];
+	const char *argv[] = {rain_agent_slurm_command("scancel", path),
+			      stop ? "--signal=STOP" : "--signal=CONT", "--quiet", job, NULL};
+	struct rain_process_result result = {0};
+	struct rain_error err = {{0}};
+
+	snprintf(job, sizeof(job), "%u", agent->job);
+	if (!argv[0])
+		rain_error_set(&err, "scancel is not installed on this node");
+	else if (rain_process_run(argv, (const char *const *)environ, NULL, SCANCEL_MS, &result, &err) == 0 &&
+		 result.exit_code != 0)
+		rain_error_set(&err, "%.400s", result.output);
+	if (err.text[0])
+		fprintf(stderr, "rain-agent: the job's steps don't %s: %s\n", stop ? "stop" : "go on", err.text);
+	rain_process_result_release(&result);
+}
+
 /* The loan isn't ours any more: whatever runs is to end. */
 static void loan_gone(struct rain_agent_signals *signals)
 {
@@ -79,6 +103,8 @@ static int answer_take(struct rain_agent_signals *signals, const json_t *answer,
 			size_take(signals, item);
 		if (seq > *after)
 			signal_take(signals, (int)number);
+		if (seq > *after && (number == SIGTSTP || number == SIGCONT))
+			steps_hold(signals->agent, number == SIGTSTP);
 		*after = seq > *after ? seq : *after;
 	}
 	return 0;

@@ -114,14 +114,15 @@ int rain_agent_stage_here(struct rain_agent *agent, struct rain_error *err)
 	return 0;
 }
 
-static const char *find_srun(void)
+const char *rain_agent_slurm_command(const char *name, char path[static RAIN_AGENT_COMMAND_SIZE])
 {
-	static const char *const places[] = {"/usr/local/bin/srun", "/usr/bin/srun",
-					     "/opt/slurm/bin/srun", NULL};
+	static const char *const places[] = {"/usr/local/bin", "/usr/bin", "/opt/slurm/bin"};
 
-	for (size_t i = 0; places[i]; i++)
-		if (access(places[i], X_OK) == 0)
-			return places[i];
+	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++) {
+		snprintf(path, RAIN_AGENT_COMMAND_SIZE, "%s/%s", places[i], name);
+		if (access(path, X_OK) == 0)
+			return path;
+	}
 	return NULL;
 }
 
@@ -130,8 +131,8 @@ static const char *find_srun(void)
 int rain_agent_stage_everywhere(struct rain_agent *agent, struct rain_error *err)
 {
 	struct rain_process_result result = {0};
-	char nodes[32], tasks[32];
-	const char *srun = find_srun();
+	char nodes[32], tasks[32], path[RAIN_AGENT_COMMAND_SIZE];
+	const char *srun = rain_agent_slurm_command("srun", path);
 	const char *argv[] = {
 		srun,
 		nodes,

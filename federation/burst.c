@@ -167,10 +167,10 @@ static int relay_event(struct rain_burst_record *r, enum rain_burst_event_type t
 		a->send_signal = true;
 		return 1;
 	default:
-		if (!is_over(r))
+		if (!is_over(r) && r->state != RAIN_BURST_VOID)
 			return illegal(r, "the end of delivery", err);
-		if (r->delivered)
-			return 0;
+		if (r->delivered || r->state == RAIN_BURST_VOID)
+			return 0; /* of what came to nothing the lender needs no word */
 		deliver(r, a);
 		return 1;
 	}

@@ -157,10 +157,12 @@ static int judge_exited(struct rain_loan_record *r, enum rain_loan_verdict verdi
 		return finish(r, RAIN_OUTCOME_CANCELLED, claim, now_ms, a);
 	if (!r->evicting && verdict == RAIN_LOAN_VERDICT_TIMEOUT)
 		return finish(r, RAIN_OUTCOME_TIMEOUT, claim, now_ms, a);
+	if (!r->evicting && verdict == RAIN_LOAN_VERDICT_NODE_FAIL)
+		return finish(r, RAIN_OUTCOME_LOST, 0, now_ms, a);
 	/* Slurm's SIGTERM that is no time-out is a preemption or a cancellation,
 	 * though it may show as FAILED or COMPLETED when the script obeys. */
 	if (r->evicting || r->terminated || verdict == RAIN_LOAN_VERDICT_PREEMPTED ||
-	    verdict == RAIN_LOAN_VERDICT_CANCELLED || verdict == RAIN_LOAN_VERDICT_NODE_FAIL)
+	    verdict == RAIN_LOAN_VERDICT_CANCELLED)
 		return finish(r, RAIN_OUTCOME_EVICTED, 0, now_ms, a);
 	r->out_of_memory = verdict == RAIN_LOAN_VERDICT_OUT_OF_MEMORY;
 	return finish(r, RAIN_OUTCOME_EXITED, claim, now_ms, a);

@@ -115,19 +115,39 @@ static int state_read(const json_t *job, char state[static 32], struct rain_erro
 	return !strcmp(text, "ended") || !strcmp(text, "settled");
 }
 
-/* The job goes back into the queue: Slurm will end this process for that. */
-__attribute__((noreturn)) static void requeue_wait(const json_t *job,
-						   struct rain_relay_signals *signals)
+/* The job goes back into the queue: Slurm will end this process for that.  Returns the
+ * gateway's answer when Slurm refuses to (--no-requeue, srun). */
+static json_t *requeue_wait(struct rain_relay *relay, const json_t *job,
+			    struct rain_relay_signals *signals)
 {
 	const char *reason = json_string_value(json_object_get(job, "reason"));
 	const char *peer = json_string_value(json_object_get(job, "peer"));
 
-	fprintf(stderr, "rain: %s won't run this job to its end%s%s; it goes back to the queue\n",
+	fprintf(stderr, "rain: %s won't run this job to its end%s%s%s\n",
 		peer && *peer ? peer : "the peer", reason && *reason ? ": " : "",
-		reason ? reason : "");
+		reason ? reason : "", relay->direct ? "" : "; it goes back to the queue");
 	rain_relay_signals_close(signals);
-	for (;;)
-		pause();
+	for (;;) {
+		json_t *now = job_get(relay, "void", RAIN_RELAY_WAIT_S, NULL);
+		char state[32];
+
+		if (!now) /* the burst is forgotten: the job is as good as back */
+			pause();
+		else if (state_read(now, state, NULL) == 1)
+			return now;
+		json_decref(now);
+	}
+}
+
+/* The same before anything has come from there. */
+static int go_back(struct rain_relay *relay, const json_t *job, struct rain_relay_signals *signals)
+{
+	json_t *stuck = requeue_wait(relay, job, signals);
+	const char *why = json_string_value(json_object_get(json_object_get(stuck, "exit"), "error"));
+
+	fprintf(stderr, "rain: %.400s\n", why ? why : "Slurm doesn't requeue this job");
+	json_decref(stuck);
+	return RAIN_RELAY_EXIT_FAILED;
 }
 
 static int ending_read(const json_t *job, struct ending *ending, struct rain_error *err)
@@ -160,8 +180,12 @@ static json_t *follow(struct rain_relay *relay, struct rain_relay_signals *signa
 		json_t *job = job_get(relay, state, RAIN_RELAY_WAIT_S, err);
 		int end = job ? state_read(job, state, err) : -1;
 
-		if (end == 2)
-			requeue_wait(job, signals);
+		if (end == 2) {
+			json_t *stuck = requeue_wait(relay, job, signals);
+
+			json_decref(job);
+			return stuck;
+		}
 		if (end == 1)
 			return job;
 		json_decref(job);
@@ -237,13 +261,13 @@ static int run(struct rain_relay *relay)
 	if (end < 0)
 		return rain_cli_fail(RAIN_RELAY_EXIT_FAILED, &err);
 	if (end == 2)
-		requeue_wait(job, &signals);
+		return go_back(relay, job, &signals);
 	json_decref(job);
 	if (end == 0 && rain_relay_inputs_send(relay, environ, &err) < 0) {
 		/* Perhaps because nobody wants them any more. */
 		job = job_get(relay, "", 0, NULL);
 		if (job && state_read(job, state, NULL) == 2)
-			requeue_wait(job, &signals);
+			return go_back(relay, job, &signals);
 		return rain_cli_fail(RAIN_RELAY_EXIT_FAILED, &err);
 	}
 	rain_relay_signals_open(&signals);

@@ -106,6 +106,16 @@ __attribute__((noreturn)) static void command_exec(const struct rain_environment
 	_exit(saved == ENOENT ? 127 : 126);
 }
 
+/* The program's group has no shell above it, and the kernel lets none of such a group
+ * stop by SIGTSTP: a suspended job is stopped as Slurm does it, all of it. */
+static void pass_on(pid_t child, int number)
+{
+	if (number == SIGTSTP || number == SIGCONT)
+		kill(-1, number == SIGTSTP ? SIGSTOP : SIGCONT); /* all of this sandbox, but not itself */
+	else
+		kill(-child, number);
+}
+
 /* Signals that come over the control socket go to the program's whole group;
  * the end of the socket (its agent is gone) ends the program. */
 static void control_read(int control, pid_t child)
@@ -117,7 +127,7 @@ static void control_read(int control, pid_t child)
 		kill(-child, SIGKILL);
 	for (ssize_t i = 0; i < got; i++)
 		if (numbers[i] > 0 && numbers[i] < NSIG)
-			kill(-child, numbers[i]);
+			pass_on(child, numbers[i]);
 }
 
 /* The job's files lie on the node's own disk and, in /dev/shm, in its memory:

@@ -124,6 +124,47 @@ at_its_peer() { [ "$(sql alpha "SELECT count(*) FROM federation.burst WHERE job_
 	[ "$output" = $'1\n4\n6' ]
 }
 
+# Shells and steps of guests that aren't stopped.
+guests_move() { on bravo root "pgrep --runstates S,R --uid rain-guest1,rain-guest2,rain-guest3 'sh|srun'"; }
+
+no_guest_left() {
+	[ -z "$(on bravo root "squeue --noheader --partition=guest")" ] && ! on bravo root "pgrep --uid rain-guest1,rain-guest2,rain-guest3"
+}
+
+longer_than() { (($(output ada "$1" | wc -l) > $2)); } # JOB LINES
+
+@test "a suspended job stops on all its nodes there, and goes on" {
+	id=$(submit ada --burst=only --time=5 --nodes=2 --wrap='srun --ntasks=2 sh -c "while :; do echo tick; sleep 0.1; done"')
+	await 30 longer_than "$id" 3
+	on alpha root "scontrol suspend $id"
+	await 15 eval '! guests_move'
+	printed=$(output ada "$id" | wc -l)
+	on alpha root "scontrol resume $id"
+	await 15 guests_move
+	await 15 longer_than "$id" $((printed + 20))
+	on alpha ada "scancel $id"
+	await 20 no_guest_left
+}
+
+# alpha is still full.
+@test "a held job goes to no peer before it is released; requeuehold takes it back" {
+	held=$(submit ada --burst=auto --hold --time=5 --wrap='sleep 300')
+	id=$(submit ada --burst=auto --time=5 --wrap='sleep 300')
+	await 30 at_its_peer "$id"
+	job_is alpha "$held" PENDING
+	[ "$(sql alpha "SELECT count(*) FROM federation.burst WHERE job_id = $held")" = 0 ]
+	on alpha ada "scancel $id; scontrol release $held"
+	await 30 at_its_peer "$held"
+	on alpha ada "scontrol requeuehold $held"
+	await 30 eval '[ "$(job alpha '"$held"' Partition)/$(job alpha '"$held"' Reason)" = trainer/job_requeued_in_held_state ]'
+	await 20 no_guest_left
+	job_is alpha "$held" PENDING
+	on alpha ada "scontrol release $held"
+	await 40 at_its_peer "$held"
+	on alpha ada "scancel $held"
+	await 20 no_guest_left
+}
+
 @test "a heterogeneous job stays at home and says so" {
 	run -0 "$TRAINER" exec alpha --user ada sbatch --burst=auto --hold --wrap=true : --ntasks=1
 	[[ $output == *"heterogeneous jobs can't burst"*"runs at home"* ]]

@@ -79,6 +79,8 @@ static void test_started_at_home_meanwhile(void **state)
 	assert_int_equal(r.state, RAIN_BURST_VOID);
 	assert_true(rain_burst_is_done(&r));
 	assert_int_equal(step(&r, RAIN_BURST_EVENT_ACCEPTED, &a), 0);
+	assert_int_equal(step(&r, RAIN_BURST_EVENT_DELIVERED, &a), 0);
+	assert_false(a.send_delivered);
 }
 
 static void test_rejected_goes_home(void **state)

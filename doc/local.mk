@@ -33,4 +33,4 @@ dist_man_MANS += \
 	doc/rain-transfer.1 \
 	doc/rain.1 \
 	doc/rain.conf.5
-dist_doc_DATA = README.md NEWS doc/policy.md doc/protocol.txt doc/ledger-backup.txt doc/ledger-speed.md
+dist_doc_DATA = README.md NEWS doc/overhead.md doc/policy.md doc/protocol.txt doc/ledger-backup.txt doc/ledger-speed.md

@@ -40,6 +40,7 @@ static const char help[] =
 	"      --stale PERCENT   of the offers no longer hold when the order arrives\n"
 	"      --owners-evict    a cluster's own next job throws guests out\n"
 	"      --plot FILE       draw wait over time, and who gave and got (SVG)\n"
+	"      --jobs FILE       write where and when each job ran (CSV)\n"
 	"  -s, --seed N          of everything that is random (default 1)\n"
 	"      --sites N         show each cluster when there are at most N (default 64)\n"
 	"  -j, --json            JSON, with more detail\n"
@@ -60,7 +61,7 @@ struct options {
 	double credit, allowance; /* negative: the policy's own */
 	long sites;
 	bool json;
-	const char *plot;
+	const char *plot, *jobs;
 	enum rain_table_style style;
 };
 
@@ -198,15 +199,18 @@ static int print(const struct options *options, const struct rain_result *result
 	return rc;
 }
 
-static int plot(const char *path, const struct rain_result *results, size_t count,
-		struct rain_error *err)
+typedef int drawing(FILE *out, const struct rain_result *results, size_t count,
+		    struct rain_error *err);
+
+static int write_file(const char *path, drawing *draw, const struct rain_result *results,
+		      size_t count, struct rain_error *err)
 {
 	FILE *out = fopen(path, "w");
 	int rc;
 
 	if (!out)
 		return rain_error_set(err, "can't write %s: %s", path, strerror(errno));
-	rc = rain_plot(out, results, count, err);
+	rc = draw(out, results, count, err);
 	if (ferror(out) | (fclose(out) != 0))
 		rc = rain_error_set(err, "can't write %s: %s", path, strerror(errno));
 	return rc;
@@ -236,7 +240,9 @@ static int simulate(const struct options *options, struct rain_clusters *cluster
 	if (rc == 0)
 		rc = print(options, results, count, err);
 	if (rc == 0 && options->plot)
-		rc = plot(options->plot, results, count, err);
+		rc = write_file(options->plot, rain_plot, results, count, err);
+	if (rc == 0 && options->jobs)
+		rc = write_file(options->jobs, rain_report_jobs, results, count, err);
 	if (rc == 0 && isatty(STDERR_FILENO))
 		for (size_t i = 0; i < count; i++)
 			fprintf(stderr, "%s: %.2f s, %.0f jobs/s\n", results[i].policy, results[i].seconds,
@@ -247,7 +253,7 @@ static int simulate(const struct options *options, struct rain_clusters *cluster
 	return rc;
 }
 
-enum { OPT_CSV = 256, OPT_SITES, OPT_CUTS, OPT_STALE, OPT_EVICT, OPT_PLOT };
+enum { OPT_CSV = 256, OPT_SITES, OPT_CUTS, OPT_STALE, OPT_EVICT, OPT_PLOT, OPT_JOBS };
 
 static int read_number(const char *option, const char *text, double min, double max, double *value)
 {
@@ -330,6 +336,7 @@ static int take_option(int option, struct options *options)
 		break;
 	case OPT_EVICT: options->config.owners_evict = true; break;
 	case OPT_PLOT: options->plot = optarg; break;
+	case OPT_JOBS: options->jobs = optarg; break;
 	case OPT_CSV: options->style = RAIN_TABLE_CSV; break;
 	case 'j': options->json = true; break;
 	default: return rain_cli_usage("wrong option");
@@ -349,7 +356,8 @@ int main(int argc, char *argv[])
 		{"csv", no_argument, NULL, OPT_CSV},	    {"cuts", required_argument, NULL, OPT_CUTS},
 		{"stale", required_argument, NULL, OPT_STALE},
 		{"owners-evict", no_argument, NULL, OPT_EVICT},
-		{"plot", required_argument, NULL, OPT_PLOT},	    {NULL, 0, NULL, 0},
+		{"plot", required_argument, NULL, OPT_PLOT}, {"jobs", required_argument, NULL, OPT_JOBS},
+		{NULL, 0, NULL, 0},
 	};
 	struct options options = {
 		.config = {.order = RAIN_SIM_AGEING, .overhead = 60, .patience = -1, .seed = 1},

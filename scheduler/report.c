@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "scheduler/report.h"
 
-#include <stdio.h>
-
 const char *const rain_report_headers[] = {
 	"POLICY",    "CLUSTER",	  ">JOBS",     ">SLOWDOWN", ">MEDIAN", ">WAIT",	 ">P95",  ">P99",
 	">WORSE%",   ">AWAY%",	  ">UTIL%",    ">GIVEN",    ">RECEIVED", NULL,
@@ -166,4 +164,25 @@ json_t *rain_report_json(const struct rain_result *result, size_t sites_max, str
 	json_object_set_new(json, "clusters", list);
 	json_object_set_new(json, "classes", classes_json(result));
 	return json;
+}
+
+int rain_report_jobs(FILE *out, const struct rain_result *results, size_t count,
+		     struct rain_error *err)
+{
+	(void)err; /* what fails is the writing, and shows in ferror(out) */
+	fputs("POLICY,CLUSTER,SUBMIT,PROCESSORS,RUN,START,END,WHERE\n", out);
+	for (size_t i = 0; i < count; i++) {
+		for (size_t n = 0; n < results[i].fates.count; n++) {
+			const struct rain_fate *fate = &results[i].fates.fates[n];
+
+			if (fate->response <= 0)
+				continue; /* its number is another's: it never ran */
+			fprintf(out, "%s,%s,%lld,%d,%d,%lld,%lld,%s\n", results[i].policy,
+				rain_sim_site(results[i].sim, fate->home)->name, (long long)fate->submit,
+				(int)fate->procs, (int)fate->run, (long long)(fate->submit + fate->wait),
+				(long long)(fate->submit + fate->response),
+				rain_sim_site(results[i].sim, fate->host)->name);
+		}
+	}
+	return 0;
 }

@@ -2,6 +2,8 @@
 #ifndef RAIN_SCHEDULER_REPORT_H
 #define RAIN_SCHEDULER_REPORT_H
 
+#include <stdio.h>
+
 #include <jansson.h>
 
 #include "common/error.h"
@@ -29,5 +31,11 @@ extern const char *const rain_report_headers[];
  * reference, NULL with err. */
 json_t *rain_report_json(const struct rain_result *result, size_t sites_max,
 			 struct rain_error *err);
+
+/* Where and when each job ran, one line of CSV each, in the order of submission. Seconds
+ * are those of the workloads; START is when its own program began. Errors of writing
+ * show in ferror(out). */
+int rain_report_jobs(FILE *out, const struct rain_result *results, size_t count,
+		     struct rain_error *err);
 
 #endif

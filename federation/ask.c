@@ -111,6 +111,19 @@ static void note_credit(struct rain_asks *asks, const struct rain_peer *peer, in
 	room->credit_until_ms = rain_clock_monotonic_ms() + RAIN_REFUSAL_MS;
 }
 
+/* Nodes that are free until an owner's job begins are an answer about all our jobs, too. */
+static void note_window(struct rain_asks *asks, const struct rain_peer *peer, const struct rain_message *m)
+{
+	struct rain_room *room = m->capacity ? rain_room_of(asks, peer->row, false) : NULL;
+
+	if (!room)
+		return;
+	room->window_ms = m->window_s > 0 ? rain_clock_monotonic_ms() + m->window_s * 1000 : 0;
+	room->extra = m->extra_nodes;
+	if (m->window_s > 0)
+		room->nodes = m->free_nodes + 1;
+}
+
 void rain_candidates_answer(struct rain_gateway *gateway, const struct rain_peer *peer, const struct rain_message *m)
 {
 	struct rain_asks *asks = rain_asks_of(gateway);
@@ -131,6 +144,7 @@ void rain_candidates_answer(struct rain_gateway *gateway, const struct rain_peer
 		} else {
 			ask->peers[i].answer = RAIN_ANSWER_REFUSED;
 			rain_refusal_note(asks, ask, peer, m->reason[0] ? m->reason : "it gives no reason", m->capacity);
+			note_window(asks, peer, m);
 			note_credit(asks, peer, m->credit_utok);
 		}
 		rain_candidates_work(gateway);

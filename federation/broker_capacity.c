@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "federation/broker_slurm.h"
 
@@ -9,7 +10,7 @@
 	(NODE_STATE_RES | NODE_STATE_DRAIN | NODE_STATE_COMPLETING | NODE_STATE_NO_RESPOND |     \
 	 NODE_STATE_POWERED_DOWN | NODE_STATE_FAIL | NODE_STATE_POWERING_UP | NODE_STATE_MAINT | \
 	 NODE_STATE_REBOOT_REQUESTED | NODE_STATE_POWERING_DOWN | NODE_STATE_REBOOT_ISSUED |     \
-	 NODE_STATE_PLANNED | NODE_STATE_INVALID_REG | NODE_STATE_POWER_DOWN |                   \
+	 NODE_STATE_INVALID_REG | NODE_STATE_POWER_DOWN |                   \
 	 NODE_STATE_POWER_DRAIN)
 #define NODE_FLAGS_GONE                                                                      \
 	(NODE_STATE_DRAIN | NODE_STATE_NO_RESPOND | NODE_STATE_POWERED_DOWN | NODE_STATE_FAIL | \
@@ -19,8 +20,20 @@
 struct group {
 	const node_info_t *like;
 	hostlist_t all, idle;
-	uint32_t total_count, idle_count;
+	uint32_t total_count, idle_count, planned_count;
 };
+
+/* What Slurm has planned for owners' jobs that wait for nodes which guests could take. */
+struct plan {
+	hostlist_t nodes; /* meant for them; idle ones are free until `first` */
+	time_t first;	  /* when the first of them is to begin; 0: none waits */
+	bool pending;	  /* Slurm has yet to look at some */
+	uint32_t next;	  /* priority of the next; its plan is the one that must be there */
+	bool next_planned;
+};
+
+/* Twice Slurm's usual bf_interval: by then the backfill scheduler has looked. */
+#define PLAN_AGE_S 60
 
 #define GROUPS_MAX 64
 
@@ -88,6 +101,45 @@ static bool job_waits_for(const slurm_job_info_t *job, const partition_info_t *g
 	return false;
 }
 
+/* Slurm's backfill scheduler says when and where a waiting job is to start. */
+static void plan_add(struct plan *plan, const slurm_job_info_t *job, time_t now)
+{
+	bool planned = job->start_time > 0 && job->sched_nodes && *job->sched_nodes;
+
+	if (job->priority >= plan->next) {
+		plan->next_planned = planned || (job->priority == plan->next && plan->next_planned);
+		plan->next = job->priority;
+	}
+	if (planned) {
+		slurm_hostlist_push(plan->nodes, job->sched_nodes);
+		if (plan->first == 0 || job->start_time < plan->first)
+			plan->first = job->start_time;
+	} else if (now - job->eligible_time < PLAN_AGE_S) {
+		plan->pending = true;
+	}
+}
+
+static int plan_make(struct plan *plan, const partition_info_t *guest,
+		     const partition_info_msg_t *partitions, const job_info_msg_t *jobs,
+		     struct rain_error *err)
+{
+	time_t now = time(NULL);
+	bool any = false;
+
+	*plan = (struct plan){.nodes = slurm_hostlist_create(NULL)};
+	if (!plan->nodes)
+		return rain_error_set(err, "no memory for the owners' jobs");
+	for (uint32_t i = 0; i < jobs->record_count; i++) {
+		if (!job_waits_for(&jobs->job_array[i], guest, partitions))
+			continue;
+		plan_add(plan, &jobs->job_array[i], now);
+		any = true;
+	}
+	slurm_hostlist_uniq(plan->nodes);
+	plan->pending |= any && !plan->next_planned;
+	return 0;
+}
+
 static bool text_same(const char *a, const char *b)
 {
 	return strcmp(a ? a : "", b ? b : "") == 0;
@@ -152,7 +204,8 @@ static json_t *groups_json(const struct group *groups, size_t count)
 
 /* Puts the partition's nodes that are up into groups. */
 static int groups_fill(struct group *groups, size_t *count, const node_info_msg_t *nodes,
-		       const partition_info_t *guest, struct rain_error *err)
+		       const partition_info_t *guest, const struct plan *plan,
+		       struct rain_error *err)
 {
 	for (uint32_t i = 0; i < nodes->record_count; i++) {
 		const node_info_t *node = &nodes->node_array[i];
@@ -166,7 +219,11 @@ static int groups_fill(struct group *groups, size_t *count, const node_info_msg_
 					      GROUPS_MAX, guest->name);
 		slurm_hostlist_push_host(group->all, node->name);
 		group->total_count++;
-		if (node_is_idle(node)) {
+		if (!node_is_idle(node))
+			continue;
+		if (slurm_hostlist_find(plan->nodes, node->name) >= 0) {
+			group->planned_count++;
+		} else if (!(node->node_state & NODE_STATE_PLANNED)) {
 			slurm_hostlist_push_host(group->idle, node->name);
 			group->idle_count++;
 		}
@@ -176,16 +233,14 @@ static int groups_fill(struct group *groups, size_t *count, const node_info_msg_
 
 /* Why no guest could start now, or NULL. */
 static const char *why_none(struct rain_broker_slurm *slurm, const partition_info_t *guest,
-			    const partition_info_msg_t *partitions, const job_info_msg_t *jobs,
-			    uint32_t guests, uint32_t idle)
+			    const struct plan *plan, uint32_t guests, uint32_t idle)
 {
 	if (!slurm->config->lend.enabled || slurm->config->lend.guest_uid_min == 0)
 		return "this cluster does not lend";
 	if (guest->state_up != PARTITION_UP)
 		return "the partition for guests is not up";
-	for (uint32_t i = 0; i < jobs->record_count; i++)
-		if (job_waits_for(&jobs->job_array[i], guest, partitions))
-			return "jobs of the owners wait for these nodes";
+	if (plan->pending)
+		return "jobs of the owners wait for these nodes";
 	if (guests >= slurm->config->lend.bounds.max_nodes)
 		return "guests have all the nodes that they may";
 	if (idle == 0)
@@ -193,39 +248,60 @@ static const char *why_none(struct rain_broker_slurm *slurm, const partition_inf
 	return NULL;
 }
 
-static json_t *capacity_json(struct rain_broker_slurm *slurm, const partition_info_t *guest,
-			     const partition_info_msg_t *partitions, const node_info_msg_t *nodes,
-			     const job_info_msg_t *jobs, struct rain_error *err)
+static uint32_t at_most(uint32_t value, uint32_t bound)
 {
-	struct group groups[GROUPS_MAX] = {{NULL}};
-	const node_info_t *least = NULL;
-	uint32_t idle = 0, total = 0, guests, left;
-	const char *why;
-	size_t count = 0;
-	json_t *result = NULL;
+	return value < bound ? value : bound;
+}
 
-	if (groups_fill(groups, &count, nodes, guest, err) < 0)
-		goto out;
+/* What guests may have of what is idle, and of what is kept for owners' jobs to come. */
+static json_t *counts_json(struct rain_broker_slurm *slurm, const struct group *groups, size_t count,
+			   const partition_info_t *guest, const struct plan *plan, uint32_t guests)
+{
+	int64_t max = slurm->config->lend.bounds.max_nodes, window = plan->first - time(NULL);
+	uint32_t left = (int64_t)guests < max ? (uint32_t)(max - guests) : 0;
+	uint32_t idle = 0, planned = 0, total = 0;
+	const node_info_t *least = NULL;
+	const char *why;
+
 	for (size_t i = 0; i < count; i++) {
 		idle += groups[i].idle_count;
+		planned += groups[i].planned_count;
 		total += groups[i].total_count;
 		/* Flat figures describe the weakest kind: what any node can do. */
 		if (!least || groups[i].like->cpus < least->cpus)
 			least = groups[i].like;
 	}
-	guests = rain_broker_guest_nodes(slurm->config, jobs);
-	why = why_none(slurm, guest, partitions, jobs, guests, idle);
-	left = (int64_t)guests < slurm->config->lend.bounds.max_nodes
-		       ? (uint32_t)slurm->config->lend.bounds.max_nodes - guests
-		       : 0;
-	result = json_pack(
-		"{s:i, s:i, s:i, s:i, s:I, s:o, s:s?, s:o}", "nodes_idle",
-		why ? 0 : (int)(idle < left ? idle : left), "nodes_total", (int)total,
-		"nodes_guests", (int)guests, "cpus_per_node", least ? (int)least->cpus : 0,
-		"mem_mb_per_node", least ? (json_int_t)least->real_memory : 0, "arch",
-		rain_broker_text(least ? least->arch : NULL), "reason", why, "groups",
-		groups_json(groups, count));
+	why = why_none(slurm, guest, plan, guests, idle + planned);
+	if (why)
+		idle = planned = 0;
+	idle = at_most(idle, left);
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:s?}", "nodes_idle", (json_int_t)idle,
+			 "nodes_planned", (json_int_t)at_most(planned, left - idle), "window_s",
+			 (json_int_t)(window > 0 ? window : 0), "nodes_total", (json_int_t)total,
+			 "nodes_guests", (json_int_t)guests, "cpus_per_node",
+			 (json_int_t)(least ? least->cpus : 0), "mem_mb_per_node",
+			 (json_int_t)(least ? least->real_memory : 0), "arch",
+			 rain_broker_text(least ? least->arch : NULL), "reason", why);
+}
+
+static json_t *capacity_json(struct rain_broker_slurm *slurm, const partition_info_t *guest,
+			     const partition_info_msg_t *partitions, const node_info_msg_t *nodes,
+			     const job_info_msg_t *jobs, struct rain_error *err)
+{
+	struct group groups[GROUPS_MAX] = {{NULL}};
+	struct plan plan = {NULL};
+	json_t *result = NULL;
+	size_t count = 0;
+
+	if (plan_make(&plan, guest, partitions, jobs, err) < 0 ||
+	    groups_fill(groups, &count, nodes, guest, &plan, err) < 0)
+		goto out;
+	result = counts_json(slurm, groups, count, guest, &plan,
+			     rain_broker_guest_nodes(slurm->config, jobs));
+	if (result)
+		json_object_set_new(result, "groups", groups_json(groups, count));
 out:
+	slurm_hostlist_destroy(plan.nodes);
 	groups_release(groups, count);
 	return result;
 }

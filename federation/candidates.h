@@ -69,6 +69,7 @@ struct rain_room {
 	int lost;   /* jobs in a row */
 	int broken; /* jobs in a row that found no program or library there */
 	char reason[RAIN_REASON_SIZE];
+	int64_t extra, window_ms; /* beyond so many nodes it has them until then; 0: not said */
 	int64_t credit_utok, credit_until_ms; /* what more it would let us owe it */
 };
 

@@ -37,6 +37,7 @@ struct pending {
 	int64_t credit_utok; /* … and what the policy would */
 	int64_t owed_utok;   /* what we owe the peer */
 	bool offer, capacity;
+	struct rain_capacity room; /* … that there is, of a refusal for want of it */
 	int64_t credit_left_utok; /* of a refusal for want of credit: what would be within it */
 	struct rain_terms terms;
 	char reason[RAIN_REASON_SIZE];
@@ -49,7 +50,8 @@ struct rain_leases {
 	struct event *answer;
 	bool asking;
 	int64_t read_ms, asked_ms; /* monotonic, of the picture */
-	int64_t nodes_idle, nodes_total, cpus_per_node, mem_mb_per_node;
+	int64_t nodes_idle, nodes_planned; /* planned: idle until window_ms, then an owner's job's */
+	int64_t window_ms, nodes_total, cpus_per_node, mem_mb_per_node;
 	char reason[RAIN_REASON_SIZE], arch[RAIN_ARCH_SIZE];
 	bool known;
 };
@@ -177,17 +179,36 @@ static void refuse(struct pending *p, const char *fmt, ...)
 	p->offer = false;
 }
 
+/* Guests may have what no owner's job is to have, and the rest until the first of these
+ * begins.  Slurm holds the same rule when it starts them: by their time limits. */
+static enum rain_overflow_verdict judge_room(const struct rain_gateway *gateway, struct pending *p)
+{
+	const struct rain_leases *leases = leases_of(gateway);
+	struct rain_candidate job = { .procs = (int32_t)p->shape.nodes, .minutes = (int32_t)p->shape.minutes,
+				      .plan = (int32_t)p->shape.minutes * 60, .waits = -1, .max_price = -1 };
+	int64_t promised = nodes_promised(gateway), window = leases->window_ms - rain_clock_monotonic_ms();
+	int64_t extra = leases->nodes_idle - promised, all = extra + leases->nodes_planned;
+
+	p->room = (struct rain_capacity){ .window = INT32_MAX, .credit = INT64_MAX,
+					  .free = all > 0 ? (int32_t)all : 0, .extra = extra > 0 ? (int32_t)extra : 0 };
+	if (leases->nodes_planned > 0)
+		p->room.window = window > 0 ? (int32_t)least(window / 1000, INT32_MAX) : 0;
+	return rain_overflow_judge(&job, &p->room);
+}
+
 static void decide_room(struct rain_gateway *gateway, struct pending *p)
 {
 	const struct rain_leases *leases = leases_of(gateway);
-	int64_t promised = nodes_promised(gateway), left = leases->nodes_idle - promised;
+	enum rain_overflow_verdict verdict = judge_room(gateway, p);
 
 	p->capacity = true;
-	if (leases->nodes_idle == 0 && leases->reason[0])
+	if (leases->nodes_idle + leases->nodes_planned == 0 && leases->reason[0])
 		refuse(p, "%s", leases->reason);
-	else if (left < p->shape.nodes)
-		refuse(p, "%" PRId64 " nodes are free for guests, %" PRId64 " are needed", left > 0 ? left : 0,
-		       p->shape.nodes);
+	else if (verdict == RAIN_OVERFLOW_OWNER)
+		refuse(p, "%d of %d free nodes are an owner's in %d s: too soon for a job of %" PRId64 " min",
+		       p->room.free - p->room.extra, p->room.free, p->room.window, p->shape.minutes);
+	else if (verdict != RAIN_OVERFLOW_GO)
+		refuse(p, "%d nodes are free for guests, %" PRId64 " are needed", p->room.free, p->shape.nodes);
 	else if (leases->lease_count >= LEASES_MAX)
 		refuse(p, "too many offers are open");
 	else
@@ -237,6 +258,7 @@ static void decide(struct rain_gateway *gateway, struct pending *p)
 	int64_t per_node = (rain_shape_cores(&p->shape) + p->shape.nodes - 1) / p->shape.nodes;
 
 	p->offer = p->capacity = false;
+	p->room = (struct rain_capacity){ 0 };
 	if (p->arch[0] && leases->arch[0] && strcmp(p->arch, leases->arch) != 0)
 		refuse(p, "these nodes are %s, the job needs %s", leases->arch, p->arch);
 	else if (!rain_lender_may(gateway, p->peer, p->user, &p->shape, &answer)) {
@@ -334,6 +356,11 @@ static int answer_one(struct rain_gateway *gateway, PGconn *tx, struct pending *
 	m.type = p->offer ? RAIN_MESSAGE_OFFER : RAIN_MESSAGE_REFUSE;
 	m.terms = p->terms;
 	m.capacity = p->capacity;
+	if (m.capacity && p->room.extra < p->room.free) {
+		m.free_nodes = least(p->room.free, RAIN_NODES_MAX);
+		m.extra_nodes = least(p->room.extra, RAIN_NODES_MAX);
+		m.window_s = least(p->room.window, RAIN_MINUTES_MAX * 60);
+	}
 	m.credit_utok = p->credit_left_utok;
 	strcpy(m.reason, p->reason);
 	return rain_mind_send(gateway, tx, p->peer, p->id, &m, err);
@@ -380,6 +407,8 @@ static bool read_capacity(struct rain_leases *leases, const json_t *result)
 	const char *arch = json_string_value(json_object_get(result, "arch"));
 
 	leases->nodes_idle = json_integer_value(json_object_get(result, "nodes_idle"));
+	leases->nodes_planned = json_integer_value(json_object_get(result, "nodes_planned"));
+	leases->window_ms = leases->asked_ms + 1000 * json_integer_value(json_object_get(result, "window_s"));
 	leases->nodes_total = json_integer_value(json_object_get(result, "nodes_total"));
 	leases->cpus_per_node = json_integer_value(json_object_get(result, "cpus_per_node"));
 	leases->mem_mb_per_node = json_integer_value(json_object_get(result, "mem_mb_per_node"));
@@ -400,7 +429,7 @@ static void on_capacity(void *arg, const json_t *result, const char *error)
 		if (read_capacity(leases, result) && rain_peers_are_loaded(gateway->peers))
 			rain_peers_card_announce(gateway);
 	} else {
-		leases->nodes_idle = 0;
+		leases->nodes_idle = leases->nodes_planned = 0;
 		snprintf(leases->reason, sizeof leases->reason, "its Slurm can't be asked just now");
 		rain_log_warning("the capacity for guests is not known: %s", error);
 	}

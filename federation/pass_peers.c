@@ -65,6 +65,10 @@ static void apply_answers(struct rain_gateway *gateway, struct rain_view *view)
 		view->capacity.free = bounded(room->nodes - 1);
 		snprintf(view->said, sizeof view->said, "%s", room->reason);
 	}
+	if (room->until_ms > now && room->window_ms > now && room->extra < view->capacity.free) {
+		view->capacity.extra = bounded(room->extra);
+		view->capacity.window = bounded((room->window_ms - now) / 1000);
+	}
 	if (room->credit_until_ms > now)
 		view->capacity.credit = room->credit_utok;
 }
@@ -117,10 +121,11 @@ static void view_fill(struct rain_gateway *gateway, struct rain_peer *peer, stru
 	} else if (c->nodes == 0 || c->mflops <= 0) {
 		c->closed = RAIN_OVERFLOW_MISER;
 	}
-	c->free = bounded(c->nodes - nodes_in_use(gateway, peer));
+	c->free = c->extra = bounded(c->nodes - nodes_in_use(gateway, peer));
 	apply_answers(gateway, view);
 	apply_memory(gateway, view, c->mflops);
-	c->extra = c->free;
+	if (c->extra > c->free)
+		c->extra = c->free;
 }
 
 struct rain_view *rain_views_create(struct rain_gateway *gateway, size_t *count)

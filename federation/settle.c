@@ -7,8 +7,10 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/tokens.h"
-#include "federation/mind.h"
+#include "federation/policy.h"
 #include "federation/receipt.h"
+
+#define RUN_SLACK_MS 1000 /* between the lender's word on the run and its bill */
 
 /* Where the chain of one side and peer ends. */
 static int chain_end(PGconn *tx, const char *side, int64_t peer, int64_t *number,
@@ -219,6 +221,24 @@ static int countersign(struct rain_gateway *gateway, PGconn *tx, const struct ra
 	return rain_mind_send(gateway, tx, peer, row->id, &m, err);
 }
 
+/* What home knows of: from when it could begin to when we heard of its end, but no longer
+ * than the lender says that it ran; at the speed that the peer's jobs have shown. */
+static int observe(struct rain_gateway *gateway, PGconn *tx, const struct rain_burst_row *row, int64_t *utok,
+		   struct rain_error *err)
+{
+	int64_t ms = row->record.finished_ms - row->record.inputs_ms;
+	struct rain_terms terms = row->terms;
+
+	if (row->run_ms > 0 && ms > row->run_ms + RUN_SLACK_MS)
+		ms = row->run_ms + RUN_SLACK_MS;
+	if (rain_standing_speed(gateway, tx, row, &terms.mflops, err) ||
+	    rain_mind_price(&terms, rain_shape_cores(&row->shape) * (ms > 0 ? ms : 0), utok, err))
+		return -1;
+	if (*utok > RAIN_TOKENS_MAX)
+		*utok = RAIN_TOKENS_MAX;
+	return 0;
+}
+
 int rain_settle_receipt(struct rain_gateway *gateway, PGconn *tx, const struct rain_peer *peer,
 			const struct rain_message *m, struct rain_error *err)
 {
@@ -237,16 +257,9 @@ int rain_settle_receipt(struct rain_gateway *gateway, PGconn *tx, const struct r
 		result = rain_error_set(err, "burst %s awaits no receipt of yours", m->burst);
 		goto out;
 	}
-	/* From when it could begin to when we heard of its end. */
-	result = rain_mind_price(&row.terms,
-				 rain_shape_cores(&row.shape) * (row.record.finished_ms - row.record.inputs_ms > 0
-									? row.record.finished_ms - row.record.inputs_ms
-									: 0),
-				 &observed, err);
+	result = observe(gateway, tx, &row, &observed, err);
 	if (result)
 		goto out;
-	if (observed > RAIN_TOKENS_MAX)
-		observed = RAIN_TOKENS_MAX;
 	result = check_receipt(gateway, tx, peer, m, row.claimed_utok, &r, &text, &why, err);
 	if (result > 0)
 		result = refuse_receipt(gateway, tx, peer, m, observed, &why, err);

@@ -122,10 +122,12 @@ static int64_t thrown_away(const struct rain_burst_row *row, int64_t now_ms)
 int rain_standing_note(struct rain_gateway *gateway, PGconn *tx, const struct rain_burst_row *row,
 		       int64_t now_ms, struct rain_error *err)
 {
-	bool evicted = row->record.state == RAIN_BURST_VOID && row->outcome == RAIN_OUTCOME_EVICTED;
+	bool evicted = row->record.state == RAIN_BURST_VOID && row->outcome == RAIN_OUTCOME_EVICTED &&
+		       row->started_ms > 0; /* what never began lost nothing */
 	bool ended = rain_outcome_is_final(row->outcome) && row->outcome == RAIN_OUTCOME_EXITED;
 	char peer[RAIN_STORE_INT64_SIZE];
 	struct rain_trust trust;
+	int64_t dropped = 0;
 
 	if (!evicted && !(ended && row->expected_s > 0))
 		return 0;
@@ -133,9 +135,32 @@ int rain_standing_note(struct rain_gateway *gateway, PGconn *tx, const struct ra
 	if (trust_load(tx, peer, &trust, err))
 		return -1;
 	if (evicted)
-		rain_trust_evicted(&trust, now_ms / 1000);
+		dropped = rain_trust_evicted(&trust, now_ms / 1000, thrown_away(row, now_ms));
 	else
 		rain_trust_ended(&trust, row->expected_s, (row->run_ms + 999) / 1000);
 	rain_policy_of(gateway)->standing_ms = 0;
-	return trust_store(tx, peer, &trust, evicted ? thrown_away(row, now_ms) : 0, err);
+	return trust_store(tx, peer, &trust, dropped, err);
+}
+
+int rain_standing_speed(struct rain_gateway *gateway, PGconn *tx, const struct rain_burst_row *row,
+			int64_t *mflops, struct rain_error *err)
+{
+	const struct rain_policy *policy = rain_policy_of(gateway);
+	int64_t home = rain_policy_mflops(gateway), claimed;
+	char peer[RAIN_STORE_INT64_SIZE];
+	struct rain_trust trust;
+	int32_t speed;
+
+	*mflops = row->terms.mflops;
+	if (!policy->rule.verifies || home == 0)
+		return 0; /* who has measured nothing can't compare */
+	rain_store_format_int64(row->peer, peer);
+	if (trust_load(tx, peer, &trust, err))
+		return -1;
+	claimed = *mflops > INT32_MAX ? INT32_MAX : *mflops * 1000 / home;
+	claimed = claimed > INT32_MAX ? INT32_MAX : claimed;
+	speed = rain_trust_speed(&trust, &policy->home, (int32_t)claimed);
+	if (speed < claimed)
+		*mflops = home * speed >= 1000 ? home * speed / 1000 : 1;
+	return 0;
 }

@@ -104,26 +104,28 @@ int64_t rain_overflow_debt(const struct rain_overflow_policy *policy,
 	return debt > 0 ? debt : 0;
 }
 
+#define EVICTING_MEMORY 32     /* jobs */
+#define EVICTING_TOO_OFTEN 900 /* permille */
+#define THROWN_AWAY_PERCENT 40
+
 void rain_trust_ended(struct rain_trust *trust, int64_t expected, int64_t observed)
 {
 	trust->expected = sum(trust->expected, expected > 0 ? expected : 1);
 	trust->observed = sum(trust->observed, observed > 0 ? observed : 1);
 	trust->runs++;
-	trust->evicting -= trust->evicting / 16;
+	trust->evicting -= trust->evicting / EVICTING_MEMORY;
 }
 
-void rain_trust_evicted(struct rain_trust *trust, int64_t now)
+int64_t rain_trust_evicted(struct rain_trust *trust, int64_t now, int64_t work)
 {
 	int64_t often, wait;
 
-	trust->evicting += (1000 - trust->evicting) / 4;
+	trust->evicting += (1000 - trust->evicting) / EVICTING_MEMORY;
 	often = trust->evicting;
-	/* One alone is an owner who needed the machine. */
-	wait = often < 300 ? 0 : 600 * often * often / 10000;
-	if (wait > RAIN_TRUST_BACKOFF_MAX)
-		wait = RAIN_TRUST_BACKOFF_MAX;
+	wait = often < EVICTING_TOO_OFTEN ? 0 : 600 * often * often / 10000;
 	if (wait > 0 && now + wait > trust->closed_until)
 		trust->closed_until = now + wait;
+	return work / 100 * THROWN_AWAY_PERCENT + work % 100 * THROWN_AWAY_PERCENT / 100;
 }
 
 int32_t rain_trust_speed(const struct rain_trust *peer, const struct rain_trust *home,
@@ -149,14 +151,27 @@ bool rain_overflow_ask_before(const struct rain_overflow_policy *policy,
 	return a->submitted < b->submitted;
 }
 
-/* How long the job would hold the peer's processors. */
-static int64_t there(const struct rain_candidate *job, const struct rain_capacity *peer)
+/* How long a job of so many seconds would hold the peer's processors. */
+static int64_t seconds_there(int64_t run, const struct rain_candidate *job, const struct rain_capacity *peer)
 {
-	int64_t run = job->plan;
-
 	if (peer->speed_permille > 0 && peer->speed_permille != 1000)
 		run = (run * 1000 + peer->speed_permille - 1) / peer->speed_permille;
 	return run + peer->overhead + job->staging;
+}
+
+static int64_t there(const struct rain_candidate *job, const struct rain_capacity *peer)
+{
+	return seconds_there(job->plan, job, peer);
+}
+
+/* Whether it might still run when the peer's own next job is to begin. There its time
+ * limit counts, where it has one: a Slurm starts no job whose limit is in the way. */
+static bool is_in_the_way(const struct rain_candidate *job, const struct rain_capacity *peer)
+{
+	int64_t limit = job->minutes > 0 ? (int64_t)job->minutes * 60 + peer->overhead + job->staging
+					 : there(job, peer);
+
+	return limit > peer->window;
 }
 
 int64_t rain_overflow_price(const struct rain_candidate *job, const struct rain_capacity *peer)
@@ -207,7 +222,7 @@ enum rain_overflow_verdict rain_overflow_judge(const struct rain_candidate *job,
 		return RAIN_OVERFLOW_UNFIT;
 	if (job->procs > peer->free)
 		return RAIN_OVERFLOW_FULL;
-	if (job->procs > peer->extra && there(job, peer) > peer->window)
+	if (job->procs > peer->extra && is_in_the_way(job, peer))
 		return RAIN_OVERFLOW_OWNER;
 	verdict = afford(job, peer);
 	if (verdict != RAIN_OVERFLOW_GO)
@@ -316,7 +331,7 @@ static void use(const struct rain_candidate *job, struct rain_capacity *peer)
 	int64_t work = peer->mflops == 0 ? job->work : rain_overflow_price(job, peer);
 
 	peer->free -= job->procs;
-	if (there(job, peer) > peer->window)
+	if (is_in_the_way(job, peer))
 		peer->extra -= job->procs;
 	if (peer->extra > peer->free)
 		peer->extra = peer->free;

@@ -83,23 +83,25 @@ int64_t rain_overflow_debt(const struct rain_overflow_policy *policy,
  * it is; nobody is paid for more than a quarter above that, and until
  * RAIN_TRUST_RUNS jobs have ended there, for no more than home's own speed.
  *
- * Evictions: each one makes us wait before we send something there again, the
- * longer the more often it happens.
+ * Evictions: a part of what was thrown away comes off what the peer has given, so
+ * that who evicts gets less in turn; that alone disciplines. An owner who needs the
+ * machine is forgiven that way. Only a peer that throws out nearly everything is left
+ * alone for a while, the longer the more often it happens.
  */
 #define RAIN_TRUST_RUNS 20
-#define RAIN_TRUST_BACKOFF_MAX (7 * 86400)
 
 struct rain_trust {
 	int64_t expected, observed; /* seconds, of all jobs that have ended there */
 	int64_t runs;
-	int32_t evicting; /* permille, a moving average */
+	int32_t evicting; /* permille of the last some thirty jobs, a moving average */
 	int64_t closed_until;
 };
 
 /* A job that was expected to run `expected` seconds has ended after `observed`. */
 void rain_trust_ended(struct rain_trust *trust, int64_t expected, int64_t observed);
-/* A job was evicted at `now`. */
-void rain_trust_evicted(struct rain_trust *trust, int64_t now);
+/* A job was evicted at `now`, after `work`: returns how much of it comes off what the
+ * peer has given. */
+int64_t rain_trust_evicted(struct rain_trust *trust, int64_t now, int64_t work);
 /* The speed, in permille of home's, that a peer that claims `claimed` is paid for.
  * `home`: the same book for jobs that ran at home. */
 int32_t rain_trust_speed(const struct rain_trust *peer, const struct rain_trust *home,

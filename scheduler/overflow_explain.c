@@ -106,7 +106,8 @@ void rain_overflow_explain(const struct rain_candidate *job, const struct rain_c
 		snprintf(sentence, size,
 			 "waits at home: at %s it could run for %s until the owner's next job, and it may need %s",
 			 name, duration(peer->window, one),
-			 duration((int64_t)job->plan + peer->overhead + job->staging, two));
+			 duration((job->minutes > 0 ? (int64_t)job->minutes * 60 : job->plan) +
+				  peer->overhead + job->staging, two));
 		break;
 	case RAIN_OVERFLOW_FULL:
 		if (said)

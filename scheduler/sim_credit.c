@@ -123,11 +123,10 @@ void sim_credit_settle(struct rain_sim *sim, struct sim_job *job, bool ended)
 					 job->run_there - sim->config.overhead);
 			paid = payment(sim, job, borrower);
 		} else if (sim->config.policy.verifies) {
-			/* What was thrown away comes off what the host has given. */
-			rain_trust_evicted(&borrower->trust, sim->now);
-			borrower->standing.borrowed -=
+			borrower->standing.borrowed -= rain_trust_evicted(
+				&borrower->trust, sim->now,
 				work(sim, job, sim->now + job->run_there - job->end,
-				     claimed_speed(sim, job, job->host));
+				     claimed_speed(sim, job, job->host)));
 		}
 		lender->standing.held -= job->held;
 		lender->standing.lent += paid;

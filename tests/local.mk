@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-EXTRA_DIST += tests/lint tests/helper.bash tests/escape.c $(wildcard $(srcdir)/tests/*.bats)
+EXTRA_DIST += tests/lint tests/helper.bash tests/escape.c $(wildcard $(srcdir)/tests/*.bats) \
+	tests/policy-alpha.swf tests/policy-bravo.swf
 
 # rain-rpc: asks a daemon on its socket.
 noinst_PROGRAMS += tests/rain-rpc

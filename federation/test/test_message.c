@@ -35,6 +35,9 @@ static void sample(enum rain_message_type type, enum rain_event_kind kind, struc
 	m->lease_ms = 5000;
 	strcpy(m->reason, "no node is idle");
 	m->capacity = true;
+	m->free_nodes = 6;
+	m->extra_nodes = 2;
+	m->window_s = 600;
 	m->seq = 7;
 	m->signal = 15;
 	m->job_id = 99;

@@ -97,6 +97,25 @@ static void test_judges_room_owner_credit_and_time(void **state)
 	assert_int_equal(rain_overflow_judge(&job, &peer), RAIN_OVERFLOW_GO);
 }
 
+/* A real Slurm keeps nodes for its next job by time limits, whatever is expected. */
+static void test_a_limit_in_the_owners_way(void **state)
+{
+	struct rain_candidate job = {.procs = 4, .plan = 100, .expected = 50, .minutes = 10, .waits = -1};
+	struct rain_capacity peer = {.free = 8, .extra = 3, .window = 660, .overhead = 60, .credit = 1000};
+	struct rain_placement placed;
+	char text[RAIN_OVERFLOW_SENTENCE];
+
+	(void)state;
+	assert_int_equal(rain_overflow_judge(&job, &peer), RAIN_OVERFLOW_GO);
+	assert_int_equal(rain_overflow_plan(policy("open"), &job, 1, &peer, 1, &placed, NULL, NULL), 0);
+	assert_int_equal(peer.free, 4);
+	assert_int_equal(peer.extra, 3); /* what it took is back in time */
+	peer.window = 659;
+	assert_int_equal(rain_overflow_judge(&job, &peer), RAIN_OVERFLOW_OWNER);
+	rain_overflow_explain(&job, &peer, RAIN_OVERFLOW_OWNER, "bravo", NULL, text);
+	assert_string_equal(text, "waits at home: at bravo it could run for 10 min until the owner's next job, and it may need 11 min");
+}
+
 static void test_plans_in_order_and_uses_up_what_there_is(void **state)
 {
 	struct rain_candidate jobs[3] = {
@@ -178,13 +197,18 @@ static void test_trust(void **state)
 	assert_int_equal(rain_trust_speed(&peer, &home, 2000), 2000); /* true */
 	assert_int_equal(rain_trust_speed(&peer, &home, 9000), 2500);
 	assert_int_equal(peer.closed_until, 0);
-	rain_trust_evicted(&peer, 100);
-	assert_int_equal(peer.closed_until, 0); /* an owner may need the machine */
-	rain_trust_evicted(&peer, 100);
-	assert_in_range(peer.closed_until, 101, 100 + 14400);
-	for (int i = 0; i < 50; i++)
-		rain_trust_evicted(&peer, 100);
-	assert_in_range(peer.closed_until, 100 + 36000, 100 + RAIN_TRUST_BACKOFF_MAX);
+	/* An owner may need the machine now and then; what he threw away counts in part. */
+	for (int i = 0; i < 20; i++)
+		assert_int_equal(rain_trust_evicted(&peer, 100, 1010), 404);
+	assert_int_equal(peer.closed_until, 0);
+	/* Who throws nearly everything out is left alone, for hours. */
+	for (int i = 0; i < 80; i++)
+		rain_trust_evicted(&peer, 100, INT64_MAX);
+	assert_in_range(peer.closed_until, 100 + 36000, 100 + 86400);
+	for (int i = 0; i < 10; i++)
+		rain_trust_ended(&peer, 3000, 500);
+	rain_trust_evicted(&peer, 1000000, 1);
+	assert_true(peer.closed_until < 1000000);
 }
 
 /* What the gateway knows beyond what the simulator does. */
@@ -255,6 +279,7 @@ int main(void)
 		cmocka_unit_test(test_credit_is_allowance_and_k_times_what_was_given),
 		cmocka_unit_test(test_credit_stays_within_its_range),
 		cmocka_unit_test(test_judges_room_owner_credit_and_time),
+		cmocka_unit_test(test_a_limit_in_the_owners_way),
 		cmocka_unit_test(test_plans_in_order_and_uses_up_what_there_is),
 		cmocka_unit_test(test_order_among_asks),
 		cmocka_unit_test(test_says_why_in_a_sentence),

@@ -116,7 +116,8 @@ int rain_standing_read(struct rain_gateway *gateway, struct rain_error *err);
 int rain_standing_note(struct rain_gateway *gateway, PGconn *tx, const struct rain_burst_row *row,
 		       int64_t now_ms, struct rain_error *err);
 /* The speed of a core, in MFLOP/s, that the lender of this burst is paid for, in tx: what
- * it claimed, but no more than its jobs have shown (struct rain_trust). -1 with err. */
+ * it claimed, but beyond home's own speed no more than its jobs have shown (struct
+ * rain_trust). -1 with err. */
 int rain_standing_speed(struct rain_gateway *gateway, PGconn *tx, const struct rain_burst_row *row,
 			int64_t *mflops, struct rain_error *err);
 /* How much more a peer may have from us, `promised` micro-tokens counted as held,

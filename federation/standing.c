@@ -152,8 +152,8 @@ int rain_standing_speed(struct rain_gateway *gateway, PGconn *tx, const struct r
 	int32_t speed;
 
 	*mflops = row->terms.mflops;
-	if (!policy->rule.verifies || home == 0)
-		return 0; /* who has measured nothing can't compare */
+	if (!policy->rule.verifies || home == 0 || *mflops <= home)
+		return 0; /* chance makes equals look slower, too: that is no claim to doubt */
 	rain_store_format_int64(row->peer, peer);
 	if (trust_load(tx, peer, &trust, err))
 		return -1;
@@ -161,6 +161,6 @@ int rain_standing_speed(struct rain_gateway *gateway, PGconn *tx, const struct r
 	claimed = claimed > INT32_MAX ? INT32_MAX : claimed;
 	speed = rain_trust_speed(&trust, &policy->home, (int32_t)claimed);
 	if (speed < claimed)
-		*mflops = home * speed >= 1000 ? home * speed / 1000 : 1;
+		*mflops = speed > 1000 ? home * speed / 1000 : home;
 	return 0;
 }

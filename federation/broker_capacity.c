@@ -332,7 +332,7 @@ json_t *rain_broker_capacity(struct rain_broker_slurm *slurm,
 		nodes = NULL;
 		goto out;
 	}
-	jobs = rain_broker_slurm_jobs(slurm, err);
+	jobs = rain_broker_slurm_jobs_anew(slurm, err);
 	if (jobs)
 		result = capacity_json(slurm, guest, partitions, nodes, jobs, err);
 out:

@@ -133,6 +133,15 @@ const job_info_msg_t *rain_broker_slurm_jobs(struct rain_broker_slurm *slurm,
 	return slurm->jobs;
 }
 
+const job_info_msg_t *rain_broker_slurm_jobs_anew(struct rain_broker_slurm *slurm,
+						  struct rain_error *err)
+{
+	if (slurm->jobs)
+		slurm_free_job_info_msg(slurm->jobs);
+	slurm->jobs = NULL;
+	return rain_broker_slurm_jobs(slurm, err);
+}
+
 int rain_broker_slurm_job(uint32_t job_id, job_info_msg_t **msg, slurm_job_info_t **job,
 			  struct rain_error *err)
 {

@@ -36,6 +36,11 @@ json_t *rain_broker_slurm_do(struct rain_broker_slurm *slurm,
 const job_info_msg_t *rain_broker_slurm_jobs(struct rain_broker_slurm *slurm,
 					     struct rain_error *err);
 
+/* The same, whatever is known: when and where a waiting job is planned to start changes
+ * without a sign. */
+const job_info_msg_t *rain_broker_slurm_jobs_anew(struct rain_broker_slurm *slurm,
+						  struct rain_error *err);
+
 /* One job as it is now. Returns 1 and *job, which lives until *msg is freed by
  * slurm_free_job_info_msg(); 0 when Slurm does not know it (*msg is NULL); -1
  * with err. */

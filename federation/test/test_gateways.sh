@@ -112,7 +112,21 @@ move() { # CLUSTER push|pull PEER SHA256: prints how it ended
 	move_state "$1" "$number"
 }
 move_state() { ask "$1" "{\"op\":\"moved\",\"move\":$2}"; }
-ended() { [[ $(move_state "$1" "$2") != *moving* ]]; }
+ended() { # CLUSTER NUMBER; without an answer nothing is known
+	local state
+	state=$(move_state "$1" "$2") && [[ $state == *'"state"'* && $state != *moving* ]]
+}
+moves() { # WORDS CLUSTER push|pull PEER SHA256: it ends with these words
+	local words=$1 answer cluster
+	shift
+	answer=$(move "$@")
+	[[ $answer == *"$words"* ]] && return
+	for cluster in "${!pid[@]}"; do
+		sed "s/^/$cluster: /" "$work/$cluster/log" | tail -n 10 >&2
+		find "$work/$cluster/state/blobs" -name "$4*" -printf "$cluster: %P %s\n" >&2
+	done
+	fail "$* ended with '$answer' and not with '$words'"
+}
 
 local_put() { # CLUSTER FILE: prints its name
 	local sha
@@ -268,24 +282,24 @@ echo "ok: SIGHUP changes what peers are told"
 
 head -c 20000000 /dev/urandom >"$work/blob"
 name=$(local_put alpha "$work/blob")
-[[ $(move alpha push bravo "$name") == *'"done"'* ]] || fail "push"
+moves '"done"' alpha push bravo "$name"
 curl -fsS --unix-socket "$work/bravo/gateway.sock" "http://x/v1/blobs/$name" | cmp - "$work/blob" ||
 	fail "another content arrived"
-[[ $(move alpha push bravo "$name") == *'"done"'* ]] || fail "push again"
+moves '"done"' alpha push bravo "$name"
 head -c 30000000 /dev/urandom >"$work/blob"
 name=$(local_put bravo "$work/blob")
 # As a cut would leave it.
 mkdir -p "$work/alpha/state/blobs/partial"
 head -c 11111111 "$work/blob" >"$work/alpha/state/blobs/partial/$name"
-[[ $(move alpha pull bravo "$name") == *'"done"'* ]] || fail "pull"
+moves '"done"' alpha pull bravo "$name"
 cmp "$work/alpha/state/blobs/${name:0:2}/$name" "$work/blob" || fail "another content arrived"
 head -c 3000000 /dev/urandom >"$work/blob"
 name=$(local_put alpha "$work/blob")
 head -c 1000000 /dev/urandom >"$work/bravo/state/blobs/partial/$name"
-[[ $(move alpha push bravo "$name") == *"isn't blob"* ]] || fail "a wrong part was not noticed"
-[[ $(move alpha push bravo "$name") == *'"done"'* ]] || fail "push after a wrong part"
+moves "isn't blob" alpha push bravo "$name" # a wrong part
+moves '"done"' alpha push bravo "$name"
 nobody=$(printf '%064d' 0)
-[[ $(move alpha pull bravo "$nobody") == *"isn't for you"* ]] || fail "not refused"
+moves "isn't for you" alpha pull bravo "$nobody"
 echo "ok: blobs move, resume, are checked and refused"
 
 # ---- without a database ----

@@ -79,6 +79,11 @@ int rain_blob_upload_finish_unnamed(struct rain_blob_upload *upload, char *sha25
 				    struct rain_error *err);
 void rain_blob_upload_abort(struct rain_blob_upload *upload);
 
+/* Notes up to where a peer was given a blob (store: struct rain_blob_store *);
+ * of the last few blobs, _sent_bytes tells it again, else 0. */
+void rain_blob_sent(void *store, const char *sha256, int64_t at);
+int64_t rain_blob_sent_bytes(const struct rain_blob_store *store, const char *sha256);
+
 /* Removes old partials and blobs that nobody used for long and that aren't in
  * use. Returns how many were removed. */
 size_t rain_blob_store_clean(struct rain_blob_store *store, int64_t now_ms);

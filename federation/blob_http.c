@@ -49,7 +49,8 @@ void rain_blob_http_get(struct rain_gateway *gateway, struct rain_http_request *
 			 (long long)end - 1, (long long)size);
 		rain_http_reply_header(request, "Content-Range", text);
 	}
-	rain_http_reply_file(request, range ? 206 : 200, fd, start, end - start);
+	rain_http_reply_file_told(request, range ? 206 : 200, fd, start, end - start,
+				  rain_blob_sent, gateway->blobs, sha256);
 }
 
 /* ---- PUT ---- */

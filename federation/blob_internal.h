@@ -33,6 +33,8 @@ struct rain_blob_upload {
 	bool unnamed; /* sha256 is only a random name for the partial */
 };
 
+#define RAIN_BLOB_SENT_KEPT 64
+
 struct rain_blob_store {
 	char *path;
 	int directory; /* descriptor of path */
@@ -43,6 +45,11 @@ struct rain_blob_store {
 	void *in_use_arg;
 	TAILQ_HEAD(, rain_blob_owner) owners;
 	TAILQ_HEAD(, rain_blob_upload) uploads;
+	struct {
+		char sha256[RAIN_BLOB_NAME_SIZE];
+		int64_t at;
+	} sent[RAIN_BLOB_SENT_KEPT];
+	size_t sent_next; /* the oldest */
 };
 
 /* Paths below the store: "ab/abcdef…", "partial/abcdef…", "owner/NAME/abcdef…". */

@@ -72,6 +72,58 @@ static json_t *candidates(const struct rain_gateway *gateway, int64_t uid)
 	return result;
 }
 
+/* "moving": {what, bytes, of}, while files are on their way. */
+static void show_progress(const struct rain_gateway *gateway, json_t *row, const struct rain_fetch *fetches,
+			  json_t *blobs, bool push, const char *what)
+{
+	int64_t at, size;
+
+	if (rain_fetches_progress(gateway, fetches, blobs, push, &at, &size))
+		json_object_set_new(row, "moving", json_pack("{s:s, s:I, s:I}", "what", what, "bytes", (json_int_t)at,
+							     "of", (json_int_t)size));
+}
+
+static void show_burst_progress(const struct rain_gateway *gateway, json_t *row, const char *id)
+{
+	const struct rain_live_burst *burst = rain_burst_live(gateway, id);
+	json_t *blobs;
+
+	if (!burst)
+		return;
+	if (burst->row.record.state == RAIN_BURST_PLACED && burst->row.record.inputs_given) {
+		blobs = rain_fetches_of_manifest(burst->row.manifest);
+		show_progress(gateway, row, burst->fetches, blobs, true, "inputs");
+		json_decref(blobs);
+	} else if (burst->row.record.state >= RAIN_BURST_ENDED) {
+		show_progress(gateway, row, burst->fetches, burst->row.outputs, false, "outputs");
+	}
+}
+
+static void show_loan_progress(const struct rain_gateway *gateway, json_t *row, const char *id)
+{
+	const struct rain_live_loan *loan = rain_loan_live(gateway, id);
+	json_t *blobs;
+
+	if (!loan || loan->row.record.staged || !loan->row.manifest)
+		return;
+	blobs = rain_fetches_of_manifest(loan->row.manifest);
+	show_progress(gateway, row, loan->fetches, blobs, false, "inputs");
+	json_decref(blobs);
+}
+
+static void show_all_progress(const struct rain_gateway *gateway, json_t *rows,
+			      void (*show)(const struct rain_gateway *gateway, json_t *row, const char *id))
+{
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(rows, i, row) {
+		const char *id = json_string_value(json_object_get(row, "burst_id"));
+		if (id)
+			show(gateway, row, id);
+	}
+}
+
 static json_t *op_bursts(void *arg, const struct rain_rpc_caller *caller, const json_t *request,
 			 struct rain_error *err)
 {
@@ -81,6 +133,7 @@ static json_t *op_bursts(void *arg, const struct rain_rpc_caller *caller, const 
 	json_t *bursts = list(gateway, all ? BURSTS("") : BURSTS(" AND (b.state NOT IN ('settled', 'void') OR b.job <> 'over')"),
 			      uid, err);
 
+	show_all_progress(gateway, bursts, show_burst_progress);
 	return bursts ? json_pack("{s:o, s:o}", "bursts", bursts, "candidates", candidates(gateway, uid)) : NULL;
 }
 
@@ -97,6 +150,7 @@ static json_t *op_loans(void *arg, const struct rain_rpc_caller *caller, const j
 	}
 	loans = list(gateway, all ? LOANS("") : LOANS(" AND (l.state NOT IN ('closed', 'void') OR NOT (l.job_over OR l.job_id = 0))"),
 		     -1, err);
+	show_all_progress(gateway, loans, show_loan_progress);
 	return loans ? json_pack("{s:o}", "loans", loans) : NULL;
 }
 

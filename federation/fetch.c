@@ -128,6 +128,43 @@ void rain_fetches_stop(struct rain_fetch **list)
 	}
 }
 
+struct counting {
+	const struct rain_gateway *gateway;
+	const struct rain_fetch *list;
+	bool push;
+	int64_t at, size;
+};
+
+static int count_one(void *arg, const char *sha256, int64_t size)
+{
+	struct counting *c = arg;
+	const struct rain_fetch *fetch = find((struct rain_fetch *)c->list, sha256);
+	int64_t at = 0, of;
+
+	if (!c->push)
+		at = rain_blob_size(c->gateway->blobs, sha256) == size
+			     ? size
+			     : rain_blob_partial_size(c->gateway->blobs, sha256);
+	else if (fetch && fetch->move)
+		rain_blob_move_progress(fetch->move, &at, &of);
+	else
+		at = fetch && fetch->done ? size : rain_blob_sent_bytes(c->gateway->blobs, sha256);
+	c->at += at < size ? at : size;
+	c->size += size;
+	return 0;
+}
+
+bool rain_fetches_progress(const struct rain_gateway *gateway, const struct rain_fetch *list,
+			   const json_t *blobs, bool push, int64_t *at, int64_t *size)
+{
+	struct counting c = { gateway, list, push, 0, 0 };
+
+	rain_outputs_blobs(blobs, count_one, &c);
+	*at = c.at;
+	*size = c.size;
+	return c.at > 0 && c.at < c.size;
+}
+
 static int is_missing(void *arg, const char *sha256, int64_t size)
 {
 	const struct rain_gateway *gateway = arg;

@@ -257,6 +257,9 @@ void rain_http_reply_bytes(struct rain_http_request *request, int status, const 
 struct file_reply {
 	int fd;
 	int64_t offset;
+	rain_http_sent sent; /* or NULL */
+	void *arg;
+	char name[RAIN_LIMIT_HTTP_PARAM_LENGTH + 1];
 };
 
 static ssize_t read_file(void *cls, uint64_t position, char *buffer, size_t max)
@@ -267,6 +270,8 @@ static ssize_t read_file(void *cls, uint64_t position, char *buffer, size_t max)
 	do
 		got = pread(file->fd, buffer, max, file->offset + (int64_t)position);
 	while (got < 0 && errno == EINTR);
+	if (got > 0 && file->sent)
+		file->sent(file->arg, file->name, file->offset + (int64_t)position + got);
 	/* MHD cuts the connection, so that the reader sees that it isn't whole. */
 	return got > 0 ? got : MHD_CONTENT_READER_END_WITH_ERROR;
 }
@@ -281,6 +286,13 @@ static void close_file(void *cls)
 
 void rain_http_reply_file(struct rain_http_request *request, int status, int fd, int64_t offset,
 			  int64_t size)
+{
+	rain_http_reply_file_told(request, status, fd, offset, size, NULL, NULL, "");
+}
+
+void rain_http_reply_file_told(struct rain_http_request *request, int status, int fd,
+			       int64_t offset, int64_t size, rain_http_sent sent, void *arg,
+			       const char *name)
 {
 	struct file_reply *file;
 	struct MHD_Response *response;
@@ -304,7 +316,8 @@ void rain_http_reply_file(struct rain_http_request *request, int status, int fd,
 		rain_http_reply_error(request, 500, "the gateway is out of memory");
 		return;
 	}
-	*file = (struct file_reply){fd, offset};
+	*file = (struct file_reply){.fd = fd, .offset = offset, .sent = sent, .arg = arg};
+	snprintf(file->name, sizeof(file->name), "%s", name);
 	response = MHD_create_response_from_callback((uint64_t)size, FILE_BLOCK, read_file, file,
 						     close_file);
 	if (!response)

@@ -98,6 +98,11 @@ void rain_http_reply_bytes(struct rain_http_request *request, int status, const 
 /* `size` bytes of fd from `offset`; takes fd over and closes it. */
 void rain_http_reply_file(struct rain_http_request *request, int status, int fd, int64_t offset,
 			  int64_t size);
+/* … and tells, to a peer, up to where of the file it is read; `name` is copied. */
+typedef void (*rain_http_sent)(void *arg, const char *name, int64_t at);
+void rain_http_reply_file_told(struct rain_http_request *request, int status, int fd,
+			       int64_t offset, int64_t size, rain_http_sent sent, void *arg,
+			       const char *name);
 void rain_http_reply_error(struct rain_http_request *request, int status, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 /* 503 when the store is away, else `status`; the text of err. */

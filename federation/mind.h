@@ -364,6 +364,10 @@ size_t rain_fetches_work(struct rain_gateway *gateway, struct rain_fetch **list,
 			 bool is_loan, const char *id, const char **error);
 /* Why this blob doesn't come, or NULL while it may. */
 const char *rain_fetches_error(const struct rain_fetch *list, const char *sha256);
+/* How many bytes of `blobs` have come here, or been sent there (`push`: also
+ * fetched by the peer), of how many. Whether that is neither none nor all. */
+bool rain_fetches_progress(const struct rain_gateway *gateway, const struct rain_fetch *list,
+			   const json_t *blobs, bool push, int64_t *at, int64_t *size);
 void rain_fetches_stop(struct rain_fetch **list);
 /* True when all blobs are here, whole. */
 bool rain_fetches_have(const struct rain_gateway *gateway, const json_t *blobs);

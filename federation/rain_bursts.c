@@ -120,7 +120,18 @@ static const char *id(int64_t value, char *out, size_t size)
 static const char *ending(const json_t *row, char *out, size_t size)
 {
 	const char *outcome = text(row, "outcome");
+	const json_t *files = json_object_get(row, "moving");
+	size_t length = 0;
 
+	*out = '\0';
+	if (files) /* "inputs: 312.0 of 1024.0 MiB; " comes first */
+		length = (size_t)snprintf(out, size, "%s: %.1f of %.1f MiB; ", text(files, "what"),
+					  (double)number(files, "bytes") / 1048576,
+					  (double)number(files, "of") / 1048576);
+	if (length >= size)
+		return out;
+	out += length;
+	size -= length;
 	if (!strcmp(outcome, "none"))
 		snprintf(out, size, "%s", *text(row, "sentence") ? text(row, "sentence") : text(row, "decision"));
 	else if (strcmp(outcome, "exited") != 0)
@@ -129,7 +140,7 @@ static const char *ending(const json_t *row, char *out, size_t size)
 		snprintf(out, size, "signal %" PRId64, number(row, "signal"));
 	else
 		snprintf(out, size, "exit %" PRId64, number(row, "code"));
-	return out;
+	return out - length;
 }
 
 static int show_bursts(const json_t *result, const struct options *options)

@@ -58,6 +58,7 @@ blob_arrived() { on bravo root "[ -n \"\$(find /var/lib/rain/gateway/blobs/?? -t
 	"$TRAINER" wan --rate 40mbit
 	id=$(submit ada --burst=only --stage-in=large --stage-out=large:came-back --wrap='sha256sum <large')
 	await 30 partial_passes 4000000
+	await 10 on alpha ada 'rain bursts | grep -E "inputs: [0-9.]+ of 24\.[0-9] MiB"'
 	"$TRAINER" kill bravo gatewayd
 	partial_passes 4000000
 	"$TRAINER" start bravo gatewayd

@@ -192,3 +192,23 @@ takes() { # CLUSTER POLICY SED-EXPRESSION: a change that names another policy is
 }
 
 decided() { sql alpha "SELECT decision FROM federation.burst WHERE job_id = $1" | grep -qE "$2"; } # JOB PATTERN
+
+@test "a guest may use the nodes that an owner's job waits for while it isn't in the way" {
+	on_alpha_full
+	eve=$("$TRAINER" exec bravo --user eve sbatch --parsable --chdir=/tmp --nodes=6 --ntasks-per-node=4 \
+		--time=10 --wrap='sleep 600' 2>/dev/null)
+	await 30 job_is bravo "$eve" RUNNING
+	next=$("$TRAINER" exec bravo --user eve sbatch --parsable --chdir=/tmp --nodes=8 --ntasks-per-node=4 \
+		--time=10 --wrap=true 2>/dev/null)
+	await 30 eval '"$TRAINER" exec bravo squeue --noheader --start --job='"$next"' | grep -q "node"'
+	long=$(burst --nodes=2 --time=30 --wrap=true)
+	await 30 says "$long" "bravo.*owner"
+	id=$(burst --nodes=2 --time=2 --wrap=true)
+	await 60 job_ended alpha "$id"
+	[[ $(job alpha "$id" NodeList) == bravo-* ]]
+	job_is alpha "$long" PENDING
+	job_is bravo "$next" PENDING
+	on bravo eve "scancel --user=eve"
+	await 60 job_ended alpha "$long"
+	[[ $(job alpha "$long" NodeList) == bravo-* ]]
+}

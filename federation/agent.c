@@ -16,6 +16,7 @@
 
 #include "common/cli.h"
 #include "common/config.h"
+#include "federation/bundle_seen.h"
 #include "federation/local_bundle.h"
 
 static const char help[] =
@@ -125,7 +126,7 @@ static int outputs_send(struct rain_agent *agent, struct rain_local_client *clie
 		return 0;
 	rain_agent_path(agent, path, "/blobs");
 	if (rain_local_bundle_send(client, path, agent->work, manifest->stage_out,
-				   manifest->stage_out_count, true, &summary, err) < 0)
+				   manifest->stage_out_count, true, agent->seen, &summary, err) < 0)
 		return rain_error_prefix(err, "--stage-out");
 	if (summary.unmatched > 0)
 		rain_agent_stream_say(say,
@@ -163,13 +164,22 @@ static int exit_report(struct rain_agent *agent, struct rain_local_client *clien
 	return end->signal ? 128 + end->signal : end->code;
 }
 
+/* Only what the script changes of them goes back. */
+static int inputs_see(struct rain_agent *agent, struct rain_error *err)
+{
+	if (agent->manifest.stage_out_count == 0)
+		return 0;
+	agent->seen = rain_bundle_see(agent->work, err);
+	return agent->seen ? 0 : -1;
+}
+
 /* Everything up to the program's end. -1 with err: RAIN failed. */
 static int work(struct rain_agent *agent, struct rain_agent_signals *signals,
 		struct rain_agent_stream streams[2], struct rain_agent_end *end,
 		struct rain_error *err)
 {
 	if (rain_agent_manifest_get(agent, err) < 0 ||
-	    rain_agent_stage_everywhere(agent, err) < 0 ||
+	    rain_agent_stage_everywhere(agent, err) < 0 || inputs_see(agent, err) < 0 ||
 	    post(agent, agent->client, "started", json_pack("{s:s}", "agent", agent->self), NULL, err) < 0 ||
 	    rain_agent_run(agent, signals, streams, end, err) < 0) {
 		int ended_by = rain_agent_signals_attach(signals, -1);

@@ -44,6 +44,7 @@ struct rain_agent {
 	int work;      /* job_dir/work */
 	struct rain_local_client *client; /* for the main thread */
 	struct rain_agent_manifest manifest;
+	struct rain_bundle_seen *seen; /* the inputs, before the script ran */
 };
 
 /* agent_manifest.c */
@@ -93,13 +94,16 @@ void rain_agent_stream_say(struct rain_agent_stream *stream, const char *fmt, ..
 
 /* agent_signals.c: threads that take signals, from Slurm and from the gateway.
  * Until the program runs, one that would end it ends the staging instead. */
+#define RAIN_AGENT_SIGNALS_EARLY 64
 struct rain_agent_signals {
 	struct rain_agent *agent;
 	struct rain_local_client *client;
 	pthread_mutex_t lock;
 	int control;   /* the sandbox's, or -1 */
 	int terminal;  /* the program's, or -1 */
-	int ended_by;  /* a signal that came before the program ran, or 0 */
+	int ended_by;  /* a signal to end that came before the program ran, or 0 */
+	unsigned char early[RAIN_AGENT_SIGNALS_EARLY]; /* others that did: the program gets them */
+	size_t early_count;
 	bool terminated; /* Slurm has sent SIGTERM */
 	bool gone;     /* the gateway doesn't know the loan any more */
 };
@@ -107,7 +111,8 @@ int rain_agent_signals_start(struct rain_agent_signals *signals, struct rain_age
 			     struct rain_error *err);
 /* Whose size SIGWINCH changes. */
 void rain_agent_signals_terminal(struct rain_agent_signals *signals, int terminal);
-/* From now on signals go to this socket (-1: nowhere). Returns ended_by. */
+/* From now on signals go to this socket (-1: nowhere), early ones first. Returns
+ * ended_by. */
 int rain_agent_signals_attach(struct rain_agent_signals *signals, int control);
 
 /* agent_input.c: a thread that writes stdin into `fd`, which it takes over, to its

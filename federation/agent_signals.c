@@ -13,11 +13,12 @@
 #define SIGNALS_MAX 256
 #define SCANCEL_MS 20000
 
-/* What a program without a handler doesn't die of. */
-static bool is_harmless(int number)
+/* Signals that end a job whose program doesn't run yet; what others mean, the
+ * program knows. */
+static bool is_end(int number)
 {
-	return number == SIGCONT || number == SIGURG || number == SIGWINCH || number == SIGCHLD ||
-	       number == SIGTSTP;
+	return number == SIGKILL || number == SIGTERM || number == SIGINT || number == SIGHUP ||
+	       number == SIGQUIT;
 }
 
 void rain_agent_signals_terminal(struct rain_agent_signals *signals, int terminal)
@@ -48,7 +49,11 @@ static void signal_take(struct rain_agent_signals *signals, int number)
 	if (signals->control >= 0) {
 		/* Refused only when the program has ended. */
 		(void)!send(signals->control, &byte, 1, MSG_NOSIGNAL);
-	} else if (!is_harmless(number) && !signals->ended_by) {
+	} else if (!is_end(number)) {
+		/* More than so many nobody tells apart. */
+		if (signals->early_count < sizeof(signals->early))
+			signals->early[signals->early_count++] = byte;
+	} else if (!signals->ended_by) {
 		signals->ended_by = number;
 		rain_local_client_cancel(signals->agent->client);
 	}
@@ -189,6 +194,10 @@ int rain_agent_signals_attach(struct rain_agent_signals *signals, int control)
 
 	pthread_mutex_lock(&signals->lock);
 	signals->control = control;
+	if (control >= 0 && signals->early_count > 0) {
+		(void)!send(control, signals->early, signals->early_count, MSG_NOSIGNAL);
+		signals->early_count = 0;
+	}
 	ended_by = signals->ended_by;
 	pthread_mutex_unlock(&signals->lock);
 	return ended_by;

@@ -23,6 +23,8 @@
 #define RAIN_BUNDLE_BYTES_MAX (INT64_C(64) << 30) /* of all files, unpacked */
 #define RAIN_BUNDLE_PATH_MAX 1024
 
+struct rain_bundle_seen; /* bundle_seen.h */
+
 struct rain_bundle_summary {
 	struct rain_digest digest; /* of the bundle itself; only set by packing */
 	int64_t entries;
@@ -35,8 +37,10 @@ struct rain_bundle_summary {
  * any link, and keep their path; absolute ones (only the last part may be a
  * pattern) keep only their last part.  "ITEM:NAME" goes in as NAME; when ITEM
  * is a pattern or NAME ends in '/' or is ".", into the directory NAME.  An item
- * that names nothing is an error unless allow_missing. */
-int rain_bundle_pack(int root, const char *const items[], size_t count, bool allow_missing, int out,
+ * that names nothing is an error unless allow_missing.  Files and links that
+ * keep their path and are as they were seen are left out (NULL: none). */
+int rain_bundle_pack(int root, const char *const items[], size_t count, bool allow_missing,
+		     const struct rain_bundle_seen *seen, int out,
 		     struct rain_bundle_summary *summary, struct rain_error *err);
 
 /* What packing the same items would put in, as the file system describes it. */

@@ -13,6 +13,7 @@
 
 #include "common/file.h"
 #include "federation/bundle_match.h"
+#include "federation/bundle_seen.h"
 #include "federation/tree.h"
 
 #define CHUNK 65536
@@ -23,6 +24,7 @@ struct packer {
 	struct archive *archive;
 	int out;
 	struct rain_digest_hash *hash;
+	const struct rain_bundle_seen *seen, *seen_all; /* of this source, of all */
 	struct rain_bundle_summary *summary;
 	struct rain_error *err;
 	bool failed_to_write; /* err has the reason already */
@@ -257,6 +259,8 @@ static int pack_entry(struct packer *packer, int dir, const char *name, const ch
 				      RAIN_TREE_DEPTH_MAX);
 	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return rain_error_set(packer->err, "can't read %s: %s", path, strerror(errno));
+	if (!S_ISDIR(st.st_mode) && rain_bundle_is_as_seen(packer->seen, path, &st))
+		return 0;
 	switch (st.st_mode & S_IFMT) {
 	case S_IFREG:
 		return pack_file(packer, dir, name, path);
@@ -282,6 +286,7 @@ static int pack_source(struct packer *packer, const struct rain_bundle_source *s
 	dir = rain_tree_open(source->root, above, false, packer->err);
 	if (dir < 0)
 		return rain_error_prefix(packer->err, "can't read %s", source->path);
+	packer->seen = strcmp(source->found, source->path) == 0 ? packer->seen_all : NULL;
 	result = pack_entry(packer, dir, last ? last + 1 : source->found, source->path);
 	close(dir);
 	return result;
@@ -324,11 +329,12 @@ static int pack_sources(struct packer *packer, const struct rain_bundle_source *
 	return result;
 }
 
-int rain_bundle_pack(int root, const char *const items[], size_t count, bool allow_missing, int out,
+int rain_bundle_pack(int root, const char *const items[], size_t count, bool allow_missing,
+		     const struct rain_bundle_seen *seen, int out,
 		     struct rain_bundle_summary *summary, struct rain_error *err)
 {
 	struct rain_bundle_sources sources = {0};
-	struct packer packer = {.out = out, .summary = summary, .err = err};
+	struct packer packer = {.out = out, .seen_all = seen, .summary = summary, .err = err};
 	int result = -1, kept;
 
 	*summary = (struct rain_bundle_summary){0};

@@ -22,6 +22,8 @@ noinst_LTLIBRARIES += libbundle.la
 libbundle_la_SOURCES = \
 	federation/bundle.h \
 	federation/bundle_fingerprint.c \
+	federation/bundle_seen.c \
+	federation/bundle_seen.h \
 	federation/bundle_match.c \
 	federation/bundle_match.h \
 	federation/bundle_pack.c \

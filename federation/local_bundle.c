@@ -39,6 +39,7 @@ struct packing {
 	const char *const *items;
 	size_t count;
 	bool allow_missing;
+	const struct rain_bundle_seen *seen;
 	struct rain_bundle_summary *summary;
 	int result;
 	struct rain_error err;
@@ -49,7 +50,7 @@ static void *pack(void *arg)
 	struct packing *packing = arg;
 
 	packing->result = rain_bundle_pack(packing->root, packing->items, packing->count,
-					   packing->allow_missing, packing->out, packing->summary,
+					   packing->allow_missing, packing->seen, packing->out, packing->summary,
 					   &packing->err);
 	close(packing->out);
 	return NULL;
@@ -117,10 +118,11 @@ static int send_once(struct rain_local_client *client, const char *path, struct 
 
 int rain_local_bundle_send(struct rain_local_client *client, const char *path, int root,
 			   const char *const items[], size_t count, bool allow_missing,
+			   const struct rain_bundle_seen *seen,
 			   struct rain_bundle_summary *summary, struct rain_error *err)
 {
 	struct packing packing = {.root = root, .items = items, .count = count,
-				  .allow_missing = allow_missing, .summary = summary};
+				  .allow_missing = allow_missing, .seen = seen, .summary = summary};
 	struct rain_bundle_print print;
 	int pause = PAUSE_FIRST_MS, result;
 	char bound[64];

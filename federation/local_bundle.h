@@ -15,6 +15,7 @@
  * cut.  summary->digest names the blob; without entries there is none. */
 int rain_local_bundle_send(struct rain_local_client *client, const char *path, int root,
 			   const char *const items[], size_t count, bool allow_missing,
+			   const struct rain_bundle_seen *seen,
 			   struct rain_bundle_summary *summary, struct rain_error *err);
 
 /* Fetches the bundle `digest` ("…/blobs/<sha256>", going on where a cut was)

@@ -154,7 +154,7 @@ static json_t *item_send(struct rain_relay *relay, const char *item, struct rain
 		return NULL;
 	if (there > 0)
 		return rain_local_digest_json(&digest);
-	if (rain_local_bundle_send(relay->client, "/v1/blobs", relay->directory, &item, 1, false,
+	if (rain_local_bundle_send(relay->client, "/v1/blobs", relay->directory, &item, 1, false, NULL,
 				   &summary, err) < 0)
 		return NULL;
 	if (rain_bundle_fingerprint(relay->directory, &item, 1, &after, NULL) == 0 &&

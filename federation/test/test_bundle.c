@@ -16,6 +16,7 @@
 
 #include "common/file.h"
 #include "federation/bundle.h"
+#include "federation/bundle_seen.h"
 #include "federation/bundle_match.h"
 #include "federation/tree.h"
 
@@ -102,13 +103,54 @@ static int pack(struct room *room, const char *item)
 {
 	assert_int_equal(ftruncate(room->bundle, 0), 0);
 	assert_int_equal(lseek(room->bundle, 0, SEEK_SET), 0);
-	return rain_bundle_pack(room->in, &item, 1, false, room->bundle, &room->summary,
+	return rain_bundle_pack(room->in, &item, 1, false, NULL, room->bundle, &room->summary,
 				&room->err);
 }
 
 static int unpack(struct room *room)
 {
 	return rain_bundle_unpack(room->bundle, room->out, NULL, NULL, &room->summary, &room->err);
+}
+
+static void put_more(int dir, const char *name, const char *text)
+{
+	int fd = openat(dir, name, O_WRONLY | O_APPEND);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+}
+
+static void test_seen(void **state)
+{
+	struct room *room = *state;
+	const char *items[] = {"data", "data/same:copy"};
+	struct rain_bundle_seen *seen;
+
+	assert_int_equal(mkdirat(room->in, "data", 0755), 0);
+	assert_int_equal(mkdirat(room->in, "data/moved", 0755), 0);
+	put(room->in, "data/same", "as it came", 0644);
+	put(room->in, "data/written", "x", 0644);
+	put(room->in, "data/mode", "x", 0644);
+	put(room->in, "data/moved/file", "went along", 0644);
+	assert_int_equal(symlinkat("same", room->in, "data/link"), 0);
+	seen = rain_bundle_see(room->in, &room->err);
+	assert_non_null(seen);
+	put_more(room->in, "data/written", "y");
+	put(room->in, "data/new", "new", 0644);
+	assert_int_equal(fchmodat(room->in, "data/mode", 0600, 0), 0);
+	assert_int_equal(renameat(room->in, "data/moved", room->in, "data/there"), 0);
+	assert_int_equal(rain_bundle_pack(room->in, items, 2, true, seen, room->bundle, &room->summary,
+					  &room->err), 0);
+	assert_int_equal(unpack(room), 0);
+	assert_true(absent(room->out, "data/same"));
+	assert_true(absent(room->out, "data/link"));
+	expect(room->out, "data/written", "xy");
+	expect(room->out, "data/new", "new");
+	expect(room->out, "data/mode", "x");
+	expect(room->out, "data/there/file", "went along");
+	expect(room->out, "copy", "as it came"); /* asked for under another name */
+	rain_bundle_seen_free(seen);
 }
 
 static void test_round_trip(void **state)
@@ -204,7 +246,7 @@ static void test_patterns(void **state)
 	put(room->in, "r/.hidden.dat", "h", 0644);
 	put(room->in, "one", "one", 0644);
 	/* What is named twice is packed once. */
-	assert_int_equal(rain_bundle_pack(room->in, items, 4, true, room->bundle, &room->summary,
+	assert_int_equal(rain_bundle_pack(room->in, items, 4, true, NULL, room->bundle, &room->summary,
 					  &room->err),
 			 0);
 	assert_int_equal(room->summary.entries, 4);
@@ -223,7 +265,7 @@ static void test_patterns(void **state)
 	strcat(absolute, "/in/r/1.*");
 	assert_int_equal(ftruncate(room->bundle, 0), 0);
 	lseek(room->bundle, 0, SEEK_SET);
-	assert_int_equal(rain_bundle_pack(room->out, &item, 1, false, room->bundle, &room->summary,
+	assert_int_equal(rain_bundle_pack(room->out, &item, 1, false, NULL, room->bundle, &room->summary,
 					  &room->err),
 			 0);
 	assert_int_equal(unpack(room), 0);
@@ -545,6 +587,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_round_trip),      TEST(test_deterministic),
+		TEST(test_seen),      TEST(test_deterministic),
 		TEST(test_sparse),          TEST(test_patterns),
 		TEST(test_refused_sources), TEST(test_links),
 		TEST(test_accept),          TEST(test_replaces),

@@ -194,7 +194,7 @@ static json_t *lender_output(struct room *room, int dir, const char *item)
 	char path[128];
 	bool sent;
 
-	assert_int_equal(rain_bundle_pack(dir, &item, 1, false, fd, &summary, &room->err), 0);
+	assert_int_equal(rain_bundle_pack(dir, &item, 1, false, NULL, fd, &summary, &room->err), 0);
 	snprintf(path, sizeof(path), "/v1/loans/u/blobs/%s", summary.digest.sha256);
 	assert_int_equal(
 		rain_local_blob_put(room->client, path, fd, &summary.digest, &sent, &room->err), 0);

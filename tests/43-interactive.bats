@@ -62,12 +62,13 @@ stands_still() {
 }
 
 @test "a program that doesn't read stops who types, and loses nothing of it" {
-	head -c 60000000 /dev/zero | tee >(sha256sum >"$BATS_TEST_TMPDIR/sum") |
-		ada_srun --job-name=lazy bash -c 'trap exec\ sha256sum USR1; while :; do sleep 0.1; done' >"$BATS_TEST_TMPDIR/there" 3>&- &
+	{ head -c 60000000 /dev/zero | tee >(sha256sum >"$BATS_TEST_TMPDIR/sum") |
+		ada_srun --job-name=lazy bash -c 'trap exec\ sha256sum USR1; echo begun; while :; do sleep 0.1; done' >"$BATS_TEST_TMPDIR/there"; } 3>&- &
+	await 30 grep -q begun "$BATS_TEST_TMPDIR/there"
 	await 30 stands_still
 	on alpha ada "scancel --signal=USR1 --jobname=lazy"
 	wait $!
-	[ "$(cat "$BATS_TEST_TMPDIR/there")" = "$(cat "$BATS_TEST_TMPDIR/sum")" ]
+	[ "$(tail -1 "$BATS_TEST_TMPDIR/there")" = "$(cat "$BATS_TEST_TMPDIR/sum")" ]
 }
 
 @test "no byte typed is lost or repeated when the line is cut and gateways are killed" {
@@ -124,4 +125,13 @@ stands_still() {
 	wait $! || status=$?
 	[ "$status" = 4 ]
 	[ "$(cat "$BATS_TEST_TMPDIR/said")" = $'begun\nheard it' ]
+}
+
+@test "a signal from before the program runs reaches it when it does" {
+	ada_srun --job-name=early sh -c 'sleep 60' >"$BATS_TEST_TMPDIR/said" 2>&1 3>&- &
+	await 30 eval '[[ $("$TRAINER" exec alpha squeue --noheader --name=early --format=%T) == RUNNING ]]'
+	on alpha ada "scancel --signal=USR1 --jobname=early"
+	wait $! || status=$?
+	[ "$status" = 138 ]
+	await 20 no_guest
 }

@@ -47,10 +47,11 @@ refused() {
 	submit ada --array=1-2 --ntasks=1 --time=50 --job-name=slow --wrap='sleep 10'
 	known() {
 		answer=$(estimate --json --ntasks=1 --time=50 --job-name=known --wrap=true)
-		[ "$(field "['prediction']['samples']" <<<"$answer")" -ge 10 ]
+		# Before, other jobs of hers are what it goes by.
+		[ "$(field "['prediction']['basis']" <<<"$answer")" = name ] &&
+			[ "$(field "['prediction']['samples']" <<<"$answer")" -ge 10 ]
 	}
 	await 60 known
-	[ "$(field "['prediction']['basis']" <<<"$answer")" = name ]
 	[ "$(field "['prediction']['confidence']" <<<"$answer")" = 90 ]
 	python3 -c 'import json,sys
 p = json.load(sys.stdin)["places"]

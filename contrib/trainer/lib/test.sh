@@ -115,7 +115,7 @@ test_integration() { # PATTERN
 	# A temporary directory that the clusters don't see, and that goes with the run.
 	install -d "$STATE/tmp"
 	RAIN_TRAINER=$TRAINER RAIN_TRAINER_INSTANCE=$INSTANCE TMPDIR=$STATE/tmp BATS_TEST_TIMEOUT=300 \
-		bats --timing --formatter tap "${files[@]}" </dev/null 2>&1 | tee "$tap" | sed -u 's/^/    /' || true
+		bats --timing --print-output-on-failure --formatter tap "${files[@]}" </dev/null 2>&1 | tee "$tap" | sed -u 's/^/    /' || true
 	rm -rf "$STATE/tmp"
 	test_complete "$tap"
 	test_count "$tap"

@@ -27,7 +27,9 @@
  *   ask_memory.c what peers said before
  *   policy.h     … by which policy, and what it knows
  *   lender.c     loans: transactions and messages
- *   lender_ask.c asks of peers;  lender_terms.c what the owner lets them have;
+ *   lender_ask.c asks of peers;  lender_decide.c … and what they are told;
+ *   lender_lease.c  nodes kept free for an offer;
+ *   lender_terms.c  what the owner lets peers have;
  *   ban.c        … and whom of their users not
  *   lender_work.c … and what is done for loans outside of the database
  *   settle.c     receipts, both sides

@@ -27,6 +27,9 @@ libmind_la_SOURCES = \
 	federation/job_face.c \
 	federation/lender.c \
 	federation/lender_ask.c \
+	federation/lender_decide.c \
+	federation/lender_internal.h \
+	federation/lender_lease.c \
 	federation/lender_terms.c \
 	federation/ban.c \
 	federation/owner_ops.c \

@@ -158,7 +158,7 @@ longer_than() { (($(output ada "$1" | wc -l) > $2)); } # JOB LINES
 	on alpha ada "scontrol requeuehold $held"
 	await 30 eval '[ "$(job alpha '"$held"' Partition)/$(job alpha '"$held"' Reason)" = trainer/job_requeued_in_held_state ]'
 	await 20 no_guest_left
-	job_is alpha "$held" PENDING
+	await 10 job_is alpha "$held" PENDING # it completes there first
 	on alpha ada "scontrol release $held"
 	await 40 at_its_peer "$held"
 	on alpha ada "scancel $held"

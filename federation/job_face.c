@@ -201,6 +201,14 @@ void rain_job_inputs(struct rain_gateway *gateway, struct rain_http_request *req
 	json_decref(extra.manifest);
 }
 
+/* A signal must not overtake what it is for. */
+static bool is_before_inputs(const struct rain_live_burst *burst)
+{
+	const struct rain_burst_record *r = &burst->row.record;
+
+	return (r->state == RAIN_BURST_BOUND || r->state == RAIN_BURST_PLACED) && r->inputs_given && !r->inputs_sent;
+}
+
 void rain_job_signal(struct rain_gateway *gateway, struct rain_http_request *request)
 {
 	struct rain_live_burst *burst = burst_of(gateway, request);
@@ -222,6 +230,10 @@ void rain_job_signal(struct rain_gateway *gateway, struct rain_http_request *req
 	rain_queue_nudge(gateway); /* a cancelled job should be seen at once */
 	if (seq && seq <= burst->relay_signal) {
 		rain_http_reply_json(request, 200, json_pack("{s:b}", "changed", 0));
+		return;
+	}
+	if (is_before_inputs(burst)) { /* rain-relay tries again */
+		rain_http_reply_error(request, 503, "the peer hasn't taken the job yet");
 		return;
 	}
 	changed = rain_home_do(gateway, burst->row.id, RAIN_BURST_EVENT_SIGNAL, &extra, &err);

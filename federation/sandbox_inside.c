@@ -214,7 +214,12 @@ static pid_t program_start(const struct rain_environment *environment, int contr
 			   char *const command[])
 {
 	pid_t wanted = number_wanted(environment), child;
+	sigset_t all;
 
+	/* What is signalled before the child's signals_reset() waits for it: it would be
+	 * ignored as here. */
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
 	for (;;) {
 		child = fork();
 		if (child < 0)

@@ -126,13 +126,3 @@ stands_still() {
 	[ "$status" = 4 ]
 	[ "$(cat "$BATS_TEST_TMPDIR/said")" = $'begun\nheard it' ]
 }
-
-@test "a signal from before the program runs reaches it when it does" {
-	ada_srun --job-name=early sh -c 'sleep 60' >"$BATS_TEST_TMPDIR/said" 2>&1 3>&- &
-	# Slurm has nobody to signal before there is a step.
-	await 30 eval '"$TRAINER" exec alpha squeue --steps --noheader --user=ada | grep -qv extern'
-	on alpha ada "scancel --signal=USR1 --jobname=early"
-	wait $! || status=$?
-	[ "$status" = 138 ]
-	await 20 no_guest
-}

@@ -111,9 +111,12 @@ int main(int argc, char *argv[])
 		fprintf(stderr, "Usage: %s CORPUS [MUTANTS-OF-EACH]\n", argv[0]);
 		return 2;
 	}
-	for (int i = 0; i < count; i++)
+	for (int i = 0; i < count; i++) {
 		if (names[i]->d_name[0] != '.' && seed_add(argv[1], names[i]->d_name))
 			return 1;
+		free(names[i]);
+	}
+	free(names);
 	if (seed_count == 0) {
 		fprintf(stderr, "%s is empty\n", argv[1]);
 		return 1;
@@ -129,6 +132,7 @@ int main(int argc, char *argv[])
 			run(data, size);
 		}
 	}
+	free(data);
 	printf("%zu inputs\n", seed_count * (1 + mutants));
 	return 0;
 }

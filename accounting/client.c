@@ -4,14 +4,10 @@
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "accounting/store.h"
 #include "common/cli.h"
@@ -22,25 +18,6 @@
 /* The ledger gives up on its database after 10 s; wait for that sentence. */
 #define TIMEOUT_MS 30000
 
-/* rain_rpc_call has one error for all; this tells whether anybody listens. */
-static bool listens(const char *path, struct rain_error *err)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	bool connected;
-
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
-	/* EAGAIN: somebody does, and is busy. */
-	connected = fd >= 0 && (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 ||
-				errno == EAGAIN);
-	if (!connected)
-		rain_error_set(err, "rain-ledgerd isn't running here: %s: %s", path,
-			       strerror(errno));
-	if (fd >= 0)
-		close(fd);
-	return connected;
-}
-
 json_t *rain_client_call(const char *config_path, json_t *request, int *code,
 			 struct rain_error *err)
 {
@@ -50,7 +27,7 @@ json_t *rain_client_call(const char *config_path, json_t *request, int *code,
 	*code = RAIN_EXIT_FAILURE;
 	if (config && !request)
 		rain_error_set(err, "the request is not UTF-8 text");
-	else if (config && !listens(config->ledger.socket, err))
+	else if (config && !rain_rpc_listens(config->ledger.socket, "rain-ledgerd", err))
 		*code = RAIN_EXIT_UNAVAILABLE;
 	else if (config)
 		result = rain_rpc_call(config->ledger.socket, request, TIMEOUT_MS, err);

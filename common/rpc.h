@@ -3,6 +3,7 @@
 #define RAIN_COMMON_RPC_H
 
 #include <jansson.h>
+#include <stdbool.h>
 
 #include "common/error.h"
 
@@ -23,5 +24,9 @@
  * sentence, or why it can't be reached. */
 json_t *rain_rpc_call(const char *socket_path, json_t *request, int timeout_ms,
 		      struct rain_error *err);
+
+/* Whether anybody listens at socket_path; if not, err says that `daemon` isn't
+ * running.  For callers that tell this from a call that failed. */
+bool rain_rpc_listens(const char *socket_path, const char *daemon, struct rain_error *err);
 
 #endif

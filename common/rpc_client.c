@@ -2,10 +2,13 @@
 #include "common/rpc.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -20,19 +23,33 @@ struct call {
 	size_t used, capacity;
 };
 
+/* Waits while the daemon's queue of callers is full, which a non-blocking
+ * connect() can't. */
 static int call_connect(struct call *call, struct rain_error *err)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int64_t left = call->deadline - rain_clock_monotonic_ms();
+	struct timeval timeout = {.tv_sec = left / 1000, .tv_usec = left % 1000 * 1000};
 
+	if (left <= 0)
+		return rain_error_set(err, "%s does not answer", call->path);
 	if (strlen(call->path) >= sizeof(address.sun_path))
 		return rain_error_set(err, "the socket path %.200s is too long", call->path);
 	strcpy(address.sun_path, call->path);
-	call->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (call->fd < 0)
+	call->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (call->fd < 0 ||
+	    setsockopt(call->fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) < 0)
 		return rain_error_set(err, "can't make a socket: %s", strerror(errno));
-	if (connect(call->fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+	while (connect(call->fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
+		if (errno == EINTR)
+			continue;
+		if (errno == EAGAIN)
+			return rain_error_set(err, "%s does not answer", call->path);
 		return rain_error_set(err, "can't reach %s: %s (is its daemon running?)",
 				      call->path, strerror(errno));
+	}
+	if (fcntl(call->fd, F_SETFL, O_NONBLOCK) < 0)
+		return rain_error_set(err, "can't make a socket: %s", strerror(errno));
 	return 0;
 }
 
@@ -159,4 +176,22 @@ json_t *rain_rpc_call(const char *socket_path, json_t *request, int timeout_ms,
 	free(call.line);
 	free(text);
 	return result;
+}
+
+bool rain_rpc_listens(const char *socket_path, const char *daemon, struct rain_error *err)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	bool connected;
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", socket_path);
+	/* EAGAIN: somebody does, and is busy. */
+	connected = fd >= 0 && (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 ||
+				errno == EAGAIN);
+	if (!connected)
+		rain_error_set(err, "%s isn't running here: %s: %s", daemon, socket_path,
+			       strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return connected;
 }

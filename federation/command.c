@@ -1,14 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "federation/command.h"
 
-#include <errno.h>
-#include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include "common/cli.h"
 #include "common/error.h"
@@ -16,32 +10,13 @@
 
 #define CALL_MS 15000
 
-/* rain_rpc_call() has one error for all; this tells whether anybody listens. */
-static bool listens(const char *path, struct rain_error *err)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	bool connected;
-
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
-	/* EAGAIN: somebody does, and is busy. */
-	connected = fd >= 0 && (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 ||
-				errno == EAGAIN);
-	if (!connected)
-		rain_error_set(err, "rain-gatewayd isn't running here: %s: %s", path,
-			       strerror(errno));
-	if (fd >= 0)
-		close(fd);
-	return connected;
-}
-
 json_t *rain_command_ask(const char *socket_path, json_t *request, int *code)
 {
 	struct rain_error err = {{0}};
 	json_t *result = NULL;
 
 	*code = RAIN_EXIT_FAILURE;
-	if (!listens(socket_path, &err))
+	if (!rain_rpc_listens(socket_path, "rain-gatewayd", &err))
 		*code = RAIN_EXIT_UNAVAILABLE;
 	else if (!request)
 		rain_error_set(&err, "what you typed is no UTF-8 text");

@@ -52,7 +52,7 @@ libmind_la_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS) $(JANSSON_CFLAGS) $(PQ_CFLAGS) 
 libmind_la_LIBADD = libburst.la libscheduler.la
 
 rain_PROGRAMS += rain-bursts
-rain_bursts_SOURCES = federation/rain_bursts.c
+rain_bursts_SOURCES = federation/rain_bursts.c federation/command.c federation/command.h
 rain_bursts_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 rain_bursts_LDADD = libcommon.la $(JANSSON_LIBS)
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* rain offers: what peers lend us, and what we lend them. */
+#include <getopt.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "common/cli.h"
 #include "common/config.h"
@@ -28,39 +28,6 @@ static const char help[] =
 	"\n"
 	"STATE: open (it may be asked), full (no room when it was asked last), throttled (it\n"
 	"lost too many jobs), closed (lends nothing now), paused (by us), away (not reached).\n";
-
-struct options {
-	bool ours, json;
-	const char *config;
-	enum rain_table_style style;
-};
-
-static bool is(const char *text, const char *letter, const char *word)
-{
-	return strcmp(text, letter) == 0 || strcmp(text, word) == 0;
-}
-
-/* -1 when it has complained. */
-static int read_options(int argc, char *argv[], struct options *options)
-{
-	for (int i = 1; i < argc; i++) {
-		if (is(argv[i], "-o", "--ours")) {
-			options->ours = true;
-		} else if (is(argv[i], "-j", "--json")) {
-			options->json = true;
-		} else if (is(argv[i], "-p", "--parsable2")) {
-			options->style = RAIN_TABLE_PARSABLE2;
-		} else if (strcmp(argv[i], "--csv") == 0) {
-			options->style = RAIN_TABLE_CSV;
-		} else if (is(argv[i], "-c", "--config") && i + 1 < argc) {
-			options->config = argv[++i];
-		} else {
-			rain_cli_usage("unknown option or missing value: '%s'", argv[i]);
-			return -1;
-		}
-	}
-	return 0;
-}
 
 /* An amount that may not be known, or not bounded. */
 static const char *count(const json_t *object, const char *key, char *text, size_t size)
@@ -126,28 +93,45 @@ static void show_ours(const json_t *result, enum rain_table_style style)
 
 int main(int argc, char *argv[])
 {
-	struct options options = {.style = RAIN_TABLE_TEXT};
+	static const struct option options[] = {
+		{"ours", no_argument, NULL, 'o'},	  {"json", no_argument, NULL, 'j'},
+		{"parsable2", no_argument, NULL, 'p'},	  {"csv", no_argument, NULL, 'C'},
+		{"config", required_argument, NULL, 'c'}, {NULL, 0, NULL, 0},
+	};
+	enum rain_table_style style = RAIN_TABLE_TEXT;
+	bool ours = false, json = false;
+	const char *config_path = NULL;
 	struct rain_config *config;
 	struct rain_error err = {{0}};
 	json_t *result;
-	int code;
+	int option, code;
 
 	rain_cli_standard_options(argc, argv, help);
-	if (read_options(argc, argv, &options) < 0)
-		return RAIN_EXIT_USAGE;
-	config = rain_config_load(options.config, &err);
+	while ((option = getopt_long(argc, argv, "ojpc:", options, NULL)) != -1) {
+		switch (option) {
+		case 'o': ours = true; break;
+		case 'j': json = true; break;
+		case 'p': style = RAIN_TABLE_PARSABLE2; break;
+		case 'C': style = RAIN_TABLE_CSV; break;
+		case 'c': config_path = optarg; break;
+		default: return rain_cli_usage("wrong option");
+		}
+	}
+	if (optind < argc)
+		return rain_cli_usage("unexpected argument '%s'", argv[optind]);
+	config = rain_config_load(config_path, &err);
 	if (!config)
 		return rain_cli_fail(RAIN_EXIT_FAILURE, &err);
 	result = rain_command_ask(config->gateway.control, json_pack("{s:s}", "op", "offers"), &code);
 	rain_config_destroy(config);
 	if (!result)
 		return code;
-	if (options.json)
+	if (json)
 		rain_cli_print_json(result);
-	else if (options.ours)
-		show_ours(result, options.style);
+	else if (ours)
+		show_ours(result, style);
 	else
-		show_theirs(result, options.style);
+		show_theirs(result, style);
 	json_decref(result);
 	return RAIN_EXIT_OK;
 }

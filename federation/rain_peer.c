@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* rain peer: makes clusters peers, and shows them. */
+#include <getopt.h>
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -69,62 +70,66 @@ struct options {
 	enum rain_table_style style;
 };
 
-static bool is(const char *text, const char *letter, const char *word)
-{
-	return strcmp(text, letter) == 0 || strcmp(text, word) == 0;
-}
-
 static bool has_value(const char *verb)
 {
 	return strcmp(verb, "limit") == 0 || strcmp(verb, "ban") == 0 || strcmp(verb, "unban") == 0;
 }
 
 /* -1 when it has complained. */
+static int read_words(int count, char *words[], struct options *options)
+{
+	int most;
+
+	if (count == 0) {
+		rain_cli_usage("say what to do: invite, accept, list, pause, resume, limit, ban, "
+			       "unban, bans or remove");
+		return -1;
+	}
+	options->verb = words[0];
+	most = has_value(options->verb) ? 3 : 2;
+	if (count > most) {
+		rain_cli_usage("too many words: '%s'", words[most]);
+		return -1;
+	}
+	options->word = count > 1 ? words[1] : NULL;
+	options->value = count > 2 ? words[2] : NULL;
+	return 0;
+}
+
+/* -1 when it has complained. */
 static int read_options(int argc, char *argv[], struct options *options)
 {
-	for (int i = 1; i < argc; i++) {
-		const char *value = i + 1 < argc ? argv[i + 1] : NULL;
+	static const struct option long_options[] = {
+		{"valid", required_argument, NULL, 'v'},  {"name", required_argument, NULL, 'n'},
+		{"lend", no_argument, NULL, 'l'},	  {"borrow", no_argument, NULL, 'b'},
+		{"reason", required_argument, NULL, 'r'}, {"json", no_argument, NULL, 'j'},
+		{"parsable2", no_argument, NULL, 'p'},	  {"csv", no_argument, NULL, 'C'},
+		{"openmetrics", no_argument, NULL, 'o'},  {"config", required_argument, NULL, 'c'},
+		{NULL, 0, NULL, 0},
+	};
+	int option;
 
-		if (is(argv[i], "-j", "--json")) {
-			options->form = RAIN_PEER_JSON;
-		} else if (is(argv[i], "-o", "--openmetrics")) {
-			options->form = RAIN_PEER_METRICS;
-		} else if (is(argv[i], "-l", "--lend")) {
-			options->lend = true;
-		} else if (is(argv[i], "-b", "--borrow")) {
-			options->borrow = true;
-		} else if (is(argv[i], "-p", "--parsable2")) {
-			options->style = RAIN_TABLE_PARSABLE2;
-		} else if (strcmp(argv[i], "--csv") == 0) {
-			options->style = RAIN_TABLE_CSV;
-		} else if (argv[i][0] == '-' && argv[i][1]) {
-			if (is(argv[i], "-n", "--name") && value)
-				options->name = value;
-			else if (is(argv[i], "-r", "--reason") && value)
-				options->reason = value;
-			else if (is(argv[i], "-c", "--config") && value)
-				options->config = value;
-			else if (!is(argv[i], "-v", "--valid") || !value) {
-				rain_cli_usage("unknown option or missing value: '%s'", argv[i]);
-				return -1;
-			} else if (rain_command_time(value, &options->valid_s) < 0) {
-				rain_cli_usage("'%s' is no time: a number and s, m, h or d, at most 30d",
-					       value);
-				return -1;
-			}
-			i++;
-		} else if (!options->verb) {
-			options->verb = argv[i];
-		} else if (!options->word) {
-			options->word = argv[i];
-		} else if (!options->value && has_value(options->verb)) {
-			options->value = argv[i];
-		} else {
-			rain_cli_usage("too many words: '%s'", argv[i]);
+	while ((option = getopt_long(argc, argv, "v:n:lbr:jpoc:", long_options, NULL)) != -1) {
+		switch (option) {
+		case 'v':
+			if (rain_command_time(optarg, &options->valid_s) == 0)
+				break;
+			rain_cli_usage("'%s' is no time: a number and s, m, h or d, at most 30d",
+				       optarg);
 			return -1;
+		case 'n': options->name = optarg; break;
+		case 'l': options->lend = true; break;
+		case 'b': options->borrow = true; break;
+		case 'r': options->reason = optarg; break;
+		case 'j': options->form = RAIN_PEER_JSON; break;
+		case 'p': options->style = RAIN_TABLE_PARSABLE2; break;
+		case 'C': options->style = RAIN_TABLE_CSV; break;
+		case 'o': options->form = RAIN_PEER_METRICS; break;
+		case 'c': options->config = optarg; break;
+		default: rain_cli_usage("wrong option"); return -1;
 		}
 	}
-	return 0;
+	return read_words(argc - optind, argv + optind, options);
 }
 
 /* ---- invite ---- */
@@ -335,9 +340,6 @@ int main(int argc, char *argv[])
 		rain_cli_standard_options(2, (char *[]){argv[0], argv[i], NULL}, help);
 	if (read_options(argc, argv, &options) < 0)
 		return RAIN_EXIT_USAGE;
-	if (!options.verb)
-		return rain_cli_usage("say what to do: invite, accept, list, pause, resume, limit, "
-				      "ban, unban, bans or remove");
 	config = rain_config_load(options.config, &err);
 	if (!config)
 		return rain_cli_fail(RAIN_EXIT_FAILURE, &err);

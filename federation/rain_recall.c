@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* rain recall: the owner takes the machine back from guests. */
+#include <getopt.h>
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "common/cli.h"
 #include "common/config.h"
@@ -33,45 +33,41 @@ struct options {
 	bool end;
 };
 
-static bool is(const char *text, const char *letter, const char *word)
-{
-	return strcmp(text, letter) == 0 || strcmp(text, word) == 0;
-}
-
 /* -1 when it has complained. */
 static int read_options(int argc, char *argv[], struct options *options)
 {
-	for (int i = 1; i < argc; i++) {
-		const char *value = i + 1 < argc ? argv[i + 1] : NULL;
+	static const struct option long_options[] = {
+		{"end", no_argument, NULL, 'e'},
+		{"for", required_argument, NULL, 'f'},
+		{"config", required_argument, NULL, 'c'},
+		{NULL, 0, NULL, 0},
+	};
+	int option;
 
-		if (is(argv[i], "-e", "--end")) {
-			options->end = true;
-		} else if (is(argv[i], "-f", "--for") && value) {
-			if (rain_command_time(value, &options->for_s) < 0) {
-				rain_cli_usage("'%s' is no time: a number and s, m, h or d, at most 30d",
-					       value);
-				return -1;
-			}
-			i++;
-		} else if (is(argv[i], "-c", "--config") && value) {
-			options->config = argv[++i];
-		} else if (argv[i][0] != '-' && !options->peer) {
-			options->peer = argv[i];
-		} else {
-			rain_cli_usage("unknown option, missing value or one word too many: '%s'", argv[i]);
+	while ((option = getopt_long(argc, argv, "ef:c:", long_options, NULL)) != -1) {
+		switch (option) {
+		case 'e': options->end = true; break;
+		case 'f':
+			if (rain_command_time(optarg, &options->for_s) == 0)
+				break;
+			rain_cli_usage("'%s' is no time: a number and s, m, h or d, at most 30d",
+				       optarg);
 			return -1;
+		case 'c': options->config = optarg; break;
+		default: rain_cli_usage("wrong option"); return -1;
 		}
 	}
-	if (options->end && (options->peer || options->for_s)) {
+	options->peer = argv[optind]; /* NULL at the end of argv: all */
+	if (argc - optind > 1)
+		rain_cli_usage("unexpected argument '%s'", argv[argc - 1]);
+	else if (options->end && (options->peer || options->for_s))
 		rain_cli_usage("--end stands alone");
-		return -1;
-	}
-	if (options->peer && options->for_s) {
+	else if (options->peer && options->for_s)
 		rain_cli_usage("--for is for all guests: 'rain peer pause %s' keeps one away",
 			       options->peer);
-		return -1;
-	}
-	return 0;
+	else
+		return 0;
+	return -1;
 }
 
 static int run(const char *socket_path, const struct options *options)

@@ -10,7 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "common/rpc.h"
@@ -123,6 +125,31 @@ static void test_errors(void **state)
 	assert_null(rain_rpc_call("/nonexistent.sock", request, 100, &err));
 	assert_non_null(strstr(err.text, "/nonexistent.sock"));
 	json_decref(request);
+	assert_true(rain_rpc_listens(path, "echod", &err));
+	assert_false(rain_rpc_listens("/nonexistent.sock", "echod", &err));
+	assert_non_null(strstr(err.text, "echod isn't running here: /nonexistent.sock"));
+}
+
+/* A daemon whose queue of callers is full is waited for, not taken for dead. */
+static void test_busy(void **state)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	json_t *request = json_pack("{s:s}", "op", "echo");
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0), first = socket(AF_UNIX, SOCK_STREAM, 0);
+	struct rain_error err = {""};
+
+	(void)state;
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/busy.sock", directory);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(fd, 0), 0);
+	assert_int_equal(connect(first, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_null(rain_rpc_call(address.sun_path, request, 50, &err));
+	assert_non_null(strstr(err.text, "does not answer"));
+	assert_true(rain_rpc_listens(address.sun_path, "busyd", &err));
+	close(first);
+	close(fd);
+	unlink(address.sun_path);
+	json_decref(request);
 }
 
 static void test_large(void **state)
@@ -202,6 +229,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_call),
 		cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_busy),
 		cmocka_unit_test(test_large),
 		cmocka_unit_test(test_async),
 		cmocka_unit_test(test_async_unreachable),

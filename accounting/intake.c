@@ -6,20 +6,32 @@
 #include "accounting/pricing.h"
 #include "accounting/record.h"
 #include "accounting/spool.h"
+#include "accounting/team.h"
 #include "common/clock.h"
 #include "common/log.h"
+
+/* What one transaction books, on its way: read by a team, priced, booked, deleted by a
+ * team. The names are borrowed. */
+struct chunk {
+	const char *spool;
+	char *const *names;
+	size_t count;
+	struct text {
+		char *text; /* NULL: not read */
+		size_t size;
+	} texts[RAIN_INTAKE_TRANSACTION];
+	json_t *runs;				      /* NULL: not priced yet */
+	const char *booked[RAIN_INTAKE_TRANSACTION];  /* booked[i] names runs[i] */
+	int64_t sent_us;
+	struct rain_team team;
+	atomic_bool failed; /* a file couldn't be deleted */
+};
 
 struct rain_intake {
 	struct rain_spool_walk *walk; /* where we are in the spool; NULL: nowhere */
 	bool progress;		      /* made by this walk, so another one is worth it */
 	struct rain_rates *rates;     /* NULL: to be read */
-};
-
-/* What one transaction books: runs[i], priced, came from names[i] (borrowed). */
-struct chunk {
-	json_t *runs; /* NULL: nothing */
-	const char *names[RAIN_INTAKE_TRANSACTION];
-	int64_t sent_us;
+	struct chunk chunks[RAIN_INTAKE_TRANSACTIONS];
 };
 
 /* One run. */
@@ -28,7 +40,6 @@ struct intake {
 	struct rain_ledger *store;
 	const struct rain_rates *rates;
 	struct rain_intake_result *result;
-	struct chunk chunks[2]; /* the one that is sent, and the one that is read */
 };
 
 /* A disk too full to put a record aside must not hold up the others. */
@@ -70,27 +81,28 @@ static json_t *price_record(const struct intake *intake, const char *text, size_
 	return run;
 }
 
-/* Adds a file to the chunk or rejects it. -1 only when that fails. */
-static int take(struct intake *intake, struct chunk *chunk, const char *name, struct rain_error *err)
+/* Adds the file to the chunk's runs or rejects it. -1 only when that fails. */
+static int take(struct intake *intake, struct chunk *chunk, size_t i, struct rain_error *err)
 {
-	const char *spool = intake->config->ledger.spool;
+	struct text *read = &chunk->texts[i];
 	struct rain_error reason;
-	size_t size;
-	int broken;
-	char *text = rain_spool_read(spool, name, RAIN_RECORD_SIZE_MAX, &size, &broken, &reason);
 	json_t *run;
+	int broken;
 
-	if (!text && !broken) {
+	/* Once more, for the reason. */
+	if (!read->text)
+		read->text = rain_spool_read(chunk->spool, chunk->names[i], RAIN_RECORD_SIZE_MAX,
+					     &read->size, &broken, &reason);
+	if (!read->text && !broken) {
 		*err = reason;
 		return -1;
 	}
-	run = text ? price_record(intake, text, size, &reason) : NULL;
-	free(text);
+	run = read->text ? price_record(intake, read->text, read->size, &reason) : NULL;
 	if (!run) {
-		reject(intake, name, reason.text);
+		reject(intake, chunk->names[i], reason.text);
 		return 0;
 	}
-	chunk->names[json_array_size(chunk->runs)] = name;
+	chunk->booked[json_array_size(chunk->runs)] = chunk->names[i];
 	if (json_array_append_new(chunk->runs, run) < 0)
 		return rain_error_set(err, "no memory for a batch of job runs");
 	return 0;
@@ -125,24 +137,46 @@ static int book_singly(struct intake *intake, const struct chunk *chunk, struct 
 			return -1;
 		}
 		if (outcome != RAIN_LEDGER_OK)
-			reject(intake, chunk->names[i], reason.text);
-		else if (booked(intake, chunk->names[i], err) < 0)
+			reject(intake, chunk->booked[i], reason.text);
+		else if (booked(intake, chunk->booked[i], err) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-/* Reads what `count` names name. */
-static int fill(struct intake *intake, struct chunk *chunk, char *const *names, int count,
-		struct rain_error *err)
+static void read_one(void *arg, size_t i)
+{
+	struct chunk *chunk = arg;
+	struct rain_error reason;
+	int broken;
+
+	chunk->texts[i].text = rain_spool_read(chunk->spool, chunk->names[i], RAIN_RECORD_SIZE_MAX,
+					       &chunk->texts[i].size, &broken, &reason);
+}
+
+static void delete_one(void *arg, size_t i)
+{
+	struct chunk *chunk = arg;
+
+	if (rain_spool_remove(chunk->spool, chunk->booked[i], NULL) < 0)
+		atomic_store(&chunk->failed, true);
+}
+
+/* Prices what the team has read. */
+static int fill(struct intake *intake, struct chunk *chunk, struct rain_error *err)
 {
 	int rc = 0;
 
+	rain_team_finish(&chunk->team);
 	chunk->runs = json_array();
 	if (!chunk->runs)
-		return rain_error_set(err, "no memory for a batch of job runs");
-	for (int i = 0; rc == 0 && i < count; i++)
-		rc = take(intake, chunk, names[i], err);
+		rc = rain_error_set(err, "no memory for a batch of job runs");
+	for (size_t i = 0; i < chunk->count; i++) {
+		if (rc == 0)
+			rc = take(intake, chunk, i, err);
+		free(chunk->texts[i].text);
+		chunk->texts[i].text = NULL;
+	}
 	return rc;
 }
 
@@ -154,64 +188,85 @@ static void send(const struct intake *intake, struct chunk *chunk)
 	rain_ledger_runs_send(intake->store, chunk->runs);
 }
 
-/* Waits for the chunk that was sent.  0 when it is committed (its files may go), 1
- * when there is nothing left to do for it. */
-static int settle(struct intake *intake, const struct chunk *chunk, struct rain_error *err)
+/* Waits for the chunk that was sent; what is committed may be deleted. */
+static int settle(struct intake *intake, struct chunk *chunk, struct rain_error *err)
 {
 	struct rain_intake_result *result = intake->result;
 	enum rain_ledger_result outcome;
 
 	if (json_array_size(chunk->runs) == 0)
-		return 1;
+		return 0;
 	outcome = rain_ledger_runs_finish(intake->store, chunk->runs, err);
 	if (outcome == RAIN_LEDGER_UNAVAILABLE)
 		return -1;
 	if (outcome == RAIN_LEDGER_REFUSED)
-		return book_singly(intake, chunk, err) < 0 ? -1 : 1;
+		return book_singly(intake, chunk, err);
 	result->commit_us[result->commits++] = rain_clock_monotonic_us() - chunk->sent_us;
+	rain_team_start(&chunk->team, delete_one, chunk, json_array_size(chunk->runs));
 	return 0;
 }
 
-static int forget_files(struct intake *intake, const struct chunk *chunk, struct rain_error *err)
+/* Waits for the chunk's team, whatever it does, and forgets the chunk. */
+static int leave(struct intake *intake, struct chunk *chunk, struct rain_error *err)
 {
-	for (size_t i = 0; i < json_array_size(chunk->runs); i++)
-		if (booked(intake, chunk->names[i], err) < 0)
-			return -1;
-	return 0;
-}
+	bool deleted = chunk->team.work == delete_one;
+	int rc = 0;
 
-/* Books all of names, chunk by chunk.  While the database works at one, the files of
- * the one before are deleted and those of the next are read. */
-static int book(struct intake *intake, char *const *names, int count, struct rain_error *err)
-{
-	struct chunk *sent = &intake->chunks[0], *next = &intake->chunks[1], *other;
-	int rc = 0, settled;
-
-	for (int i = 0; rc == 0 && (i < count || sent->runs); i += RAIN_INTAKE_TRANSACTION) {
-		int left = count - i;
-
-		if (left > 0)
-			rc = fill(intake, next, names + i,
-				  left < RAIN_INTAKE_TRANSACTION ? left : RAIN_INTAKE_TRANSACTION, err);
-		/* Whatever became of the next: what was sent is in the database's hands. */
-		settled = settle(intake, sent, err);
-		if (settled < 0)
+	rain_team_finish(&chunk->team);
+	/* One that is there still says why; the others are gone already. */
+	for (size_t i = 0; deleted && i < json_array_size(chunk->runs); i++) {
+		if (chunk->failed && rc == 0 &&
+		    rain_spool_remove(chunk->spool, chunk->booked[i], err) < 0)
 			rc = -1;
 		if (rc == 0)
-			send(intake, next);
-		if (settled == 0 && forget_files(intake, sent, err) < 0)
+			intake->result->recorded++;
+	}
+	for (size_t i = 0; i < chunk->count; i++)
+		free(chunk->texts[i].text);
+	json_decref(chunk->runs);
+	*chunk = (struct chunk){0};
+	return rc;
+}
+
+/* Books the chunks one after the other. While the database works at one, teams delete the
+ * files of the one before and read the one after the next, which is priced. */
+static int book(struct intake *intake, struct chunk chunks[], int count, struct rain_error *err)
+{
+	int rc = 0;
+
+	rain_team_start(&chunks[0].team, read_one, &chunks[0], chunks[0].count);
+	for (int i = 0; rc == 0 && i <= count; i++) {
+		if (i + 1 < count)
+			rain_team_start(&chunks[i + 1].team, read_one, &chunks[i + 1], chunks[i + 1].count);
+		if (i < count)
+			rc = fill(intake, &chunks[i], err);
+		/* Whatever became of this one: what was sent is in the database's hands. */
+		if (i > 0 && settle(intake, &chunks[i - 1], err) < 0)
 			rc = -1;
-		json_decref(sent->runs);
-		sent->runs = NULL;
-		other = sent;
-		sent = next;
-		next = other;
+		if (rc == 0 && i < count)
+			send(intake, &chunks[i]);
 	}
 	if (rc < 0)
 		rain_ledger_runs_abandon(intake->store);
-	json_decref(sent->runs);
-	json_decref(next->runs);
+	for (int i = 0; i < count; i++)
+		if (leave(intake, &chunks[i], rc == 0 ? err : NULL) < 0)
+			rc = -1;
 	return rc;
+}
+
+/* Shares the names out to the chunks; how many these are. */
+static int share_out(struct rain_intake *intake, const char *spool, char *const *names, size_t count)
+{
+	int chunks = 0;
+
+	for (size_t i = 0; i < count; i += RAIN_INTAKE_TRANSACTION) {
+		size_t left = count - i;
+
+		intake->chunks[chunks++] = (struct chunk){
+			.spool = spool, .names = names + i,
+			.count = left < RAIN_INTAKE_TRANSACTION ? left : RAIN_INTAKE_TRANSACTION};
+	}
+	return chunks;
 }
 
 struct rain_intake *rain_intake_create(void)
@@ -293,7 +348,8 @@ int rain_intake_run(struct rain_intake *intake, const struct rain_config *config
 	rc = rates_read(intake, config, store, err);
 	batch.rates = intake->rates;
 	if (rc == 0)
-		rc = book(&batch, names, count, err);
+		rc = book(&batch, intake->chunks,
+			  share_out(intake, config->ledger.spool, names, (size_t)count), err);
 	intake->progress = intake->progress || result->recorded + result->rejected > 0;
 	result->more = count == RAIN_INTAKE_BATCH || intake->progress;
 	/* What stayed is met again from the start. */

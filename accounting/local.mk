@@ -38,7 +38,8 @@ libledger_la_SOURCES = \
 	accounting/publish.c accounting/publish.h \
 	accounting/snapshot_map.c accounting/snapshot_map.h \
 	accounting/spool.c accounting/spool.h \
-	accounting/store.c accounting/store.h
+	accounting/store.c accounting/store.h \
+	accounting/team.c accounting/team.h
 libledger_la_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(PQ_CFLAGS)
 libledger_la_LIBADD = libaccounting.la libscheduler.la libhostlist.la $(PQ_LIBS)
 

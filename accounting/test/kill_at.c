@@ -17,6 +17,7 @@
 #include <libpq-fe.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,16 +28,19 @@
 
 #define SHOWN __attribute__((visibility("default")))
 
-static bool fired, waits; /* waits: the statement was sent, its answer counts */
+static atomic_bool fired; /* threads may come by together */
+static bool waits;	  /* the statement was sent, its answer counts */
 
 /* Whom it hits when it isn't the program itself is dead before it goes on. */
 static void strike(void)
 {
 	const char *whom = getenv("RAIN_KILL_WHOM");
 	pid_t pid = whom ? (pid_t)atoi(whom) : getpid();
-	struct pollfd end = {.fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN};
+	struct pollfd end = {.events = POLLIN};
 
-	fired = true;
+	if (atomic_exchange(&fired, true))
+		return;
+	end.fd = (int)syscall(SYS_pidfd_open, pid, 0);
 	fprintf(stderr, "kill_at: %s\n", getenv("RAIN_KILL_AT"));
 	kill(pid, SIGKILL);
 	poll(&end, 1, -1);

@@ -449,6 +449,7 @@ void rain_config_destroy(struct rain_config *config)
 		config->panel.record,
 		config->panel.web_user,
 		config->panel.web_listen,
+		config->panel.code_keeper,
 	};
 	for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++)
 		free(strings[i]);

@@ -169,6 +169,7 @@ struct rain_config {
 		char *led_names[RAIN_CONFIG_PANEL_LEDS];
 		char *web_listen; /* HOST:PORT of rain-panelweb */
 		enum rain_config_web_names web_names;
+		char *code_keeper; /* node that gives out the owners' codes; "": none */
 	} panel;
 };
 

@@ -94,6 +94,45 @@ static int read_web(cfg_t *section, struct rain_config *config, const char **key
 	return rain_error_set(why, "allowed is \"nobody\", \"administrators\" or \"everybody\"");
 }
 
+/* The first of the host list `nodes` ("node[01-08],x" has node01), in a new string; "" when
+ * there is none.  libslurm, which could tell, is too large for rain-paneld. */
+static char *first_node(const char *nodes)
+{
+	char *first = calloc(1, strlen(nodes) + 1);
+	size_t length = 0;
+
+	if (!first)
+		return NULL;
+	while (*nodes && *nodes != ',') {
+		if (*nodes != '[') {
+			first[length++] = *nodes++;
+			continue;
+		}
+		nodes++;
+		while (*nodes >= '0' && *nodes <= '9')
+			first[length++] = *nodes++;
+		nodes += strcspn(nodes, "]");
+		if (*nodes)
+			nodes++;
+	}
+	return first;
+}
+
+static int read_keeper(cfg_t *section, struct rain_config *config, const char **key,
+		       struct rain_error *why)
+{
+	const char *name;
+
+	*key = "code-keeper";
+	name = cfg_getstr(section, *key);
+	if (strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-") !=
+	    strlen(name))
+		return rain_error_set(why, "'%.64s' is not the name of one node", name);
+	config->panel.code_keeper =
+		*name ? strdup(name) : first_node(config->panel.nodes ? config->panel.nodes : "");
+	return config->panel.code_keeper ? 0 : rain_error_set(why, "no memory");
+}
+
 int rain_config_panel_hardware(cfg_t *section, struct rain_config *config, const char **key,
 			       struct rain_error *why)
 {
@@ -114,5 +153,7 @@ int rain_config_panel_hardware(cfg_t *section, struct rain_config *config, const
 		return -1;
 	if (read_names(section, config, key, why) < 0)
 		return -1;
-	return read_web(section, config, key, why);
+	if (read_web(section, config, key, why) < 0)
+		return -1;
+	return read_keeper(section, config, key, why);
 }

@@ -32,5 +32,6 @@ dist_man_MANS += \
 	doc/rain-statement.1 \
 	doc/rain-transfer.1 \
 	doc/rain.1 \
-	doc/rain.conf.5
+	doc/rain.conf.5 \
+	doc/trainer.8
 dist_doc_DATA = README.md NEWS doc/overhead.md doc/policy.md doc/protocol.txt doc/ledger-backup.txt doc/ledger-speed.md

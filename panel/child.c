@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -42,6 +43,7 @@ void rain_panel_child_release(struct rain_panel_child *child)
 static int start(struct rain_panel_child *child, int64_t deadline_ms, int *fd,
 		 struct rain_error *err)
 {
+	pid_t parent = getpid();
 	sigset_t none;
 	int ends[2];
 
@@ -57,6 +59,10 @@ static int start(struct rain_panel_child *child, int64_t deadline_ms, int *fd,
 		return rain_error_set(err, "can't start a process: %s", strerror(errno));
 	}
 	if (child->pid == 0) {
+		/* It must not outlive us: it holds our sockets. */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != parent)
+			_exit(127);
 		sigemptyset(&none);
 		sigprocmask(SIG_SETMASK, &none, NULL);
 		signal(SIGPIPE, SIG_DFL);

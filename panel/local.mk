@@ -7,6 +7,7 @@ libpanelnotice_la_SOURCES = panel/notice.c panel/notice.h
 # Pure: bytes, numbers and times go in; state, frames and text come out.
 libpanel_la_SOURCES = \
 	panel/caller_parse.c panel/caller.h \
+	panel/codebook.c panel/codebook.h \
 	panel/frame.c panel/frame.h \
 	panel/frame_json.c panel/frame_json.h \
 	panel/heat.c panel/heat.h \
@@ -22,6 +23,7 @@ libpanel_la_LIBADD = libpanelnotice.la
 sbin_PROGRAMS += rain-paneld
 rain_paneld_SOURCES = \
 	panel/address.c panel/address.h \
+	panel/asker.c panel/asker.h \
 	panel/caller.c panel/caller.h \
 	panel/child.c panel/child.h \
 	panel/device.c panel/device.h \
@@ -29,6 +31,7 @@ rain_paneld_SOURCES = \
 	panel/driver_mcp23017.c panel/driver_sim.c \
 	panel/head.c panel/head.h \
 	panel/heal.c panel/heal.h \
+	panel/keeper.c panel/keeper.h \
 	panel/listen.c panel/listen.h \
 	panel/paneld.c panel/paneld.h panel/paneld_notice.c \
 	panel/paneld_user.c \
@@ -82,7 +85,10 @@ rain_panelweb_data_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 rain_panelweb_data_LDADD = libpanel.la libhostlist.la libcommon.la $(JANSSON_LIBS) $(SLURM_LIBS)
 
 check_PROGRAMS += panel/test/test_pattern panel/test/test_panel_state panel/test/test_frame \
-	panel/test/test_notice panel/test/test_presence
+	panel/test/test_notice panel/test/test_presence panel/test/test_codebook
+panel_test_test_codebook_SOURCES = panel/test/test_codebook.c
+panel_test_test_codebook_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+panel_test_test_codebook_LDADD = libpanel.la $(test_libs)
 panel_test_test_pattern_SOURCES = panel/test/test_pattern.c
 panel_test_test_pattern_LDADD = libpanel.la $(test_libs)
 panel_test_test_panel_state_SOURCES = panel/test/test_panel_state.c
@@ -94,12 +100,15 @@ panel_test_test_notice_LDADD = libpanel.la $(test_libs)
 panel_test_test_presence_SOURCES = panel/test/test_presence.c
 panel_test_test_presence_LDADD = libpanel.la $(test_libs)
 
-check_PROGRAMS += panel/test/test_view panel/test/test_paneld
+check_PROGRAMS += panel/test/test_view panel/test/test_paneld panel/test/test_keeper
 panel_test_test_view_SOURCES = panel/test/test_view.c
 panel_test_test_view_LDADD = libpanel.la $(test_libs)
 panel_test_test_paneld_SOURCES = panel/test/test_paneld.c \
 	panel/test/paneld_fixture.c panel/test/paneld_fixture.h
 panel_test_test_paneld_LDADD = libpanel.la $(test_libs)
+panel_test_test_keeper_SOURCES = panel/test/test_keeper.c \
+	panel/test/paneld_fixture.c panel/test/paneld_fixture.h
+panel_test_test_keeper_LDADD = libpanel.la $(test_libs)
 
 # The expander on a real I2C bus and LEDs of the real LED class, in a small machine of its own.
 if HAVE_CMOCKA

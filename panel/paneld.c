@@ -30,7 +30,7 @@
 #define TELL_MILLIDEGREES 500
 #define TELL_KHZ 10000
 #define SIM_SOCKET_NAME "sim.sock"
-#define FDS_MAX (RAIN_PANEL_SERVER_FDS + 6)
+#define FDS_MAX (RAIN_PANEL_SERVER_FDS + 8)
 
 static char *frame_line(void *arg)
 {
@@ -92,9 +92,17 @@ static char *record_line(void *arg, int64_t since_s, int64_t until_s, int64_t st
 	return rain_record_tell(&daemon->record, since_s, until_s, step_hours, err);
 }
 
+static int code_of(void *arg, uid_t uid, const char **code, struct rain_error *err)
+{
+	struct rain_paneld *daemon = arg;
+
+	return rain_panel_keeper_code(&daemon->keeper, uid, rain_clock_monotonic_ms(), code, err);
+}
+
 static int open_sockets(struct rain_paneld *daemon, struct rain_error *err)
 {
-	struct rain_panel_server_calls calls = {frame_line, record_line, turn_switch, daemon};
+	struct rain_panel_server_calls calls = {frame_line, record_line, code_of, turn_switch,
+						daemon};
 	const char *path = daemon->config->panel.socket;
 	char copy[PATH_MAX], sim_path[PATH_MAX + sizeof(SIM_SOCKET_NAME) + 1];
 	const char *directory;
@@ -162,6 +170,8 @@ int rain_paneld_init(struct rain_paneld *daemon, const char *config_path, const 
 		daemon->server.clients[i].fd = -1;
 	rain_panel_child_init(&daemon->head.resolver, 0);
 	rain_panel_heal_init(&daemon->heal, node, helper);
+	rain_panel_child_init(&daemon->asker.child, 0);
+	rain_panel_child_init(&daemon->keeper.child, 0);
 
 	daemon->config = rain_config_load(config_path, err);
 	if (!daemon->config)
@@ -170,7 +180,10 @@ int rain_paneld_init(struct rain_paneld *daemon, const char *config_path, const 
 		return rain_error_set(err, "panel.mode is neither \"status\" nor \"load\"");
 	rain_panel_state_init(&daemon->state, mode);
 	adopt_guests(daemon);
+	rain_panel_keeper_init(&daemon->keeper, strcmp(daemon->config->panel.code_keeper, node) == 0,
+			       helper, daemon->config->panel.record, node, now_ms);
 	if (open_signals(daemon, err) < 0 ||
+	    rain_panel_asker_init(&daemon->asker, daemon->config, node, err) < 0 ||
 	    rain_panel_head_init(&daemon->head, daemon->config->panel.head, err) < 0 ||
 	    rain_panel_device_init(&daemon->device, daemon->config, now_ms, err) < 0 ||
 	    open_sockets(daemon, err) < 0)
@@ -273,14 +286,24 @@ static void read_signals(struct rain_paneld *daemon)
 }
 
 /* The order of what is polled; the server's descriptors follow. */
-enum slot { SLOT_SIGNAL, SLOT_NOTICE, SLOT_USER, SLOT_NETWORK, SLOT_HEAD, SLOT_HEAL, SLOT_SERVER };
+enum slot {
+	SLOT_SIGNAL,
+	SLOT_NOTICE,
+	SLOT_USER,
+	SLOT_NETWORK,
+	SLOT_HEAD,
+	SLOT_HEAL,
+	SLOT_KEEPER,
+	SLOT_ASKER,
+	SLOT_SERVER
+};
 
 /* Fills in what to wait for (poll ignores -1). Returns how many; lowers
  * *deadline_ms. */
 static size_t prepare(struct rain_paneld *daemon, struct pollfd fds[static FDS_MAX],
 		      int64_t *deadline_ms)
 {
-	int64_t until[4];
+	int64_t until[6];
 	short events = 0;
 
 	fds[SLOT_SIGNAL] = (struct pollfd){.fd = daemon->signal_fd, .events = POLLIN};
@@ -293,6 +316,11 @@ static size_t prepare(struct rain_paneld *daemon, struct pollfd fds[static FDS_M
 	fds[SLOT_HEAL].fd = rain_panel_heal_fd(&daemon->heal, &until[1]);
 	fds[SLOT_HEAL].events = POLLIN;
 	fds[SLOT_HEAL].revents = 0;
+	fds[SLOT_KEEPER].fd = rain_panel_keeper_fd(&daemon->keeper, &until[4]);
+	fds[SLOT_KEEPER].events = POLLIN;
+	fds[SLOT_ASKER].fd = rain_panel_asker_fd(&daemon->asker, &daemon->keeper, &daemon->state,
+						 &until[5]);
+	fds[SLOT_ASKER].events = POLLIN;
 	until[2] = rain_panel_device_deadline(&daemon->device);
 	until[3] = daemon->tick_ms;
 	for (size_t i = 0; i < sizeof(until) / sizeof(until[0]); i++) {
@@ -323,6 +351,10 @@ static void dispatch(struct rain_paneld *daemon, const struct pollfd *fds, size_
 		sense_network(daemon);
 	if (rain_panel_heal_progress(&daemon->heal, &daemon->state, fds[SLOT_HEAL].revents != 0,
 				     now_ms))
+		daemon->changed = true;
+	rain_panel_keeper_progress(&daemon->keeper, fds[SLOT_KEEPER].revents != 0, now_ms);
+	if (rain_panel_asker_progress(&daemon->asker, &daemon->keeper, &daemon->state,
+				      fds[SLOT_ASKER].revents != 0, now_ms))
 		daemon->changed = true;
 	if (now_ms >= daemon->tick_ms)
 		look_around(daemon, now_ms);
@@ -394,6 +426,8 @@ void rain_paneld_release(struct rain_paneld *daemon)
 	rain_panel_device_release(&daemon->device);
 	rain_panel_server_release(&daemon->server);
 	rain_panel_heal_release(&daemon->heal);
+	rain_panel_asker_release(&daemon->asker);
+	rain_panel_keeper_release(&daemon->keeper);
 	rain_panel_head_release(&daemon->head);
 	rain_record_close(&daemon->record);
 	if (daemon->notice_fd >= 0) {

@@ -9,10 +9,12 @@
 
 #include "common/config.h"
 #include "common/error.h"
+#include "panel/asker.h"
 #include "panel/device.h"
 #include "panel/frame.h"
 #include "panel/head.h"
 #include "panel/heal.h"
+#include "panel/keeper.h"
 #include "panel/record.h"
 #include "panel/server.h"
 #include "panel/state.h"
@@ -33,6 +35,8 @@ struct rain_paneld {
 	struct rain_panel_device device;
 	struct rain_panel_server server;
 	struct rain_panel_heal heal;
+	struct rain_panel_keeper keeper;
+	struct rain_panel_asker asker;
 	struct rain_panel_head head;
 	struct rain_record record;
 	int notice_fd;

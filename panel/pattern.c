@@ -2,6 +2,7 @@
 #include "panel/pattern.h"
 
 #include <assert.h>
+#include <string.h>
 
 #define SHORT_MS 120
 #define LONG_MS 480
@@ -18,6 +19,15 @@ const char *rain_pattern_code(unsigned int pattern)
 {
 	assert(pattern < RAIN_PATTERN_COUNT);
 	return codes[pattern];
+}
+
+int rain_pattern_number(const char *code)
+{
+	for (int i = 0; i < RAIN_PATTERN_COUNT; i++) {
+		if (strcmp(codes[i], code) == 0)
+			return i;
+	}
+	return -1;
 }
 
 int64_t rain_pattern_period_ms(unsigned int pattern)
@@ -50,6 +60,14 @@ bool rain_pattern_is_lit(unsigned int pattern, int64_t at_ms, int64_t *next_ms)
 	return lit;
 }
 
+static void put(struct rain_pattern_owners *owners, unsigned int pattern, uid_t uid)
+{
+	memset(&owners->owner[pattern], 0, sizeof(owners->owner[pattern]));
+	owners->owner[pattern].used = true;
+	owners->owner[pattern].uid = uid;
+	owners->owner[pattern].seen = ++owners->sequence;
+}
+
 unsigned int rain_pattern_of_owner(struct rain_pattern_owners *owners, uid_t uid)
 {
 	unsigned int preferred = uid % RAIN_PATTERN_COUNT;
@@ -72,8 +90,63 @@ unsigned int rain_pattern_of_owner(struct rain_pattern_owners *owners, uid_t uid
 			choice = slot;
 		}
 	}
-	owners->owner[choice].used = true;
-	owners->owner[choice].uid = uid;
-	owners->owner[choice].seen = ++owners->sequence;
+	put(owners, choice, uid);
 	return choice;
+}
+
+/* RAIN_PATTERN_COUNT when he has none. */
+static unsigned int find(const struct rain_pattern_owners *owners, uid_t uid)
+{
+	unsigned int slot = 0;
+
+	while (slot < RAIN_PATTERN_COUNT &&
+	       !(owners->owner[slot].used && owners->owner[slot].uid == uid))
+		slot++;
+	return slot;
+}
+
+void rain_pattern_learn(struct rain_pattern_owners *owners, uid_t uid, unsigned int pattern,
+			int64_t now_ms)
+{
+	unsigned int before = find(owners, uid);
+
+	assert(pattern < RAIN_PATTERN_COUNT);
+	if (before < RAIN_PATTERN_COUNT && before != pattern)
+		memset(&owners->owner[before], 0, sizeof(owners->owner[before]));
+	put(owners, pattern, uid);
+	owners->owner[pattern].given = true;
+	owners->owner[pattern].given_ms = now_ms;
+	owners->owner[pattern].ask_ms = now_ms + RAIN_PATTERN_REFRESH_MS;
+}
+
+void rain_pattern_unanswered(struct rain_pattern_owners *owners, uid_t uid, int64_t now_ms)
+{
+	unsigned int slot = find(owners, uid);
+	int64_t wait_ms;
+
+	if (slot == RAIN_PATTERN_COUNT)
+		return;
+	wait_ms = 2 * owners->owner[slot].wait_ms;
+	if (wait_ms == 0)
+		wait_ms = RAIN_PATTERN_RETRY_MS;
+	if (wait_ms > RAIN_PATTERN_RETRY_MAX_MS)
+		wait_ms = RAIN_PATTERN_RETRY_MAX_MS;
+	owners->owner[slot].wait_ms = wait_ms;
+	owners->owner[slot].ask_ms = now_ms + wait_ms;
+}
+
+void rain_pattern_begins(struct rain_pattern_owners *owners, uid_t uid)
+{
+	unsigned int slot = find(owners, uid);
+
+	if (slot < RAIN_PATTERN_COUNT && owners->owner[slot].given &&
+	    owners->owner[slot].wait_ms == 0)
+		owners->owner[slot].ask_ms = owners->owner[slot].given_ms + RAIN_PATTERN_TRUST_MS;
+}
+
+int64_t rain_pattern_ask_ms(const struct rain_pattern_owners *owners, uid_t uid)
+{
+	unsigned int slot = find(owners, uid);
+
+	return slot < RAIN_PATTERN_COUNT ? owners->owner[slot].ask_ms : INT64_MAX;
 }

@@ -25,6 +25,9 @@
 /* The code as text; `pattern` is below RAIN_PATTERN_COUNT. */
 const char *rain_pattern_code(unsigned int pattern);
 
+/* The number of a code; -1 when there is no such code. */
+int rain_pattern_number(const char *code);
+
 /* Length in milliseconds of one repetition, pause included. */
 int64_t rain_pattern_period_ms(unsigned int pattern);
 
@@ -34,24 +37,53 @@ int64_t rain_pattern_period_ms(unsigned int pattern);
 bool rain_pattern_is_lit(unsigned int pattern, int64_t at_ms, int64_t *next_ms);
 
 /*
- * Who has which pattern.  An owner gets number uid mod RAIN_PATTERN_COUNT, so
- * that it is the same on all nodes and after every restart; only where another
- * owner has that one already, the next free number.  Owners are remembered
- * after their jobs, so that they keep their pattern; when all numbers are
- * given away, the owner unseen for longest loses his.
+ * Who has which pattern, as one node knows it.  Patterns are given out by one
+ * rain-paneld of the cluster (panel/codebook.h), so that no two owners have the
+ * same one anywhere; a node asks it when an owner begins to play here.  Until it
+ * has answered, and where it can't be reached, an owner plays number uid mod
+ * RAIN_PATTERN_COUNT, which is what he is given as well unless another owner has
+ * that one already; on this node then the next free number.  Owners are
+ * remembered after their jobs; when all numbers are taken, the owner unseen for
+ * longest loses his.
  */
 struct rain_pattern_owners {
 	struct {
 		bool used;
+		bool given; /* by the keeper, at given_ms */
 		uid_t uid;
 		uint64_t seen; /* sequence number of the last request */
+		int64_t given_ms;
+		int64_t ask_ms;	 /* when to ask the keeper (again) */
+		int64_t wait_ms; /* how long the last silence was */
 	} owner[RAIN_PATTERN_COUNT]; /* indexed by pattern */
 	uint64_t sequence;
 };
 
-/* The pattern of `uid`, given to him now when he has none. Any
- * RAIN_PATTERN_COUNT owners in turn have different ones.  All zero is an empty
- * table. */
+/* An answer is asked for again after so long while its owner plays, and when he
+ * begins to play again after RAIN_PATTERN_TRUST_MS: meanwhile nobody else is
+ * given his pattern. */
+#define RAIN_PATTERN_REFRESH_MS 600000
+#define RAIN_PATTERN_TRUST_MS 60000
+/* Silence is met with questions that become ever rarer. */
+#define RAIN_PATTERN_RETRY_MS 1000
+#define RAIN_PATTERN_RETRY_MAX_MS 60000
+
+/* The pattern of `uid`, chosen now when he has none. Any RAIN_PATTERN_COUNT
+ * owners in turn have different ones.  All zero is an empty table. */
 unsigned int rain_pattern_of_owner(struct rain_pattern_owners *owners, uid_t uid);
+
+/* The keeper's word: `pattern` is that of `uid`.  Who had it here before has
+ * none now. */
+void rain_pattern_learn(struct rain_pattern_owners *owners, uid_t uid, unsigned int pattern,
+			int64_t now_ms);
+
+/* The keeper said nothing of him: asks later. */
+void rain_pattern_unanswered(struct rain_pattern_owners *owners, uid_t uid, int64_t now_ms);
+
+/* He begins to play: what was learnt of him longer ago is asked for again. */
+void rain_pattern_begins(struct rain_pattern_owners *owners, uid_t uid);
+
+/* When to ask about him; INT64_MAX when he has no pattern here. */
+int64_t rain_pattern_ask_ms(const struct rain_pattern_owners *owners, uid_t uid);
 
 #endif

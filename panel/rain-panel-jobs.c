@@ -17,28 +17,36 @@
 #include "common/cli.h"
 #include "common/config.h"
 #include "common/hostlist.h"
+#include "panel/codebook.h"
 #include "panel/notice.h"
 
 #define JOBS_MAX 64
 
 static const char help[] =
 	"Usage: rain-panel-jobs NODE [JOB…]\n"
+	"       rain-panel-jobs --owners\n"
 	"\n"
 	"Tells rain-paneld which of the jobs hold the node at present, according to\n"
 	"Slurm; without a JOB, all that do.  One JSON object a line, the last one\n"
 	"{\"done\":true}; without it the answer is not complete.\n"
 	"\n"
+	"      --owners   tell instead who runs jobs in the whole cluster, as uids in one\n"
+	"                 JSON object\n"
 	"  -h, --help     show this and exit\n"
 	"  -V, --version  show the version and exit\n"
 	"\n"
 	"Exit codes: 0 answered, 2 wrong usage, 3 Slurm can't be asked.\n";
 
-static bool holds(const slurm_job_info_t *job, const char *node)
+static bool runs(const slurm_job_info_t *job)
 {
 	uint32_t state = job->job_state & JOB_STATE_BASE;
 
-	return (state == JOB_RUNNING || state == JOB_SUSPENDED) && job->nodes &&
-	       rain_hostlist_contains(job->nodes, node);
+	return (state == JOB_RUNNING || state == JOB_SUSPENDED) && job->nodes;
+}
+
+static bool holds(const slurm_job_info_t *job, const char *node)
+{
+	return runs(job) && rain_hostlist_contains(job->nodes, node);
 }
 
 static void print_here(const slurm_job_info_t *job)
@@ -61,12 +69,11 @@ static void print_here(const slurm_job_info_t *job)
 	puts("}");
 }
 
-static int unavailable(const char *node)
+static int unavailable(const char *what)
 {
 	struct rain_error err;
 
-	rain_error_set(&err, "can't ask slurmctld about node %s: %s", node,
-		       slurm_strerror(errno));
+	rain_error_set(&err, "can't ask slurmctld about %s: %s", what, slurm_strerror(errno));
 	return rain_cli_fail(RAIN_EXIT_UNAVAILABLE, &err);
 }
 
@@ -84,6 +91,42 @@ static int print_all(const char *node)
 		printed++;
 	}
 	slurm_free_job_info_msg(list);
+	return 0;
+}
+
+static int compare_start(const void *a, const void *b)
+{
+	const slurm_job_info_t *x = a, *y = b;
+
+	return (x->start_time > y->start_time) - (x->start_time < y->start_time);
+}
+
+/* Each once, who began first first. */
+static int print_owners(void)
+{
+	uint32_t owners[RAIN_CODEBOOK_RUNNING_MAX];
+	job_info_msg_t *list = NULL;
+	size_t count = 0;
+
+	if (slurm_load_jobs(0, &list, SHOW_ALL) != SLURM_SUCCESS)
+		return unavailable("the owners of jobs");
+	if (list->record_count > 0)
+		qsort(list->job_array, list->record_count, sizeof(*list->job_array),
+		      compare_start);
+	for (uint32_t i = 0; i < list->record_count && count < RAIN_CODEBOOK_RUNNING_MAX; i++) {
+		const slurm_job_info_t *job = &list->job_array[i];
+		size_t k = 0;
+
+		while (k < count && owners[k] != job->user_id)
+			k++;
+		if (k == count && runs(job))
+			owners[count++] = job->user_id;
+	}
+	slurm_free_job_info_msg(list);
+	fputs("{\"owners\":[", stdout);
+	for (size_t i = 0; i < count; i++)
+		printf("%s%u", i > 0 ? "," : "", owners[i]);
+	puts("]}");
 	return 0;
 }
 
@@ -130,6 +173,12 @@ int main(int argc, char *argv[])
 	int rc = 0;
 
 	rain_cli_standard_options(argc, argv, help);
+	if (argc == 2 && strcmp(argv[1], "--owners") == 0) {
+		slurm_init(NULL);
+		rc = print_owners();
+		slurm_fini();
+		return rc;
+	}
 	if (argc < 2 || argv[1][0] == '-')
 		return rain_cli_usage("name the node");
 	if (count > JOBS_MAX)

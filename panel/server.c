@@ -157,9 +157,9 @@ static bool flush_backlog(struct rain_panel_client *client)
 	return true;
 }
 
-static bool send_error(struct rain_panel_client *client, const struct rain_error *err)
+/* Takes the reply over. */
+static bool send_json(struct rain_panel_client *client, json_t *reply)
 {
-	json_t *reply = json_pack("{s:b,s:s}", "ok", 0, "error", err->text);
 	char *line = reply ? json_dumps(reply, JSON_COMPACT) : NULL;
 	bool alive;
 
@@ -174,6 +174,11 @@ static bool send_error(struct rain_panel_client *client, const struct rain_error
 	alive = send_text(client, line, length + 1);
 	free(line);
 	return alive;
+}
+
+static bool send_error(struct rain_panel_client *client, const struct rain_error *err)
+{
+	return send_json(client, json_pack("{s:b,s:s}", "ok", 0, "error", err->text));
 }
 
 static bool send_frame(struct rain_panel_server *server, struct rain_panel_client *client)
@@ -208,6 +213,20 @@ static bool send_record(struct rain_panel_server *server, struct rain_panel_clie
 	return alive;
 }
 
+static bool send_code(struct rain_panel_server *server, struct rain_panel_client *client,
+		      const json_t *request)
+{
+	struct rain_error err;
+	const char *code;
+	int64_t uid;
+
+	if (rain_json_int(request, "uid", 0, UINT32_MAX - 1, &uid, &err) < 0 ||
+	    server->calls.code(server->calls.arg, (uid_t)uid, &code, &err) < 0)
+		return send_error(client, &err);
+	return send_json(client, json_pack("{s:b,s:{s:I,s:s*}}", "ok", 1, "result", "uid",
+					   (json_int_t)uid, "code", code));
+}
+
 static bool answer(struct rain_panel_server *server, struct rain_panel_client *client,
 		   const char *text, size_t size)
 {
@@ -223,6 +242,8 @@ static bool answer(struct rain_panel_server *server, struct rain_panel_client *c
 		alive = send_frame(server, client);
 	} else if (strcmp(op, "record") == 0) {
 		alive = send_record(server, client, request);
+	} else if (strcmp(op, "code") == 0) {
+		alive = send_code(server, client, request);
 	} else if (strcmp(op, "mode") == 0 && client->local) {
 		if (rain_json_string(request, "mode", 16, &mode, &err) < 0 ||
 		    server->calls.turn_switch(server->calls.arg, mode, &err) < 0)
@@ -230,7 +251,7 @@ static bool answer(struct rain_panel_server *server, struct rain_panel_client *c
 		else
 			alive = send_frame(server, client);
 	} else {
-		rain_error_set(&err, "op \"%s\" is unknown here: allowed are \"frame\", \"watch\", \"record\"%s",
+		rain_error_set(&err, "op \"%s\" is unknown here: allowed are \"frame\", \"watch\", \"record\", \"code\"%s",
 			       op, client->local ? ", \"mode\"" : "");
 		alive = send_error(client, &err);
 	}

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "common/error.h"
 
@@ -16,6 +17,9 @@
  *
  *   {"op":"frame"}               the present frame
  *   {"op":"watch"}               the same, and another line at every change
+ *   {"op":"code","uid":20001}    the code of an owner, from the node that gives them
+ *                                out (panel/keeper.h): {"uid":20001,"code":".-"}, or
+ *                                without "code" when he has none yet
  *   {"op":"mode","mode":"load"}  turns the virtual switch; sim.sock only
  *   {"op":"record","since":S,"until":U,"step_hours":N}
  *                                heat, clock and throttling of that time, in epoch
@@ -64,6 +68,8 @@ struct rain_panel_server_calls {
 	/* The record's answer, as the frame's. NULL with err. */
 	char *(*record)(void *arg, int64_t since_s, int64_t until_s, int64_t step_hours,
 			struct rain_error *err);
+	/* The owner's code, or NULL in *code. -1 with err: this node gives out none. */
+	int (*code)(void *arg, uid_t uid, const char **code, struct rain_error *err);
 	/* Turns the virtual switch. -1 with err. */
 	int (*turn_switch)(void *arg, const char *mode, struct rain_error *err);
 	void *arg;

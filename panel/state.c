@@ -28,6 +28,39 @@ static bool plays(const struct rain_panel_state *state, uid_t uid, enum rain_pan
 	return false;
 }
 
+bool rain_panel_state_question(const struct rain_panel_state *state, uid_t *uid, int64_t *at_ms)
+{
+	*at_ms = INT64_MAX;
+	for (size_t i = 0; i < state->job_count; i++) {
+		int64_t ask_ms = rain_pattern_ask_ms(&state->owners, state->jobs[i].uid);
+
+		if (ask_ms < *at_ms) {
+			*at_ms = ask_ms;
+			*uid = state->jobs[i].uid;
+		}
+	}
+	return *at_ms < INT64_MAX;
+}
+
+bool rain_panel_state_learn(struct rain_panel_state *state, uid_t uid, unsigned int pattern,
+			    int64_t now_ms)
+{
+	bool changed = false;
+
+	rain_pattern_learn(&state->owners, uid, pattern, now_ms);
+	for (size_t i = 0; i < state->job_count; i++) {
+		struct rain_panel_job *job = &state->jobs[i];
+		unsigned int plays_now = rain_pattern_of_owner(&state->owners, job->uid);
+
+		if (plays_now == job->pattern)
+			continue;
+		job->pattern = plays_now;
+		state->epoch_ms[job->kind] = now_ms;
+		changed = true;
+	}
+	return changed;
+}
+
 /* Asking for the patterns of those who are here makes them the last ones to
  * lose theirs to a newcomer. */
 static unsigned int choose_pattern(struct rain_panel_state *state, uid_t uid)
@@ -55,8 +88,10 @@ int rain_panel_state_start(struct rain_panel_state *state, const struct rain_pan
 	if (state->job_count == RAIN_PANEL_JOBS_MAX)
 		return rain_error_set(err, "job %u is not shown: the panel already has %d jobs",
 				      notice->job, RAIN_PANEL_JOBS_MAX);
-	if (!plays(state, notice->uid, notice->kind))
+	if (!plays(state, notice->uid, notice->kind)) {
 		state->epoch_ms[notice->kind] = now_ms;
+		rain_pattern_begins(&state->owners, notice->uid);
+	}
 	job = &state->jobs[state->job_count];
 	memset(job, 0, sizeof(*job));
 	job->id = notice->job;

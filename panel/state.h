@@ -101,6 +101,14 @@ int rain_panel_state_start(struct rain_panel_state *state, const struct rain_pan
 /* A job left. Returns 1, or 0 when it was not here. */
 int rain_panel_state_end(struct rain_panel_state *state, uint32_t job, int64_t now_ms);
 
+/* The owner who plays here and about whom the keeper of patterns is to be asked
+ * first; *at_ms says when. False when nobody plays. */
+bool rain_panel_state_question(const struct rain_panel_state *state, uid_t *uid, int64_t *at_ms);
+
+/* The keeper's word on an owner. True when a pattern that plays here changed. */
+bool rain_panel_state_learn(struct rain_panel_state *state, uid_t uid, unsigned int pattern,
+			    int64_t now_ms);
+
 /* The job, borrowed until the next change; NULL when it is not here. */
 const struct rain_panel_job *rain_panel_state_find(const struct rain_panel_state *state,
 						   uint32_t job);

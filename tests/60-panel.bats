@@ -142,6 +142,31 @@ stuff_socket() { # NODE: succeeds once its paneld's notice socket takes nothing 
 	await 20 eval '[ -z "$(panel_jobs alpha)" ]'
 }
 
+codes() { "$TRAINER" exec alpha rain panel --once --json | jq -r '.nodes[].jobs[]? | "\(.uid) \(.code)"' | sort -u; }
+codes_differ() { [ "$(codes | wc -l)" = 2 ] && [ "$(codes | cut -d' ' -f2 | sort -u | wc -l)" = 2 ]; }
+codes_are() { [ "$(codes)" = "$1" ]; }
+
+@test "owners who want the same code show different ones on all nodes, whatever is killed" {
+	uid=$(($("$TRAINER" exec alpha id -u ada) + 30)) # codes are numbered 0 to 29
+	"$TRAINER" exec alpha bash -c "getent passwd $uid >/dev/null || echo cleo:x:$uid:$uid::/tmp:/bin/bash >>/etc/passwd"
+	id=$(submit ada --nodelist=node3 --nodes=1 --wrap='sleep 300')
+	other=$("$TRAINER" exec alpha --user cleo sbatch --parsable --nodelist=node4 --nodes=1 --chdir=/tmp --output=/dev/null --wrap='sleep 300' 2>/dev/null)
+	await 20 job_is alpha "$other" RUNNING
+	await 20 codes_differ
+	given=$(codes)
+	# The one that gives them out is the last to come back.
+	for node in node3 node4 node1; do "$TRAINER" kill alpha "paneld@$node"; done
+	for node in node3 node4; do "$TRAINER" start alpha "paneld@$node"; done
+	await 30 eval '[ "$(panel_jobs alpha | wc -l)" = 2 ]'
+	"$TRAINER" start alpha paneld@node1
+	await 30 codes_are "$given"
+	# The page says the same.
+	page=$("$TRAINER" exec alpha timeout 2 curl -sSN http://127.0.0.1:7249/events || true)
+	while read -r _ code; do [[ $page == *"\"code\":\"$code\""* ]]; done <<<"$given"
+	"$TRAINER" exec alpha scancel "$id" "$other"
+	await 20 eval '[ -z "$(panel_jobs alpha)" ]'
+}
+
 guest_peers() { "$TRAINER" exec bravo rain panel --once --json | jq -r '.nodes[].jobs[]? | select(.kind == "guest") | .peer'; }
 
 @test "a guest is shown as that of his peer, also by a paneld that missed his start" {

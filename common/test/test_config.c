@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -25,6 +26,35 @@ static struct rain_config *load(const char *text, struct rain_error *err)
 	config = rain_config_load(path, err);
 	unlink(path);
 	return config;
+}
+
+/* Who gives out the owners' codes: the first node, unless another one is named. */
+static void test_code_keeper(void **state)
+{
+	static const struct {
+		const char *panel, *keeper;
+	} cases[] = {
+		{"", ""},
+		{"nodes = \"node[1-8]\"", "node1"},
+		{"nodes = \"node[01-08,11]\"", "node01"},
+		{"nodes = \"a7,b[2-4]\"", "a7"},
+		{"nodes = \"r[2-3]n[05,07]-x,b\"", "r2n05-x"},
+		{"nodes = \"node[1-8\"", "node1"},
+		{"nodes = \"node[1-8]\" code-keeper = \"head\"", "head"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct rain_config *config;
+		char text[256];
+
+		snprintf(text, sizeof(text), "cluster { name = \"a\" }\npanel { %s }\n",
+			 cases[i].panel);
+		config = load(text, NULL);
+		assert_non_null(config);
+		assert_string_equal(config->panel.code_keeper, cases[i].keeper);
+		rain_config_destroy(config);
+	}
 }
 
 static void test_defaults(void **state)
@@ -97,6 +127,8 @@ static void test_bad(void **state)
 		{"cluster { name = \"a\" }\npanel { i2c-address = 0x50 }", "panel.i2c-address"},
 		{"cluster { name = \"a\" }\npanel { led-pins = {\"A0\"} }", "panel.led-pins"},
 		{"cluster { name = \"a\" }\npanel { web-names = \"all\" }", "panel.web-names"},
+		{"cluster { name = \"a\" }\npanel { code-keeper = \"node[1-2]\" }",
+		 "panel.code-keeper"},
 		{"cluster { name = \"a\" }\npanel { switch-pin = \"A0\" }", "pin A0 has another"},
 		{"cluster { name = \"a\" }\npanel { switch-pin = \"C1\" }", "panel.switch-pin"},
 		{"cluster { name = \"a\" }\npanel { led-names = {\"\",\"\",\"\",\"\",\"../x\"} }",
@@ -144,6 +176,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_code_keeper),
 		cmocka_unit_test(test_everything),
 		cmocka_unit_test(test_bad),
 		cmocka_unit_test(test_address),

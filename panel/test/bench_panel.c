@@ -51,12 +51,17 @@ void slurm_debug(const char *fmt, ...)
 	(void)fmt;
 }
 
-static double now_us(void)
+static double clock_us(clockid_t clock)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
+	clock_gettime(clock, &now);
 	return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
+}
+
+static double now_us(void)
+{
+	return clock_us(CLOCK_MONOTONIC);
 }
 
 static int compare(const void *a, const void *b)
@@ -73,24 +78,53 @@ static void tell(const char *what, double *took, size_t count, const char *unit)
 	       took[count * 99 / 100], took[count - 1], unit);
 }
 
-/* One start or end after another, with a breath for the daemon between them. */
-static void send_notices(const char *what, bool with_breath)
+/* The notice as the plugin sends it. */
+static void notice(size_t i)
 {
 	static const struct rain_spank_settings settings = {
 		.overflow_partition = "overflow", .has_guests = true,
 		.guest_uid_min = 61000, .guest_uid_max = 61015};
-	static double took[SENDS];
+
+	rain_spank_notice_send(NULL, &settings, i % 2 ? RAIN_PANEL_END : RAIN_PANEL_START);
+	job += i % 2;
+}
+
+/* The three system calls that no notice can do without, with nobody to be woken. */
+static void bare_calls(size_t i)
+{
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	(void)i;
+	(void)!send(fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	close(fd);
+}
+
+/* As much work as a notice is, without any system call. */
+static void no_calls(size_t i)
+{
+	static volatile size_t sum;
+
+	for (int k = 0; k < 10000; k++)
+		sum += i;
+}
+
+/* One after another, with a breath for the daemon between them: by the clock, and what
+ * of it was this thread's own. */
+static void time_each(const char *what, void (*call)(size_t i), bool with_breath)
+{
+	static double took[SENDS], worked[SENDS];
 
 	for (size_t i = 0; i < SENDS; i++) {
-		double began = now_us();
+		double cpu = clock_us(CLOCK_THREAD_CPUTIME_ID), began = now_us();
 
-		rain_spank_notice_send(NULL, &settings, i % 2 ? RAIN_PANEL_END : RAIN_PANEL_START);
+		call(i);
 		took[i] = now_us() - began;
-		job += i % 2;
+		worked[i] = clock_us(CLOCK_THREAD_CPUTIME_ID) - cpu;
 		if (with_breath)
 			poll(NULL, 0, 1);
 	}
 	tell(what, took, SENDS, "us");
+	tell("    of which this thread worked", worked, SENDS, "us");
 }
 
 static void bench_notice(void **state)
@@ -98,12 +132,15 @@ static void bench_notice(void **state)
 	struct fixture *fixture = *state;
 
 	assert_int_equal(chdir(fixture->directory), 0);
-	send_notices("notice of a job, rain-paneld runs", true);
+	time_each("work without a system call, with pauses", no_calls, true);
+	time_each("socket, send to nobody, close, with pauses", bare_calls, true);
+	time_each("notice of a job, rain-paneld runs, with pauses", notice, true);
 	kill(fixture->pid, SIGSTOP);
-	send_notices("notice of a job, rain-paneld is stopped, socket full", false);
+	time_each("notice of a job, rain-paneld is stopped, with pauses", notice, true);
+	time_each("notice of a job, rain-paneld is stopped, socket full", notice, false);
 	kill(fixture->pid, SIGCONT);
 	stop(fixture);
-	send_notices("notice of a job, no rain-paneld", false);
+	time_each("notice of a job, no rain-paneld", notice, false);
 }
 
 static void wait_mode(struct talk *talk, const char *mode)

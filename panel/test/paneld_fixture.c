@@ -244,6 +244,21 @@ int stop(struct fixture *fixture)
 	return status;
 }
 
+void write_config(const struct fixture *fixture, int port, const char *more)
+{
+	char text[1024];
+
+	snprintf(text, sizeof(text),
+		 "cluster { name = \"alpha\" }\n"
+		 "lend { guest-uid-min = 61000 guest-uid-max = 61015 }\n"
+		 "panel { driver = \"sim\" listen = \"127.0.0.1:%d\" port = %d nodes = \"localhost\"\n"
+		 "  head = \"127.0.0.1:%d\" socket = \"%s\" mode = \"status\"\n"
+		 "  record = \"%s\" %s }\n",
+		 fixture->port, port, fixture->port, path_of(fixture, "panel.sock"),
+		 fixture->directory, more);
+	write_file(fixture, "rain.conf", text, 0644);
+}
+
 int set_up(void **state)
 {
 	struct fixture *fixture = calloc(1, sizeof(*fixture));
@@ -254,21 +269,15 @@ int set_up(void **state)
 	assert_int_equal(chmod(fixture->directory, 0755), 0);
 	snprintf(fixture->node, sizeof(fixture->node), "test%d", (int)getpid());
 	fixture->port = free_port();
-	snprintf(text, sizeof(text),
-		 "cluster { name = \"alpha\" }\n"
-		 "lend { guest-uid-min = 61000 guest-uid-max = 61015 }\n"
-		 "panel { driver = \"sim\" listen = \"127.0.0.1:%d\" port = %d nodes = \"localhost\"\n"
-		 "  head = \"127.0.0.1:%d\" socket = \"%s\" mode = \"status\"\n"
-		 "  record = \"%s\" }\n",
-		 fixture->port, fixture->port, fixture->port, path_of(fixture, "panel.sock"),
-		 fixture->directory);
-	write_file(fixture, "rain.conf", text, 0644);
+	write_config(fixture, fixture->port, "");
 	write_file(fixture, "answers", "{\"done\":true}\n", 0644);
 	/* As rain-panel-jobs: all, or what is known about those it is asked for. */
 	snprintf(text, sizeof(text),
-		 "#!/bin/sh\nshift\n[ $# -gt 0 ] || exec cat %s\n"
+		 "#!/bin/sh\n[ $1 != --owners ] || exec cat %s\n"
+		 "shift\n[ $# -gt 0 ] || exec cat %s\n"
 		 "for job; do grep \"\\\"job\\\":$job,\" %s; done\n",
-		 path_of(fixture, "answers"), path_of(fixture, "answers"));
+		 path_of(fixture, "owners"), path_of(fixture, "answers"),
+		 path_of(fixture, "answers"));
 	write_file(fixture, "helper", text, 0755);
 	launch(fixture);
 	*state = fixture;
@@ -278,9 +287,10 @@ int set_up(void **state)
 int tear_down(void **state)
 {
 	static const char *const files[] = {"rain.conf", "answers", "helper", "log",
-					    "panel.sock", "sim.sock", "user.sock"};
+					    "panel.sock", "sim.sock", "user.sock", "owners"};
 	struct fixture *fixture = *state;
 	char record[sizeof(fixture->node) + sizeof(".record")];
+	char codes[sizeof(fixture->node) + sizeof(".codes")];
 
 	if (fixture->pid > 0)
 		stop(fixture);
@@ -288,6 +298,8 @@ int tear_down(void **state)
 		unlink(path_of(fixture, files[i]));
 	snprintf(record, sizeof(record), "%s.record", fixture->node);
 	unlink(path_of(fixture, record));
+	snprintf(codes, sizeof(codes), "%s.codes", fixture->node);
+	unlink(path_of(fixture, codes));
 	rmdir(fixture->directory);
 	free(fixture);
 	return 0;

@@ -34,6 +34,10 @@ struct talk {
 int set_up(void **state);
 int tear_down(void **state);
 
+/* The configuration that it starts with; it asks other nodes at `port`, and `more` is added
+ * to its section `panel`. */
+void write_config(const struct fixture *fixture, int port, const char *more);
+
 void launch(struct fixture *fixture);
 int stop(struct fixture *fixture); /* by SIGTERM; returns what waitpid says */
 

@@ -78,7 +78,7 @@ INIT
 chmod 0755 "$root/init"
 (cd "$root" && find . -print0 | cpio --null --quiet -o -H newc -R 0:0) >"$work/initrd" || exit 99
 
-timeout "${RAIN_TEST_SECONDS:-120}" qemu-system-x86_64 -accel tcg -m 256 -smp 1 -nodefaults -nographic -no-reboot \
+timeout "${RAIN_TEST_SECONDS:-300}" qemu-system-x86_64 -accel tcg -m 256 -smp 1 -nodefaults -nographic -no-reboot \
 	-serial "file:$work/console" -kernel "$kernel"/boot/vmlinuz-* -initrd "$work/initrd" \
 	-append "console=ttyS0 quiet panic=-1 tsc=unstable" </dev/null >"$work/qemu.log" 2>&1 &
 qemu=$!

@@ -247,6 +247,7 @@ static void look_around(struct rain_paneld *daemon, int64_t now_ms)
 	}
 	keep_heat(daemon, now_ms);
 	rain_panel_heal_sweep(&daemon->heal, state, now_ms);
+	rain_panel_trim(); /* the lights need little of what this needed */
 	daemon->tick_ms = now_ms + (state->mode == RAIN_PANEL_LOAD ? TICK_LOAD_MS : TICK_MS);
 }
 
@@ -397,7 +398,6 @@ int rain_paneld_run(struct rain_paneld *daemon, struct rain_error *err)
 	daemon->state.booted = true;
 	daemon->state.self_test_until_ms = rain_clock_monotonic_ms() + RAIN_PANEL_SELF_TEST_MS;
 	rain_notify("READY=1");
-	rain_panel_trim();
 	while (!daemon->stop) {
 		int64_t now_ms = rain_clock_monotonic_ms();
 		int64_t deadline_ms = refresh(daemon, now_ms);

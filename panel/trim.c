@@ -7,9 +7,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* Text is never written, so dropping it loses nothing.  Other read-only
- * segments may hold relocations and stay. */
-static int drop_text(struct dl_phdr_info *info, size_t size, void *arg)
+/* What is mapped from files and never written (text, constants) is there again when it is
+ * needed.  What the linker wrote and made read-only afterwards is in writable segments. */
+static int drop_clean(struct dl_phdr_info *info, size_t size, void *arg)
 {
 	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
 
@@ -20,8 +20,7 @@ static int drop_text(struct dl_phdr_info *info, size_t size, void *arg)
 		uintptr_t start = info->dlpi_addr + segment->p_vaddr;
 		uintptr_t end = start + segment->p_filesz;
 
-		if (segment->p_type != PT_LOAD || (segment->p_flags & PF_W) ||
-		    !(segment->p_flags & PF_X))
+		if (segment->p_type != PT_LOAD || (segment->p_flags & PF_W))
 			continue;
 		start &= ~(page - 1);
 		/* Advice: where the kernel can't follow it, nothing is lost. */
@@ -33,5 +32,5 @@ static int drop_text(struct dl_phdr_info *info, size_t size, void *arg)
 void rain_panel_trim(void)
 {
 	malloc_trim(0);
-	dl_iterate_phdr(drop_text, NULL);
+	dl_iterate_phdr(drop_clean, NULL);
 }

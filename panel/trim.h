@@ -2,9 +2,9 @@
 #ifndef RAIN_PANEL_TRIM_H
 #define RAIN_PANEL_TRIM_H
 
-/* Gives back the memory that only the start needed: free heap, and the program
- * text of this process and its libraries, which the kernel maps again page by
- * page as it is used. */
+/* Gives back the memory that was needed once, at the start or now and then: free
+ * heap, and what this process and its libraries have mapped from their files, which the
+ * kernel maps again page by page as it is used. */
 void rain_panel_trim(void);
 
 #endif

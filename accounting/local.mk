@@ -17,6 +17,7 @@ dist_sql_DATA += accounting/sql/0086-seal-all.sql
 dist_sql_DATA += accounting/sql/0087-policies.sql
 dist_sql_DATA += accounting/sql/0088-lot-keys.sql
 dist_sql_DATA += accounting/sql/0090-estimates.sql
+dist_sql_DATA += accounting/sql/0096-runs-by-payer.sql
 
 # libaccounting: pure. Who links it links libcommon too.
 noinst_LTLIBRARIES += libaccounting.la libledger.la
@@ -108,7 +109,7 @@ dist_check_SCRIPTS = accounting/test/test_ledger.sh accounting/test/test_ledgerd
 	accounting/test/test_policies.sh accounting/test/test_kill.sh \
 	accounting/test/test_estimates.sh accounting/test/test_adversary.sh
 TESTS += $(dist_check_SCRIPTS)
-EXTRA_DIST += accounting/test/postgres.sh accounting/test/populate.sh
+EXTRA_DIST += accounting/test/postgres.sh accounting/test/ledgerd.sh accounting/test/populate.sh
 check_LTLIBRARIES = accounting/test/kill_at.la
 accounting_test_kill_at_la_SOURCES = accounting/test/kill_at.c
 accounting_test_kill_at_la_CFLAGS = $(AM_CFLAGS) $(PQ_CFLAGS)
@@ -141,7 +142,7 @@ bench-ledger: rain-migrate
 bench-reports: rain-migrate
 	srcdir=$(srcdir) bash $(srcdir)/accounting/bench/reports.sh $(N)
 bench-drain: rain-migrate rain-ledgerd accounting/test/spool_fill
-	srcdir=$(srcdir) bash $(srcdir)/accounting/bench/drain.sh $(N) $(USERS) $(RATE)
+	srcdir=$(srcdir) SPOOL=$(SPOOL) bash $(srcdir)/accounting/bench/drain.sh $(N) $(USERS) $(RATE)
 bench-slurmdbd: rain-migrate rain-ledgerd accounting/test/spool_fill
 	srcdir=$(srcdir) CC="$(CC)" SLURM_SOURCE="$(SLURM_SOURCE)" bash $(srcdir)/accounting/bench/slurmdbd.sh $(N)
 .PHONY: bench-ledger bench-reports bench-drain bench-slurmdbd

@@ -5,11 +5,10 @@ pg_options='-c max_connections=100 -c max_wal_size=4GB' # as the server comes, f
 failed=0
 . "${srcdir:-.}/accounting/test/postgres.sh"
 pg_create >&2
+. "${srcdir:-.}/accounting/test/ledgerd.sh"
 
 budget() { # what value at-least|at-most bound
 	local verdict=met
 	awk -v v="$2" -v b="$4" -v s="$3" 'BEGIN { exit !(s == "at-least" ? v >= b : v <= b) }' || { verdict=MISSED failed=1; }
 	printf '  %-60s %10.2f  (%s %s: %s)\n' "$1" "$2" "${3/-/ }" "$4" $verdict
 }
-
-drained() { [ -z "$(find "$work/spool" -maxdepth 1 -name '*.json' -print -quit)" ]; }

@@ -130,19 +130,13 @@ for delay in 0 1; do
 	slurm[delay]=$(rate "$completions")
 done
 
-spool=$work/spool
-mkdir "$spool"
-cat >"$work/rain.conf" <<CONF
-cluster { name = "alpha" }
-ledger { database = "dbname=rain host=$work/pg user=rain" spool = "$spool" socket = "$work/ledger.sock" }
-node-type "mark2" { nodes = "node[1-8]" mflops-per-core = 1000 }
-CONF
+ledger_config
 accounting/test/spool_fill "$spool" "$jobs" 1 $users || fail "spool_fill"
 sync -f "$spool" # as jobcomp_rain leaves them
 begin=$(date +%s.%N)
-./rain-ledgerd --config "$work/rain.conf" 2>"$work/log" &
+./rain-ledgerd --config "$conf" 2>"$work/log" &
 ledgerd=$!
-wait_until drained
+wait_until spool_is_empty
 rain=$(rate "$(awk -v a="$begin" -v b="$(date +%s.%N)" 'BEGIN { print b - a }')")
 [ "$(sql rain_owner "SELECT count(*) FROM ledger.job_run WHERE recorded_at IS NOT NULL")" = "$jobs" ] || fail "RAIN lost jobs"
 printf 'RAIN: %s jobs from the spool: %s completions/s\n' "$jobs" "$rain"

@@ -4,35 +4,16 @@
 # move, what they show, and what they refuse to whom.
 . "${srcdir:-.}/accounting/test/postgres.sh"
 pg_create
+. "${srcdir:-.}/accounting/test/ledgerd.sh"
 
-spool=$work/spool
-conf=$work/rain.conf
-mkdir "$spool"
-cat >"$conf" <<CONF
-cluster { name = "alpha" }
-ledger {
-	database = "dbname=rain host=$work/pg user=rain"
-	spool = "$spool"
-	socket = "$work/ledger.sock"
-	home-rate = "1"
-}
-node-type "mark2" { nodes = "node[1-8]" mflops-per-core = 1000 }
-CONF
+ledger_config 'home-rate = "1"'
 export TZ=Europe/Berlin
 
 # Slurm's record; times in epoch seconds
-put() { # job restart user account start end [state [partition [submit]]]
-	cat >"$spool/.$1-$2.tmp" <<JSON
-{"v":1,"cluster":"alpha","job_id":$1,"array_job_id":null,"array_task_id":null,"het_job_id":null,
-"restart":$2,"uid":0,"user":"$3","group":"root","account":"$4","partition":"${8:-trainer}",
-"qos":"normal","name":"job $1","state":"${7:-COMPLETED}","exit_code":0,"exit_signal":0,
-"submit":${9:-$(($5 - 10))},"eligible":$(($5 - 10)),"start":$5,"end":$6,"nodes":"node[1-4]","node_count":4,
-"cpus":16,"tres":"cpu=16","admin_comment":null}
-JSON
-	mv "$spool/.$1-$2.tmp" "$spool/${9:-$5}-$1-$2.json"
+put() { # job restart user account start end [state [partition [submit [NAME=VALUE...]]]]
+	put_record "$1" restart="$2" user="$3" account="$4" start="$5" end="$6" state="${7:-COMPLETED}" \
+		partition="${8:-trainer}" submit="${9:-$(($5 - 10))}" file="${9:-$5}-$1-$2" "${@:10}"
 }
-spool_is_empty() { [ -z "$(compgen -G "$spool/*.json")" ]; }
-answers() { ./rain-balance -c "$conf" >/dev/null 2>&1; }
 key() { printf '00000000-0000-4000-8000-%012d' "$1"; }
 
 # says WHAT PATTERN COMMAND...: it succeeds and prints a line that matches
@@ -100,12 +81,17 @@ rain report --by moon 2>/dev/null
 # Requeue, preemption, an array, a het job, a job number that comes again: each its own run.
 put 10 0 root '' 1712000000 1712000009 REQUEUED trainer 1711990000
 put 10 1 root '' 1712000100 1712000109 PREEMPTED trainer 1711990000
-put 10 2 root '' 1712000200 1712000209 COMPLETED trainer 1711990000
+put 10 2 root '' 1712000200 1712000209 COMPLETED trainer 1711990000 array=9 task=4
+put 11 0 root '' 1712000200 1712000209 COMPLETED trainer 1711990000 het=11
+put 12 0 root '' 1712000200 1712000209 COMPLETED trainer 1711990000 het=11
 put 10 0 root '' 1713000000 1713000009 COMPLETED trainer 1712990000
-sed -i 's/"array_job_id":null,"array_task_id":null/"array_job_id":9,"array_task_id":4/' "$spool/1711990000-10-2.json" 2>/dev/null
 wait_until spool_is_empty
 expect "every run of a job number is charged once" rain "SELECT count(*), count(DISTINCT (submit_time, restart)),
 	sum(charged) FROM ledger.job_runs_find('alpha', 10)" "4|4|160000"
+expect "parts of a heterogeneous job are runs of their own, and of it" rain_owner "SELECT count(*), sum(c.amount)
+	FROM ledger.job_run r JOIN ledger.charge c USING (job_run_id) WHERE het_job_id = 11" "2|80000"
+expect "a task of an array tells its array" rain_owner "SELECT slurm_job_id, restart FROM ledger.job_run
+	WHERE (array_job_id, array_task_id) = (9, 4)" "10|2"
 
 denies "a refund must name the run" 'has 4 charged runs' rain refund 10
 says "a refund of one run" '0.040000 tokens refunded' rain refund 10 --restart 1 --key "$(key 2)"

@@ -5,22 +5,11 @@
 # What was written survives its writer, so PostgreSQL needn't sync here.
 . "${srcdir:-.}/accounting/test/postgres.sh"
 pg_create
+. "${srcdir:-.}/accounting/test/ledgerd.sh"
 
 shim=$(readlink -f accounting/test/.libs/kill_at.so) || fail "make check builds kill_at"
 export ASAN_OPTIONS=verify_asan_link_order=0
-spool=$work/spool
-conf=$work/rain.conf
-mkdir "$spool"
-cat >"$conf" <<CONF
-cluster { name = "alpha" }
-ledger {
-	database = "dbname=rain host=$work/pg user=rain"
-	spool = "$spool"
-	socket = "$work/ledger.sock"
-	home-rate = "1/4"
-}
-node-type "mark2" { nodes = "node[1-8]" mflops-per-core = 1000 }
-CONF
+ledger_config 'home-rate = "1/4"'
 price=10000 # 4 nodes x 4 cores x 9 s x 1 GFLOP/s at a quarter
 
 job=0
@@ -28,17 +17,9 @@ put() { # COUNT [nodes]: so many more records
 	local last=$((job + $1))
 	while [ $job -lt $last ]; do
 		job=$((job + 1))
-		cat >"$spool/.$job.tmp" <<-JSON
-			{"v":1,"cluster":"alpha","job_id":$job,"restart":0,"uid":0,"user":"root","account":"",
-			"partition":"trainer","qos":"normal","name":"job $job","state":"COMPLETED","exit_code":0,
-			"exit_signal":0,"submit":1000,"eligible":1000,"start":1010,"end":1019,"nodes":"${2:-node[1-4]}",
-			"node_count":4,"cpus":16,"tres":"cpu=16"}
-		JSON
-		mv "$spool/.$job.tmp" "$spool/$job.json"
+		put_record $job nodes="${2:-node[1-4]}"
 	done
 }
-spool_is_empty() { [ -z "$(compgen -G "$spool/*.json")" ]; }
-answers() { ./rain-balance -c "$conf" >/dev/null 2>&1; }
 struck() { grep -qs '^kill_at:' "$work/log.$round"; }
 gone() { ! kill -0 "$ledgerd" 2>/dev/null; }
 

@@ -4,37 +4,17 @@
 # bad moments: no record is lost, none is booked twice.
 . "${srcdir:-.}/accounting/test/postgres.sh"
 pg_create
+. "${srcdir:-.}/accounting/test/ledgerd.sh"
 
-spool=$work/spool
-conf=$work/rain.conf
-mkdir "$spool"
 port=$((20000 + $$ % 20000)) # below those that the system gives out
-cat >"$conf" <<CONF
-cluster { name = "alpha" }
-ledger {
-	database = "dbname=rain host=$work/pg user=rain"
-	spool = "$spool"
-	socket = "$work/ledger.sock"
-	home-rate = "1/4"
-	metrics = "127.0.0.1:$port"
-	metrics-file = "$work/rain.prom"
-}
-node-type "mark2" { nodes = "node[1-8]" mflops-per-core = 1000 }
-node-type "fresh" { nodes = "fresh[1-8]" }
-CONF
+ledger_config 'home-rate = "1/4"' "metrics = \"127.0.0.1:$port\"" "metrics-file = \"$work/rain.prom\""
+echo 'node-type "fresh" { nodes = "fresh[1-8]" }' >>"$conf"
 
 # 4 nodes x 4 cores x 9 s x 1 GFLOP/s at a quarter of the price: 0.01 tokens.
 price=10000
 
 put() { # job [nodes [partition]]
-	cat >"$spool/.$1.tmp" <<JSON
-{"v":1,"cluster":"alpha","job_id":$1,"array_job_id":null,"array_task_id":null,"het_job_id":null,
-"restart":0,"uid":0,"user":"root","group":"root","account":"","partition":"${3:-trainer}",
-"qos":"normal","name":"job $1","state":"COMPLETED","exit_code":0,"exit_signal":0,
-"submit":1000,"eligible":1000,"start":1010,"end":1019,"nodes":"${2:-node[1-4]}","node_count":4,
-"cpus":16,"tres":"cpu=16","admin_comment":null}
-JSON
-	mv "$spool/.$1.tmp" "$spool/$1.json"
+	put_record "$1" nodes="${2:-node[1-4]}" partition="${3:-trainer}"
 }
 
 start() {
@@ -50,9 +30,7 @@ stop() { # SIGNAL
 	return $code
 }
 
-spool_is_empty() { [ -z "$(compgen -G "$spool/*.json")" ]; }
 rejected_are() { [ "$(compgen -G "$spool/rejected/*.json" | wc -l)" = "$1" ]; }
-answers() { ./rain-balance -c "$conf" >/dev/null 2>&1; }
 
 booked() { # what runs: besides the first, which nobody could pay
 	wait_until spool_is_empty

@@ -4,37 +4,14 @@
 # commons. Each exactly once, whoever dies; nothing is lost and nothing made by rounding.
 . "${srcdir:-.}/accounting/test/postgres.sh"
 pg_create
-
-spool=$work/spool
-conf=$work/rain.conf
-mkdir "$spool"
-
-configure() { # lines of section ledger
-	cat >"$conf" <<-CONF
-		cluster { name = "alpha" }
-		ledger {
-			database = "dbname=rain host=$work/pg user=rain"
-			spool = "$spool"
-			socket = "$work/ledger.sock"
-			$1
-		}
-		node-type "mark2" { nodes = "node[1-8]" mflops-per-core = 1000 }
-	CONF
-}
+. "${srcdir:-.}/accounting/test/ledgerd.sh"
 
 now=$(date +%s)
-put() { # job user [start [partition [tres]]]: 16 cores for 9 s at 1 GFLOP/s, 40000 micro-tokens in full
-	local start=${3:-$((now - 100))}
-	cat >"$spool/.$1" <<-JSON
-		{"v":1,"cluster":"alpha","job_id":$1,"restart":0,"uid":0,"user":"$2","group":"root","account":"",
-		"partition":"${4:-trainer}","qos":"normal","name":"job $1","state":"COMPLETED","exit_code":0,
-		"exit_signal":0,"submit":$((start - 10)),"eligible":$((start - 10)),"start":$start,"end":$((start + 9)),
-		"nodes":"node[1-4]","node_count":4,"cpus":16,"tres":"${5:-cpu=16,mem=64G,node=4}","admin_comment":null}
-	JSON
-	mv "$spool/.$1" "$spool/$1.json"
+put() { # job user [start [partition [tres]]]
+	local from=${3:-$((now - 100))}
+	put_record "$1" user="$2" submit=$((from - 10)) start="$from" end=$((from + 9)) partition="${4:-trainer}" \
+		tres="${5:-cpu=16,mem=64G,node=4}"
 }
-spool_is_empty() { [ -z "$(compgen -G "$spool/*.json")" ]; }
-answers() { ./rain-balance -c "$conf" >/dev/null 2>&1; }
 rain() { ./rain-"$1" -c "$conf" "${@:2}"; }
 start() {
 	./rain-ledgerd --config "$conf" 2>>"$work/log" &
@@ -51,7 +28,7 @@ charged() { # what job amount
 }
 
 test_rates() {
-	configure 'home-rate = "1/4"'
+	ledger_config 'home-rate = "1/4"'
 	start
 	put 1 ada
 	wait_until spool_is_empty
@@ -95,7 +72,7 @@ test_rewards() {
 	wait_until spool_is_empty
 	wait_until looked_at
 	stop TERM
-	configure 'own-use-reward = "1/10" own-use-cap = "0.011"'
+	ledger_config 'own-use-reward = "1/10" own-use-cap = "0.011"'
 	start
 	put 11 ben
 	put 12 ben "" guest
@@ -165,7 +142,7 @@ test_shares() {
 	tomorrow
 	sound "after shares"
 	# The daemon does it, once, also when it dies.
-	configure 'share-commons = "fixed" share-days = 1 shares = {"cleo=50", "project:lab=25"}'
+	ledger_config 'share-commons = "fixed" share-days = 1 shares = {"cleo=50", "project:lab=25"}'
 	start
 	wait_until grep -q "lending earned is shared out: amount=0.000255 mode=fixed" "$work/log"
 	stop KILL
@@ -193,7 +170,7 @@ test_rounding() {
 }
 
 test_wrong() { # PATTERN line
-	configure "$2"
+	ledger_config "$2"
 	./rain-ledgerd --config "$conf" 2>"$work/out" && fail "taken: $2"
 	grep -q "$1" "$work/out" || fail "$2: $(cat "$work/out")"
 	echo "ok: refused: $2"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* rain doctor: looks at the gateway and the peers for what commonly is wrong, and says
- * what to do. */
+/* rain doctor: looks at the ledger, the gateway and the peers for what commonly is wrong,
+ * and says what to do. */
 #include <errno.h>
 #include <jansson.h>
 #include <netdb.h>
@@ -26,7 +26,8 @@
 static const char help[] =
 	"Usage: rain doctor [--json]\n"
 	"\n"
-	"Looks at the gateway and at each peer: names, port, key, clock, versions, limits.\n"
+	"Looks at the ledger (records that wait or are put aside), at the gateway and at each\n"
+	"peer: names, port, key, clock, versions, limits.\n"
 	"Each line is ok, note (it works; you may want to know), or wrong.\n"
 	"\n"
 	"  -j, --json         as JSON\n"
@@ -49,7 +50,7 @@ static void find(struct findings *findings, enum verdict verdict, const char *ab
 static void find(struct findings *findings, enum verdict verdict, const char *about, const char *fmt, ...)
 {
 	static const char *const names[] = {"ok", "note", "wrong"};
-	char text[512];
+	char text[1024];
 	va_list args;
 
 	va_start(args, fmt);
@@ -139,6 +140,51 @@ static void look_at_clock(struct findings *findings)
 		find(findings, OK, "clock", "synchronised");
 }
 
+/* --- the ledger --- */
+
+/* Why the first of the records put aside is there; "" for who may not see that. */
+static void reason_of_rejected(const struct rain_config *config, char *text, size_t size)
+{
+	json_t *request = json_pack("{s:s}", "op", "rejected");
+	json_t *answer = rain_rpc_call(config->ledger.socket, request, CALL_MS, NULL);
+	const json_t *row = json_array_get(json_object_get(answer, "rejected"), 0);
+
+	snprintf(text, size, "%s%.60s%s%.160s", row ? " (" : "", rain_command_text(row, "file"),
+		 row ? ": " : "", rain_command_text(row, "reason"));
+	if (row)
+		snprintf(text + strlen(text), size - strlen(text), ")");
+	json_decref(answer);
+	json_decref(request);
+}
+
+static void look_at_ledger(struct findings *findings, const struct rain_config *config)
+{
+	json_t *request = json_pack("{s:s}", "op", "status");
+	struct rain_error err = {{0}};
+	json_t *answer = rain_rpc_call(config->ledger.socket, request, CALL_MS, &err);
+	const char *spool = rain_command_text(answer, "spool");
+	long long waiting = (long long)rain_command_number(answer, "waiting");
+	long long rejected = (long long)rain_command_number(answer, "rejected");
+	char reason[256];
+
+	if (!answer)
+		find(findings, WRONG, "ledger", "%s; records of ended jobs wait in %s meanwhile", err.text,
+		     config->ledger.spool);
+	else if (!json_is_true(json_object_get(answer, "database")))
+		find(findings, WRONG, "ledger", "its database or spool can't be used: see the log of rain-ledgerd; "
+		     "%lld records of ended jobs wait in %.200s, none is lost", waiting, spool);
+	else
+		find(findings, OK, "ledger", "answers; %lld records of ended jobs wait to be booked", waiting);
+	if (rejected > 0) {
+		reason_of_rejected(config, reason, sizeof reason);
+		find(findings, WRONG, "ledger", "%lld records of ended jobs can't be booked and lie in "
+		     "%.100s/rejected%s; rain ledger rejected lists them, rain ledger replay tries them again when "
+		     "the cause is gone", rejected, spool, reason);
+	}
+	json_decref(answer);
+	json_decref(request);
+}
+
 /* --- each peer --- */
 
 static void look_at_reach(struct findings *findings, const char *name, const json_t *peer)
@@ -210,6 +256,7 @@ static void look(struct findings *findings, const struct rain_config *config)
 	struct rain_error err = {{0}};
 	json_t *answer = rain_rpc_call(config->gateway.control, request, CALL_MS, &err);
 
+	look_at_ledger(findings, config);
 	look_at_key(findings, config);
 	look_at_clock(findings);
 	look_at_port(findings, config);

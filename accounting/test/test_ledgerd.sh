@@ -170,11 +170,13 @@ test_rejects() {
 	answers || fail "a broken configuration stopped it"
 }
 
+doctor() { ./rain-doctor -c "$conf" | sed -n 's/  ledger   */ /p'; } # the gateway isn't there
 test_replay() {
 	./rain-ledger -c "$conf" status | grep -q '^0 are put aside' || fail "rain ledger status: $(./rain-ledger -c "$conf")"
 	put 510 'raw[1-4]'
 	wait_until rejected_are 1
 	wait_until eval './rain-ledger -c "$conf" rejected | grep -q "510.json .*no node-type"'
+	wait_until eval 'doctor | grep -q "^wrong .*1 records .* lie in $spool/rejected (510.json: .*no node-type.*rain ledger replay"'
 	./rain-ledger -c "$conf" replay 999.json 2>/dev/null && fail "a record that isn't there was replayed"
 	./rain-ledger -c "$conf" replay ../510.json 2>/dev/null && fail "a path was replayed"
 	./rain-ledger -c "$conf" replay 510.json | grep -q '^1 records' || fail "rain ledger replay FILE"
@@ -182,6 +184,7 @@ test_replay() {
 	echo 'node-type "raw" { nodes = "raw[1-8]" mflops-per-core = 1000 }' >>"$conf"
 	kill -HUP "$ledgerd"
 	wait_until rejected_are 0
+	doctor | grep -q '^ok  *answers; 0 records' || fail "rain doctor: $(doctor)"
 	expect "replayed, it is booked" rain "SELECT charged FROM ledger.usage_jobs(0, 9999, NULL, 999)
 		WHERE slurm_job_id = 510" $price
 	if [ "$(id -u)" = 0 ]; then

@@ -46,7 +46,7 @@ test_chaos() {
 }
 
 chaos_run() {
-	local faults=$((CHAOS_JOBS / 8 + 8)) start
+	local faults=$((CHAOS_JOBS / 8 + 11)) start
 	start=$(now_ms)
 	chaos_plan "$CHAOS_SEED" "$faults" >"$STATE/chaos/plan"
 	chaos_submit_all || return 1
@@ -111,15 +111,18 @@ chaos_sbatch() { # CLUSTER FIRST
 
 # --- the faults ---
 
-# Lines: PAUSE_MS CLUSTER WHAT DOWN_MS [POINT]
+# Lines: PAUSE_MS CLUSTER WHAT DOWN_MS [POINT]. Every third fault is one at a point, and the points
+# take turns: of the ordinary run's 36 faults each comes once.
 chaos_plan() { # SEED COUNT
 	local names n kinds=(gatewayd gatewayd gatewayd brokerd brokerd ledgerd postgres postgres slurmctld
-		slurmd-real slurmd-virtual cut cut point point point point)
+		slurmd-real slurmd-virtual cut cut)
 	read -ra names <<<"$CLUSTERS"
 	RANDOM=$1
+	local first=$((RANDOM % ${#CHAOS_POINTS[@]}))
 	for ((n = 0; n < $2; n++)); do
 		local name=${names[RANDOM % ${#names[@]}]} other=${names[RANDOM % ${#names[@]}]} kind=${kinds[RANDOM % ${#kinds[@]}]}
-		local pause=$((RANDOM % 2200)) down=$((RANDOM % 1500)) node=$((RANDOM % NODES + 1)) point=$((RANDOM % ${#CHAOS_POINTS[@]}))
+		local pause=$((RANDOM % 2200)) down=$((RANDOM % 1500)) node=$((RANDOM % NODES + 1)) point=$(((first + n / 3) % ${#CHAOS_POINTS[@]}))
+		((n % 3)) || kind=point
 		case $kind in
 		slurmd-real) kind=slurmd@node$node ;;
 		slurmd-virtual) [[ $other != "$name" ]] && kind=slurmd@$other-$node || kind=slurmd@node$node ;;
@@ -149,14 +152,14 @@ chaos_faults() { # START; the plan on standard input
 }
 
 chaos_fault() { # START CLUSTER WHAT DOWN_MS POINT
-	local control=(in_cluster "$2" bash /run/trainer/lib/control.sh)
+	local control=(in_cluster "$2" bash /run/trainer/lib/control.sh) seen=
 	case $3 in
 	cut-*) verb_cut "$2" "${3#cut-}" ;;
-	gatewayd-at) "${control[@]}" kill_at gatewayd "$5" ;;
+	gatewayd-at) seen=$("${control[@]}" kill_at gatewayd "$5") ;;
 	slurmctld) "${control[@]}" kill_saved slurmctld ;;
 	*) "${control[@]}" kill "$3" ;;
 	esac || echo "WRONG: $2 had no $3 to kill"
-	echo "$(seconds_since "$1") s: $2 $3$([[ $3 != *-at ]] || echo ", \"$5\"")"
+	echo "$(seconds_since "$1") s: $2 $3$([[ $3 != *-at ]] || echo ", $seen\"$5\"")"
 	chaos_sleep "$4"
 	case $3 in
 	cut-*) chaos_sleep "$4" && verb_heal "$2" "${3#cut-}" ;;

@@ -22,7 +22,8 @@ chaos_summary() { # WRONG AGAIN
 		n=$(chaos_sql "$name" "SELECT count(*) FROM federation.burst WHERE state = 'settled'") && runs=$((runs + n))
 		n=$(chaos_sql "$name" "SELECT count(*) FROM federation.burst WHERE state = 'void'") && returned=$((returned + n))
 	done
-	echo "chaos: $CHAOS_JOBS jobs, seed $CHAOS_SEED, $(wc -l <"$STATE/chaos/plan") faults; $runs bursts settled, $returned came to nothing and went again, $2 were run again by a Slurm that forgot; $1 things wrong"
+	n=$(grep -c ' gatewayd-at, "' "$STATE/log/test_chaos.log" || true)
+	echo "chaos: $CHAOS_JOBS jobs, seed $CHAOS_SEED, $(wc -l <"$STATE/chaos/plan") faults, $n of them at named points; $runs bursts settled, $returned came to nothing and went again, $2 were run again by a Slurm that forgot; $1 things wrong"
 }
 
 # Each job ended once, as it should, with its whole output and its files, and was paid for once.

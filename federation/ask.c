@@ -94,6 +94,8 @@ void rain_ask_send(struct rain_gateway *gateway, const struct rain_queue_job *jo
 		free(ask);
 		return;
 	}
+	for (size_t i = 0; i < count; i++)
+		rain_room_take(asks, peers[i], job->shape.nodes);
 	for (at = &asks->list; *at; at = &(*at)->next)
 		; /* first come, first served */
 	*at = ask;
@@ -130,6 +132,10 @@ void rain_candidates_answer(struct rain_gateway *gateway, const struct rain_peer
 	struct rain_ask *ask = asks->list;
 	int64_t now = rain_clock_monotonic_ms();
 
+	if (m->type == RAIN_MESSAGE_REFUSE && m->room) {
+		rain_room_told(gateway, peer, m->free_nodes);
+		return;
+	}
 	while (ask && strcmp(ask->id, m->burst) != 0)
 		ask = ask->next;
 	for (size_t i = 0; ask && i < ask->count; i++) {

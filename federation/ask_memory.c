@@ -31,10 +31,35 @@ void rain_candidates_room(struct rain_gateway *gateway, const struct rain_peer *
 
 	if (room) {
 		room->credit_until_ms = 0;
-		if (!rain_room_is_throttled(room))
+		if (!room->tells && !rain_room_is_throttled(room))
 			room->until_ms = room->delay_ms = 0;
 	}
 	rain_candidates_work(gateway);
+}
+
+void rain_room_told(struct rain_gateway *gateway, const struct rain_peer *peer, int64_t nodes)
+{
+	struct rain_room *room = rain_room_of(rain_asks_of(gateway), peer->row, true);
+
+	if (!room)
+		return;
+	room->tells = true;
+	if (rain_room_is_throttled(room))
+		return;
+	/* As if it had refused one node more. */
+	room->nodes = nodes + 1;
+	room->delay_ms = RAIN_ROOM_MAX_MS;
+	room->until_ms = rain_clock_monotonic_ms() + RAIN_ROOM_MAX_MS;
+	room->window_ms = 0;
+	rain_candidates_work(gateway);
+}
+
+void rain_room_take(struct rain_asks *asks, const struct rain_peer *peer, int64_t nodes)
+{
+	struct rain_room *room = rain_room_of(asks, peer->row, false);
+
+	if (room && room->nodes > 1)
+		room->nodes = room->nodes > nodes ? room->nodes - nodes : 1;
 }
 
 struct rain_refusal *rain_refusal_of(struct rain_asks *asks, int64_t job_id, int64_t peer, bool make)
@@ -63,7 +88,7 @@ void rain_refusal_note(struct rain_asks *asks, const struct rain_ask *ask, const
 		/* Jobs that are refused together count as one try. */
 		if (room->until_ms <= now) {
 			room->delay_ms = room->delay_ms ? room->delay_ms * 2 : RAIN_ROOM_MIN_MS;
-			if (room->delay_ms > RAIN_ROOM_MAX_MS)
+			if (room->tells || room->delay_ms > RAIN_ROOM_MAX_MS)
 				room->delay_ms = RAIN_ROOM_MAX_MS;
 			room->until_ms = now + room->delay_ms;
 			room->nodes = ask->job.shape.nodes;

@@ -17,7 +17,7 @@
 #define RAIN_SAVE_GAP_MS 2000
 #define RAIN_REFUSAL_MS 15000	  /* until a peer that refused a job for good is asked again */
 #define RAIN_ROOM_MIN_MS 1000	  /* until a full peer is asked again, doubling up to … */
-#define RAIN_ROOM_MAX_MS 8000
+#define RAIN_ROOM_MAX_MS 8000	  /* … which one that says when it has room is given at once */
 
 #define RAIN_REBIND_S 3
 #define RAIN_BROKEN_IN_A_ROW 5	  /* the same, for its nodes lack something */
@@ -68,6 +68,7 @@ struct rain_room {
 	int64_t peer, nodes, until_ms, delay_ms;
 	int lost;   /* jobs in a row */
 	int broken; /* jobs in a row that found no program or library there */
+	bool tells; /* it says when it has room again */
 	char reason[RAIN_REASON_SIZE];
 	int64_t extra, window_ms; /* beyond so many nodes it has them until then; 0: not said */
 	int64_t credit_utok, credit_until_ms; /* what more it would let us owe it */
@@ -137,6 +138,10 @@ struct rain_refusal *rain_refusal_of(struct rain_asks *asks, int64_t job_id, int
 /* `capacity`: it has no room for so many nodes; else it won't have this job. */
 void rain_refusal_note(struct rain_asks *asks, const struct rain_ask *ask,
 		       const struct rain_peer *peer, const char *reason, bool capacity);
+/* The peer says that it has so many nodes again. */
+void rain_room_told(struct rain_gateway *gateway, const struct rain_peer *peer, int64_t nodes);
+/* So many of the nodes that it has are asked for. */
+void rain_room_take(struct rain_asks *asks, const struct rain_peer *peer, int64_t nodes);
 void rain_refusals_forget(struct rain_asks *asks, int64_t now);
 /* Reads what the users of these jobs may spend, unless it is fresh. -1: the database
  * is away. */

@@ -144,6 +144,8 @@ static int step(struct rain_gateway *gateway, PGconn *tx, struct rain_loan_row *
 	if (act(gateway, tx, row, &a, extra, err) || rain_loan_row_update(tx, row, err))
 		return -1;
 	report(gateway, row, before);
+	if (event.type == RAIN_LOAN_EVENT_JOB_OVER)
+		rain_room_again(gateway, row->shape.nodes);
 	return changed;
 }
 
@@ -303,7 +305,7 @@ int rain_lender_on_message(struct rain_gateway *gateway, PGconn *tx, const struc
 	case RAIN_MESSAGE_ORDER:
 		return on_order(gateway, tx, peer, m, err);
 	case RAIN_MESSAGE_WITHDRAWN:
-		rain_leases_drop(gateway, m->burst);
+		rain_leases_return(gateway, m->burst);
 		event.type = RAIN_LOAN_EVENT_WITHDRAWN;
 		break;
 	case RAIN_MESSAGE_RECALL:

@@ -15,11 +15,6 @@
 #define PENDING_MAX 256	   /* asks that wait for the broker */
 #define CAPACITY_EVERY_MS 30000
 
-static int64_t least(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
-}
-
 static bool lends(const struct rain_gateway *gateway)
 {
 	return gateway->config->lend.enabled && gateway->config->lend.guest_uid_max > 0;
@@ -86,10 +81,12 @@ static int answer_one(struct rain_gateway *gateway, PGconn *tx, struct rain_lend
 	m.type = p->offer ? RAIN_MESSAGE_OFFER : RAIN_MESSAGE_REFUSE;
 	m.terms = p->terms;
 	m.capacity = p->capacity;
+	if (m.capacity)
+		rain_room_turned_away(gateway, p);
 	if (m.capacity && p->room.extra < p->room.free) {
-		m.free_nodes = least(p->room.free, RAIN_NODES_MAX);
-		m.extra_nodes = least(p->room.extra, RAIN_NODES_MAX);
-		m.window_s = least(p->room.window, RAIN_MINUTES_MAX * 60);
+		m.free_nodes = rain_lender_least(p->room.free, RAIN_NODES_MAX);
+		m.extra_nodes = rain_lender_least(p->room.extra, RAIN_NODES_MAX);
+		m.window_s = rain_lender_least(p->room.window, RAIN_MINUTES_MAX * 60);
 	}
 	m.credit_utok = p->credit_left_utok;
 	strcpy(m.reason, p->reason);
@@ -182,11 +179,16 @@ static void on_answer(evutil_socket_t fd, short what, void *arg)
 {
 	struct rain_gateway *gateway = arg;
 	struct rain_leases *leases = rain_leases_of(gateway);
+	int64_t left = leases->collect_ms - rain_clock_monotonic_ms();
 
 	(void)fd;
 	(void)what;
 	if (!leases->pending || leases->asking)
 		return;
+	if (left > 0) {
+		event_add(leases->answer, &(struct timeval){ 0, left * 1000 });
+		return;
+	}
 	if (!lends(gateway) ||
 	    (leases->known && leases->read_ms && rain_clock_monotonic_ms() - leases->read_ms < FRESH_MS))
 		answer_all(gateway);
@@ -230,7 +232,7 @@ int64_t rain_leases_processors(const struct rain_gateway *gateway)
 {
 	const struct rain_leases *leases = rain_leases_of(gateway);
 
-	return least(gateway->config->lend.bounds.max_nodes, leases->nodes_total) * leases->cpus_per_node;
+	return rain_lender_least(gateway->config->lend.bounds.max_nodes, leases->nodes_total) * leases->cpus_per_node;
 }
 
 json_t *rain_leases_card(struct rain_gateway *gateway, const struct rain_peer *peer)
@@ -242,7 +244,7 @@ json_t *rain_leases_card(struct rain_gateway *gateway, const struct rain_peer *p
 	if (!rain_lender_lends(gateway, peer, &answer) || rain_policy_mflops(gateway) == 0)
 		return json_pack("{s:i}", "nodes", 0);
 	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "nodes",
-			 (json_int_t)(leases->known ? least(bounds->max_nodes, leases->nodes_total) : bounds->max_nodes),
+			 (json_int_t)(leases->known ? rain_lender_least(bounds->max_nodes, leases->nodes_total) : bounds->max_nodes),
 			 "minutes", (json_int_t)bounds->max_minutes, "mflops", (json_int_t)rain_policy_mflops(gateway),
 			 "percent", (json_int_t)bounds->price_percent, "cpus_per_node",
 			 (json_int_t)leases->cpus_per_node, "mem_mb_per_node", (json_int_t)leases->mem_mb_per_node,
@@ -260,7 +262,7 @@ int rain_leases_start(struct rain_gateway *gateway, struct rain_error *err)
 	if (uname(&system) == 0)
 		snprintf(leases->arch, sizeof leases->arch, "%.*s", (int)sizeof leases->arch - 1, system.machine);
 	leases->answer = event_new(gateway->base, -1, 0, on_answer, gateway);
-	return leases->answer ? 0 : rain_error_set(err, "out of memory for events");
+	return leases->answer ? rain_room_start(gateway, err) : rain_error_set(err, "out of memory for events");
 }
 
 void rain_leases_stop(struct rain_gateway *gateway)
@@ -278,6 +280,7 @@ void rain_leases_stop(struct rain_gateway *gateway)
 	}
 	if (leases->answer)
 		event_free(leases->answer);
+	rain_room_stop(leases);
 	free(leases);
 	rain_mind_of(gateway)->leases = NULL;
 }

@@ -9,11 +9,6 @@
 #include "common/tokens.h"
 #include "federation/lender_internal.h"
 
-static int64_t least(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
-}
-
 __attribute__((format(printf, 2, 3)))
 static void refuse(struct rain_lender_ask *p, const char *fmt, ...)
 {
@@ -38,7 +33,7 @@ static enum rain_overflow_verdict judge_room(const struct rain_gateway *gateway,
 	p->room = (struct rain_capacity){ .window = INT32_MAX, .credit = INT64_MAX,
 					  .free = all > 0 ? (int32_t)all : 0, .extra = extra > 0 ? (int32_t)extra : 0 };
 	if (leases->nodes_planned > 0)
-		p->room.window = window > 0 ? (int32_t)least(window / 1000, INT32_MAX) : 0;
+		p->room.window = window > 0 ? (int32_t)rain_lender_least(window / 1000, INT32_MAX) : 0;
 	return rain_overflow_judge(&job, &p->room);
 }
 
@@ -66,7 +61,7 @@ static void decide_credit(struct rain_gateway *gateway, struct rain_lender_ask *
 {
 	char left[RAIN_TOKENS_TEXT_SIZE], needed[RAIN_TOKENS_TEXT_SIZE];
 	int64_t hard = p->limit_utok - rain_leases_tokens_promised(gateway, p->peer->row);
-	int64_t credit = least(p->credit_utok, hard), ceiling = p->terms.ceiling_utok;
+	int64_t credit = rain_lender_least(p->credit_utok, hard), ceiling = p->terms.ceiling_utok;
 
 	if (ceiling <= credit) {
 		decide_room(gateway, p);

@@ -2,7 +2,7 @@
 #ifndef RAIN_FEDERATION_LENDER_INTERNAL_H
 #define RAIN_FEDERATION_LENDER_INTERNAL_H
 
-/* Inside of lender_ask.c, lender_decide.c and lender_lease.c: what is asked of us and
+/* Inside of lender_ask.c, lender_decide.c, lender_lease.c and lender_room.c: what is asked of us and
  * what we have promised, in memory. */
 #include "federation/policy.h"
 
@@ -36,14 +36,22 @@ struct rain_leases {
 	struct rain_lease *list;
 	struct rain_lender_ask *pending;
 	size_t lease_count, pending_count;
-	struct event *answer;
+	struct event *answer, *room;
 	bool asking;
+	struct rain_turned_away *turned_away; /* lender_room.c */
+	int64_t freed_nodes; /* since they were told */
+	int64_t collect_ms; /* monotonic: asks are answered together then */
 	int64_t read_ms, asked_ms; /* monotonic, of the picture */
 	int64_t nodes_idle, nodes_planned; /* planned: idle until window_ms, then an owner's job's */
 	int64_t window_ms, nodes_total, cpus_per_node, mem_mb_per_node;
 	char reason[RAIN_REASON_SIZE], arch[RAIN_ARCH_SIZE];
 	bool known;
 };
+
+static inline int64_t rain_lender_least(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
 
 struct rain_leases *rain_leases_of(const struct rain_gateway *gateway);
 
@@ -55,6 +63,14 @@ void rain_leases_make(struct rain_gateway *gateway, const struct rain_lender_ask
 int64_t rain_leases_nodes_promised(const struct rain_gateway *gateway);
 /* Tokens that leases would hold, of one peer. */
 int64_t rain_leases_tokens_promised(const struct rain_gateway *gateway, int64_t peer);
+
+/* --- lender_room.c --- */
+int rain_room_start(struct rain_gateway *gateway, struct rain_error *err);
+void rain_room_stop(struct rain_leases *leases);
+/* Forgets who found no room here. */
+void rain_room_forget(struct rain_leases *leases);
+/* The ask found no room; its peer will hear when there is some. */
+void rain_room_turned_away(struct rain_gateway *gateway, const struct rain_lender_ask *ask);
 
 /* --- lender_decide.c --- */
 /* An offer with its terms, or a refusal with its reason: into the ask. */

@@ -34,6 +34,16 @@ void rain_leases_drop(struct rain_gateway *gateway, const char *id)
 	free(lease);
 }
 
+void rain_leases_return(struct rain_gateway *gateway, const char *id)
+{
+	const struct rain_lease *lease = *lease_find(rain_leases_of(gateway), id);
+	int64_t nodes = lease ? lease->shape.nodes : 0;
+
+	rain_leases_drop(gateway, id);
+	if (nodes > 0)
+		rain_room_again(gateway, nodes);
+}
+
 void rain_leases_expire(struct rain_leases *leases)
 {
 	struct rain_lease **at = &leases->list, *lease;

@@ -70,6 +70,7 @@ static const struct field fields[] = {
 	{ "lease_ms", FIELD_INT, M(OFFER), false, AT(lease_ms), 0, RAIN_MESSAGE_MS_MAX },
 	{ "reason", FIELD_TEXT, REASONS, true, AT(reason), 0, RAIN_REASON_SIZE - 1 },
 	{ "capacity", FIELD_BOOL, M(REFUSE), true, AT(capacity), 0, 0 },
+	{ "room", FIELD_BOOL, M(REFUSE), true, AT(room), 0, 0 },
 	{ "free_nodes", FIELD_INT, M(REFUSE), true, AT(free_nodes), 0, RAIN_NODES_MAX },
 	{ "extra_nodes", FIELD_INT, M(REFUSE), true, AT(extra_nodes), 0, RAIN_NODES_MAX },
 	{ "window_s", FIELD_INT, M(REFUSE), true, AT(window_s), 0, RAIN_MINUTES_MAX * 60 },

@@ -118,6 +118,7 @@ struct rain_message {
 	char reason[RAIN_REASON_SIZE];	     /* refuse, rejected, withdrawn, recall,
 						evict, finished, disputed */
 	bool capacity;			     /* refuse: only for want of room just now */
+	bool room;			     /* refuse: there is room again, for free_nodes */
 	int64_t free_nodes, extra_nodes;     /* refuse: free now; of them, not meant for */
 	int64_t window_s;		     /* … an owner's job that begins then; 0: not said */
 	int64_t credit_utok;		     /* refuse: what would be within the credit; 0: not said */

@@ -28,7 +28,7 @@
  *   policy.h     … by which policy, and what it knows
  *   lender.c     loans: transactions and messages
  *   lender_ask.c asks of peers;  lender_decide.c … and what they are told;
- *   lender_lease.c  nodes kept free for an offer;
+ *   lender_lease.c  nodes kept free for an offer;  lender_room.c  … and who found none;
  *   lender_terms.c  what the owner lets peers have;
  *   ban.c        … and whom of their users not
  *   lender_work.c … and what is done for loans outside of the database
@@ -268,7 +268,7 @@ void rain_candidates_work(struct rain_gateway *gateway);
 /* An offer or refusal (in the message's transaction; only memory changes). */
 void rain_candidates_answer(struct rain_gateway *gateway, const struct rain_peer *peer,
 			    const struct rain_message *m);
-/* The peer may have room again. */
+/* One of our jobs has ended there, so it may have room again. */
 void rain_candidates_room(struct rain_gateway *gateway, const struct rain_peer *peer);
 /* It has lost one of our jobs, or has brought one to its end. */
 void rain_candidates_lost(struct rain_gateway *gateway, int64_t job_id, const struct rain_peer *peer,
@@ -313,7 +313,11 @@ void rain_leases_ask(struct rain_gateway *gateway, const struct rain_peer *peer,
 bool rain_leases_fits(const struct rain_gateway *gateway, const struct rain_peer *peer,
 		      const struct rain_message *order);
 void rain_leases_drop(struct rain_gateway *gateway, const char *id);
+/* The offer isn't taken: its nodes are somebody else's. */
+void rain_leases_return(struct rain_gateway *gateway, const char *id);
 void rain_leases_tick(struct rain_gateway *gateway);
+/* So many nodes have become free: who found none before is told (lender_room.c). */
+void rain_room_again(struct rain_gateway *gateway, int64_t nodes);
 /* Processors that we lend at most. */
 int64_t rain_leases_processors(const struct rain_gateway *gateway);
 /* Adds what leases of the peer (0: of all) promise, or of one user of it (NULL: of all). */

@@ -30,6 +30,7 @@ libmind_la_SOURCES = \
 	federation/lender_decide.c \
 	federation/lender_internal.h \
 	federation/lender_lease.c \
+	federation/lender_room.c \
 	federation/lender_terms.c \
 	federation/ban.c \
 	federation/owner_ops.c \

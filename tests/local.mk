@@ -13,6 +13,12 @@ bench-burst:
 	$(srcdir)/tests/bench-burst
 .PHONY: bench-burst
 
+# 500 overflow jobs at once between three clusters (trainer up --fresh --clusters alpha,bravo,charlie).
+EXTRA_DIST += tests/bench-crowd
+bench-crowd:
+	$(srcdir)/tests/bench-crowd $(JOBS)
+.PHONY: bench-crowd
+
 include tests/fuzz/fuzz.mk
 
 EXTRA_DIST += tests/browser.py tests/terminal.py

@@ -35,6 +35,7 @@ static void sample(enum rain_message_type type, enum rain_event_kind kind, struc
 	m->lease_ms = 5000;
 	strcpy(m->reason, "no node is idle");
 	m->capacity = true;
+	m->room = true;
 	m->free_nodes = 6;
 	m->extra_nodes = 2;
 	m->window_s = 600;

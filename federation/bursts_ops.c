@@ -206,5 +206,7 @@ const struct rain_rpc_op rain_mind_ops[] = {
 	{ "ban", rain_ban_op_set },
 	{ "unban", rain_ban_op_lift },
 	{ "bans", rain_ban_op_list },
+	{ "dispute", rain_dispute_op_settle },
+	{ "disputes", rain_dispute_op_list },
 	{ NULL, NULL },
 };

@@ -94,6 +94,8 @@ static const struct field fields[] = {
 	{ "signature", FIELD_SIGNATURE, M(RECEIPT) | M(COUNTERSIGNED), false, AT(signature), 0, 0 },
 	{ "amount_utok", FIELD_INT, M(COUNTERSIGNED) | M(DISPUTED), false, AT(amount_utok), 0, RAIN_TOKENS_MAX },
 	{ "observed_utok", FIELD_INT, M(DISPUTED), true, AT(observed_utok), 0, RAIN_TOKENS_MAX },
+	{ "next_number", FIELD_INT, M(DISPUTED), true, AT(next_number), 0, RAIN_TOKENS_MAX },
+	{ "next_previous", FIELD_SHA256, M(DISPUTED), true, AT(next_previous), 0, 0 },
 };
 
 const char *rain_message_name(enum rain_message_type type)
@@ -217,7 +219,7 @@ static int parse_text_field(const struct field *f, const json_t *body, char *to,
 	if (f->optional ? rain_json_string_or(body, f->key, max, "", &text, err)
 			: rain_json_string(body, f->key, max, &text, err))
 		return -1;
-	if (f->kind == FIELD_SHA256 && !rain_sha256_is_valid(text))
+	if (f->kind == FIELD_SHA256 && !(f->optional && !*text) && !rain_sha256_is_valid(text))
 		return rain_error_set(err, "%s is not a SHA-256 in lower-case hexadecimal", f->key);
 	if (f->kind == FIELD_SIGNATURE && !is_signature(text))
 		return rain_error_set(err, "%s is not a signature in base64url", f->key);

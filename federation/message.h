@@ -142,6 +142,8 @@ struct rain_message {
 	char signature[RAIN_SIGNATURE_TEXT_SIZE]; /* receipt, countersigned: base64url */
 	int64_t amount_utok;		     /* countersigned, disputed */
 	int64_t observed_utok;		     /* disputed */
+	int64_t next_number;		     /* disputed: the number that home wants next; 0: not said */
+	char next_previous[RAIN_SHA256_TEXT_SIZE]; /* … and its predecessor, "" for the first */
 };
 
 /* "ask", … ; NULL and -1 for what isn't one. */

@@ -32,7 +32,7 @@
  *   lender_terms.c  what the owner lets peers have;
  *   ban.c        … and whom of their users not
  *   lender_work.c … and what is done for loans outside of the database
- *   settle.c     receipts, both sides
+ *   settle.c     receipts, both sides;  dispute.c  … and chains of them that broke
  *   fetch.c      the blobs of bursts and loans
  *   stream.c     their stdout and stderr;  stream_move.c  … between clusters
  *   stream_input.c  stdin of what somebody sits before
@@ -341,6 +341,12 @@ bool rain_lender_lends(const struct rain_gateway *gateway, const struct rain_pee
 /* May this user of it have so much just now? */
 bool rain_lender_may(const struct rain_gateway *gateway, const struct rain_peer *peer, const char *user,
 		     const struct rain_shape *shape, struct rain_lender_answer *answer);
+
+/* --- dispute.c --- */
+json_t *rain_dispute_op_settle(void *arg, const struct rain_rpc_caller *caller, const json_t *request,
+			       struct rain_error *err);
+json_t *rain_dispute_op_list(void *arg, const struct rain_rpc_caller *caller, const json_t *request,
+			     struct rain_error *err);
 
 /* --- ban.c --- */
 /* 1: the owner doesn't take this user's jobs, and `reason` says so; 0; -1. */

@@ -227,7 +227,7 @@ static void look_at_dealings(struct findings *findings, const char *name, const 
 		find(findings, NOTE, name, "its credit of %s tokens is used up: it gets nothing before it lends to us; "
 		     "rain peer limit raises it", rain_tokens_format(rain_command_number(peer, "credit_limit_utok"), limit));
 	if (rain_command_number(peer, "disputed"))
-		find(findings, NOTE, name, "%lld receipts are disputed or were refused: see the log",
+		find(findings, NOTE, name, "%lld receipts are disputed or were refused: see 'rain peer disputes'",
 		     (long long)rain_command_number(peer, "disputed"));
 	if (rain_command_number(peer, "refused"))
 		find(findings, NOTE, name, "%lld of its messages made no sense: see the log",

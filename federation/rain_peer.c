@@ -31,6 +31,8 @@ static const char help[] =
 	"       rain peer ban PEER USER [--reason TEXT]\n"
 	"       rain peer unban PEER USER\n"
 	"       rain peer bans [--json | --parsable2 | --csv]\n"
+	"       rain peer disputes [--json | --parsable2 | --csv]\n"
+	"       rain peer dispute PEER accept|withdraw\n"
 	"       rain peer remove PEER\n"
 	"\n"
 	"Two clusters become peers by one line each way: an administrator of the one\n"
@@ -39,8 +41,10 @@ static const char help[] =
 	"\n"
 	"pause lends a peer nothing (--lend), sends it none of our jobs (--borrow), or\n"
 	"both; what runs goes on.  limit sets how many tokens it may owe.  ban takes no more\n"
-	"jobs of one of its users and sends away what is here.  remove makes it a stranger;\n"
-	"what it owes, or is owed, stays in the ledger.\n"
+	"jobs of one of its users and sends away what is here.  disputes lists receipts that\n"
+	"weren't paid as claimed; dispute settles those that were refused, without which none\n"
+	"after them can be paid: accept pays the peer's, withdraw gives up ours.  remove makes\n"
+	"it a stranger; what it owes, or is owed, stays in the ledger.\n"
 	"\n"
 	"  -v, --valid TIME   how long the invitation may be used: a number and s, m, h\n"
 	"                     or d (default 1h, at most 30d)\n"
@@ -72,7 +76,8 @@ struct options {
 
 static bool has_value(const char *verb)
 {
-	return strcmp(verb, "limit") == 0 || strcmp(verb, "ban") == 0 || strcmp(verb, "unban") == 0;
+	return strcmp(verb, "limit") == 0 || strcmp(verb, "ban") == 0 || strcmp(verb, "unban") == 0 ||
+	       strcmp(verb, "dispute") == 0;
 }
 
 /* -1 when it has complained. */
@@ -82,7 +87,7 @@ static int read_words(int count, char *words[], struct options *options)
 
 	if (count == 0) {
 		rain_cli_usage("say what to do: invite, accept, list, pause, resume, limit, ban, "
-			       "unban, bans or remove");
+			       "unban, bans, disputes, dispute or remove");
 		return -1;
 	}
 	options->verb = words[0];
@@ -300,6 +305,18 @@ static int list_bans(const char *socket_path, const struct options *options)
 	return rain_peer_bans(socket_path, options->form == RAIN_PEER_JSON, options->style);
 }
 
+static int settle_dispute(const char *socket_path, const struct options *options)
+{
+	if (!options->value)
+		return rain_cli_usage("dispute needs a peer, and 'accept' or 'withdraw'");
+	return rain_peer_dispute(socket_path, options->word, options->value);
+}
+
+static int list_disputes(const char *socket_path, const struct options *options)
+{
+	return rain_peer_disputes(socket_path, options->form == RAIN_PEER_JSON, options->style);
+}
+
 static int list_peers(const char *socket_path, const struct options *options)
 {
 	return rain_peer_list(socket_path, options->form, options->style);
@@ -313,6 +330,7 @@ static const struct verb {
 	{"invite", false, invite},     {"accept", false, accept_line}, {"list", false, list_peers},
 	{"pause", true, pause_peer},   {"resume", true, pause_peer},   {"limit", true, limit_peer},
 	{"ban", true, ban_user},       {"unban", true, ban_user},      {"bans", false, list_bans},
+	{"disputes", false, list_disputes}, {"dispute", true, settle_dispute},
 	{"remove", true, remove_peer},
 };
 
@@ -326,7 +344,7 @@ static int run(const char *socket_path, const struct options *options)
 		return verbs[i].run(socket_path, options);
 	}
 	return rain_cli_usage("'%s' is none of invite, accept, list, pause, resume, limit, ban, "
-			      "unban, bans, remove", options->verb);
+			      "unban, bans, disputes, dispute, remove", options->verb);
 }
 
 int main(int argc, char *argv[])

@@ -25,4 +25,8 @@ int rain_peer_ban(const char *socket_path, const char *peer, const char *user, c
 int rain_peer_unban(const char *socket_path, const char *peer, const char *user);
 int rain_peer_bans(const char *socket_path, bool json, enum rain_table_style style);
 
+/* rain peer dispute, disputes: likewise. `verb`: "accept" or "withdraw". */
+int rain_peer_dispute(const char *socket_path, const char *peer, const char *verb);
+int rain_peer_disputes(const char *socket_path, bool json, enum rain_table_style style);
+
 #endif

@@ -8,31 +8,28 @@
 #include "common/log.h"
 #include "common/tokens.h"
 #include "federation/policy.h"
-#include "federation/receipt.h"
+#include "federation/settle.h"
 
 #define RUN_SLACK_MS 1000 /* between the lender's word on the run and its bill */
 
-/* Where the chain of one side and peer ends. */
-static int chain_end(PGconn *tx, const char *side, int64_t peer, int64_t *number,
-		     char sha256[static RAIN_SHA256_TEXT_SIZE], struct rain_error *err)
+int rain_settle_chain_end(PGconn *tx, const char *side, int64_t peer, int64_t *number,
+			  char sha256[static RAIN_SHA256_TEXT_SIZE], struct rain_error *err)
 {
 	char row[RAIN_STORE_INT64_SIZE];
-	PGresult *rows = rain_store_query(tx, err,
-		"SELECT number, sha256 FROM federation.receipt WHERE side = $1 AND peer_id = $2::bigint"
-		" ORDER BY number DESC LIMIT 1", 2, side, rain_store_format_int64(peer, row));
+	PGresult *rows = rain_store_query(tx, err, "SELECT number, sha256 FROM federation.chain_end($1, $2::bigint)", 2,
+					  side, rain_store_format_int64(peer, row));
 
 	if (!rows)
 		return -1;
-	*number = PQntuples(rows) ? rain_store_int64(rows, 0, 0) : 0;
-	snprintf(sha256, RAIN_SHA256_TEXT_SIZE, "%s", PQntuples(rows) ? rain_store_text(rows, 0, 1) : "");
+	*number = rain_store_int64(rows, 0, 0);
+	snprintf(sha256, RAIN_SHA256_TEXT_SIZE, "%s", rain_store_text(rows, 0, 1));
 	PQclear(rows);
 	return 0;
 }
 
-/* `amount` NULL: not countersigned yet. */
-static int receipt_insert(PGconn *tx, const char *side, int64_t peer, const struct rain_receipt *r,
-			  const struct rain_receipt_text *text, const char *observed, const char *amount,
-			  const char *countersignature, const char *disputed, struct rain_error *err)
+int rain_settle_receipt_insert(PGconn *tx, const char *side, int64_t peer, const struct rain_receipt *r,
+			       const struct rain_receipt_text *text, const char *observed, const char *amount,
+			       const char *countersignature, const char *disputed, struct rain_error *err)
 {
 	char row[RAIN_STORE_INT64_SIZE], number[RAIN_STORE_INT64_SIZE], claimed[RAIN_STORE_INT64_SIZE],
 		core_ms[RAIN_STORE_INT64_SIZE];
@@ -60,27 +57,27 @@ int rain_settle_sign(struct rain_gateway *gateway, PGconn *tx, const struct rain
 
 	if (!peer)
 		return rain_error_set(err, "the peer of loan %s is gone", row->id);
-	if (chain_end(tx, "lender", row->peer, &r.number, r.previous, err))
+	if (rain_settle_chain_end(tx, "lender", row->peer, &r.number, r.previous, err))
 		return -1;
 	r.number++;
 	strcpy(r.lender, gateway->identity.id);
 	strcpy(r.borrower, peer->id);
 	strcpy(r.burst, row->id);
 	if (rain_receipt_sign(&r, &gateway->identity, &text, err) ||
-	    receipt_insert(tx, "lender", row->peer, &r, &text, NULL, NULL, NULL, NULL, err))
+	    rain_settle_receipt_insert(tx, "lender", row->peer, &r, &text, NULL, NULL, NULL, NULL, err))
 		return -1;
 	strcpy(m.receipt, text.bytes);
 	strcpy(m.signature, text.signature);
 	return rain_mind_send(gateway, tx, peer, row->id, &m, err);
 }
 
-/* Our own receipt of this burst. */
+/* Our own receipt of this burst; *refused: home has not taken it. */
 static int own_receipt(PGconn *tx, const struct rain_peer *peer, const struct rain_message *m, int64_t *claimed,
-		       struct rain_error *err)
+		       bool *refused, struct rain_error *err)
 {
 	char row[RAIN_STORE_INT64_SIZE];
 	PGresult *rows = rain_store_query(tx, err,
-		"SELECT claimed_utok FROM federation.receipt WHERE side = 'lender' AND peer_id = $1::bigint"
+		"SELECT claimed_utok, disputed IS NOT NULL AND amount_utok IS NULL FROM federation.receipt WHERE side = 'lender' AND peer_id = $1::bigint"
 		" AND burst_id = $2::uuid AND sha256 = $3", 3, rain_store_format_int64(peer->row, row), m->burst, m->sha256);
 	bool found;
 
@@ -88,6 +85,7 @@ static int own_receipt(PGconn *tx, const struct rain_peer *peer, const struct ra
 		return -1;
 	found = PQntuples(rows) == 1;
 	*claimed = found ? rain_store_int64(rows, 0, 0) : 0;
+	*refused = found && rain_store_bool(rows, 0, 1);
 	PQclear(rows);
 	return found ? 0 : rain_error_set(err, "this is not the receipt that we signed for burst %s", m->burst);
 }
@@ -99,8 +97,9 @@ int rain_settle_countersigned(struct rain_gateway *gateway, PGconn *tx, const st
 	struct rain_loan_event event = { .type = RAIN_LOAN_EVENT_COUNTERSIGNED };
 	char amount[RAIN_STORE_INT64_SIZE];
 	int64_t claimed;
+	bool refused;
 
-	if (own_receipt(tx, peer, m, &claimed, err) ||
+	if (own_receipt(tx, peer, m, &claimed, &refused, err) ||
 	    rain_receipt_verify_countersign(m->sha256, m->amount_utok, m->signature, peer->key, err))
 		return -1;
 	if (m->amount_utok > claimed)
@@ -109,6 +108,8 @@ int rain_settle_countersigned(struct rain_gateway *gateway, PGconn *tx, const st
 		"UPDATE federation.receipt SET amount_utok = $1::bigint, countersignature = $2 WHERE sha256 = $3", 3,
 		rain_store_format_int64(m->amount_utok, amount), m->signature, m->sha256))
 		return -1;
+	if (refused) /* its loan is closed, and its hold is void */
+		return rain_dispute_paid(tx, peer, m, err);
 	return rain_lender_apply(gateway, tx, m->burst, &event, &extra, err);
 }
 
@@ -118,10 +119,16 @@ int rain_settle_disputed(struct rain_gateway *gateway, PGconn *tx, const struct 
 	struct rain_lender_extra extra = { .peer = peer, .message = m };
 	struct rain_loan_event event = { .type = RAIN_LOAN_EVENT_DISPUTED };
 	const char *why = m->reason[0] ? m->reason : "the peer gives no reason";
+	char next[RAIN_STORE_INT64_SIZE];
 	int64_t claimed;
+	bool refused;
 
-	if (own_receipt(tx, peer, m, &claimed, err) ||
-	    rain_store_execute(tx, err, "UPDATE federation.receipt SET disputed = $1 WHERE sha256 = $2", 2, why, m->sha256))
+	rain_store_format_int64(m->next_number, next);
+	if (own_receipt(tx, peer, m, &claimed, &refused, err) ||
+	    rain_store_execute(tx, err,
+		"UPDATE federation.receipt SET disputed = $1, next_number = nullif($3::bigint, 0),"
+		" next_previous = CASE WHEN $3::bigint > 0 THEN $4 END WHERE sha256 = $2", 4, why, m->sha256, next,
+		m->next_previous))
 		return -1;
 	rain_log_warning("receipt disputed peer=%s burst=%s claimed_utok=%" PRId64 " amount_utok=%" PRId64
 			 " observed_utok=%" PRId64 ": %s", peer->name, m->burst, claimed, m->amount_utok,
@@ -147,16 +154,19 @@ static int refuse_receipt(struct rain_gateway *gateway, PGconn *tx, const struct
 			  struct rain_error *err)
 {
 	struct rain_message answer = { .type = RAIN_MESSAGE_DISPUTED, .observed_utok = observed };
-	char row[RAIN_STORE_INT64_SIZE];
+	char row[RAIN_STORE_INT64_SIZE], seen[RAIN_STORE_INT64_SIZE];
 
 	rain_log_error("receipt refused: peer=%s may be dishonest or has lost its database burst=%s: %s", peer->name,
 		       m->burst, why->text);
 	snprintf(answer.reason, sizeof answer.reason, "%.*s", (int)sizeof answer.reason - 1, why->text);
 	rain_receipt_hash(m->receipt, strlen(m->receipt), answer.sha256);
+	if (rain_settle_chain_end(tx, "borrower", peer->row, &answer.next_number, answer.next_previous, err))
+		return -1;
+	answer.next_number++;
 	if (rain_store_execute(tx, err,
-		"INSERT INTO federation.receipt_refused (peer_id, burst_id, bytes, signature, reason)"
-		" VALUES ($1::bigint, $2::uuid, $3, $4, $5)", 5, rain_store_format_int64(peer->row, row), m->burst,
-		m->receipt, m->signature, answer.reason) ||
+		"INSERT INTO federation.receipt_refused (peer_id, burst_id, bytes, signature, reason, observed_utok)"
+		" VALUES ($1::bigint, $2::uuid, $3, $4, $5, $6::bigint)", 6, rain_store_format_int64(peer->row, row),
+		m->burst, m->receipt, m->signature, answer.reason, rain_store_format_int64(observed, seen)) ||
 	    settle(gateway, tx, peer, m->burst, 0, observed, true, err))
 		return -1;
 	return rain_mind_send(gateway, tx, peer, m->burst, &answer, err);
@@ -169,7 +179,7 @@ static int check_receipt(struct rain_gateway *gateway, PGconn *tx, const struct 
 	char last_sha256[RAIN_SHA256_TEXT_SIZE], now[RAIN_TOKENS_TEXT_SIZE], before[RAIN_TOKENS_TEXT_SIZE];
 	int64_t last;
 
-	if (chain_end(tx, "borrower", peer->row, &last, last_sha256, err))
+	if (rain_settle_chain_end(tx, "borrower", peer->row, &last, last_sha256, err))
 		return -1;
 	strcpy(text->bytes, m->receipt);
 	strcpy(text->signature, m->signature);
@@ -205,7 +215,8 @@ static int countersign(struct rain_gateway *gateway, PGconn *tx, const struct ra
 		snprintf(m.reason, sizeof m.reason, "%s tokens are claimed, %s were observed, %s were agreed on at most",
 			 rain_tokens_format(r->claimed_utok, claimed), rain_tokens_format(observed, seen),
 			 rain_tokens_format(row->terms.ceiling_utok, ceiling));
-	if (receipt_insert(tx, "borrower", peer->row, r, text, rain_store_format_int64(observed, observed_text),
+	if (rain_dispute_over(tx, peer, err) ||
+	    rain_settle_receipt_insert(tx, "borrower", peer->row, r, text, rain_store_format_int64(observed, observed_text),
 			   rain_store_format_int64(m.amount_utok, amount_text), m.signature,
 			   disputed ? m.reason : NULL, err) ||
 	    settle(gateway, tx, peer, row->id, m.amount_utok, observed, disputed, err) ||

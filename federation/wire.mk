@@ -61,7 +61,7 @@ rain_offers_LDADD = libcommon.la $(JANSSON_LIBS)
 rain_recall_SOURCES = federation/rain_recall.c $(command_sources)
 rain_recall_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 rain_recall_LDADD = libcommon.la $(JANSSON_LIBS)
-rain_peer_SOURCES = federation/rain_peer.c federation/rain_peer.h federation/rain_peer_ban.c \
+rain_peer_SOURCES = federation/rain_peer.c federation/rain_peer.h federation/rain_peer_ban.c federation/rain_peer_dispute.c \
 	federation/rain_peer_list.c federation/rain_peer_metrics.c $(command_sources)
 rain_peer_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 rain_peer_LDADD = libcommon.la $(JANSSON_LIBS)

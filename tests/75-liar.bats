@@ -53,6 +53,26 @@ one_burst() {
 	await 40 job_ended alpha "$id" && [[ $(job alpha "$id" JobState)/$(output ada "$id") == COMPLETED/ran ]] && echo "$id"
 }
 
+# The owner of bravo gives up what alpha refused, and is paid again from then on.
+bravo_withdraws() {
+	on bravo root "rm -f $LIE"
+	await 10 log_says bravo "loan is closed"
+	run -0 on bravo root "rain peer disputes --parsable2"
+	[[ $output == *'alpha|lent|'*'|open|'* ]]
+	run -0 on bravo root "rain peer dispute alpha withdraw"
+	[[ $output == *"1 receipts that alpha refused are withdrawn"* ]]
+	is_paid
+	[[ $(on alpha root "rain peer disputes --parsable2") != *'|open|'* ]]
+}
+
+is_paid() { # a job that runs there now
+	id=$(one_burst)
+	await 20 burst_is "$id" settled
+	(($(burst_of "$id" amount_utok) > 0))
+	await 20 loans_are receipted 0
+	[ "$(paid_to_bravo)" = $((-$(sql bravo "SELECT balance FROM ledger.balance('peer:alpha')"))) ]
+}
+
 # A liar who repents: receipts that alpha never took are forgotten, as a database set back does.
 bravo_repents() {
 	"$TRAINER" kill bravo gatewayd
@@ -77,10 +97,9 @@ bravo_repents() {
 }
 
 @test "a forged, a replayed, an inflated and a second receipt of one number are not paid, and their lender is named" {
+	lies bravo honest
+	is_paid # something to replay
 	for lie in forge inflate fork replay; do
-		lies bravo honest
-		id=$(one_burst) # something to replay
-		await 20 burst_is "$id" settled
 		before=$(paid_to_bravo)
 		on bravo root "echo $lie >$LIE"
 		id=$(one_burst)
@@ -89,8 +108,35 @@ bravo_repents() {
 		[ "$(paid_to_bravo)" = "$before" ]
 		[ "$(held_of_ada)" = 0 ]
 		await 10 log_says alpha "receipt refused: peer=bravo may be dishonest .*burst=$(burst_of "$id" burst_id)"
-		bravo_repents
+		# What was replayed is none that bravo signed for that burst.
+		if [[ $lie == replay ]]; then bravo_repents; else bravo_withdraws; fi
 	done
+}
+
+@test "a home that has lost receipts accepts what it refused for that, and is believed again" {
+	lost=$(one_burst)
+	await 20 burst_is "$lost" settled
+	await 20 loans_are receipted 0
+	run -1 on bravo root "rain peer dispute alpha withdraw"
+	[[ $output == *"nothing of the kind is open"* ]]
+	"$TRAINER" kill alpha gatewayd
+	sql alpha "SET session_replication_role = replica; DELETE FROM federation.receipt WHERE side = 'borrower'
+		AND burst_id = '$(burst_of "$lost" burst_id)'"
+	"$TRAINER" start alpha gatewayd
+	id=$(one_burst)
+	await 20 burst_is "$id" settled
+	[ "$(burst_of "$id" amount_utok)" = 0 ]
+	await 20 loans_are receipted 0
+	# bravo has its countersignature: to withdraw would be to deny what was paid.
+	run -1 on bravo root "rain peer dispute alpha withdraw"
+	[[ $output == *"has countersigned all up to"* ]]
+	run -1 on alpha ada "rain peer dispute bravo accept"
+	[[ $output == *administrators* ]]
+	run -0 on alpha root "rain peer dispute bravo accept"
+	[[ $output == "1 receipts of bravo are accepted, for 0."* ]]
+	await 10 eval '[[ $(on bravo root "rain peer disputes --parsable2") != *"|open|"* ]]'
+	is_paid
+	[[ $(on alpha root "rain peer disputes --json" | jq -r '.disputes[-1] | "\(.state) \(.paid_utok == .claimed_utok)"') == "accepted true" ]]
 }
 
 @test "repeated receipts are paid once, and rubbish between them holds nothing up" {

@@ -5,6 +5,8 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/listener.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -17,13 +19,26 @@
 #include "common/rpc.h"
 
 #define CONNECTIONS_MAX 256
+#define UNANSWERED_MAX 64 /* requests of one connection */
+
+/* A request that waits for its answer, or for the answers before it. */
+struct rain_rpc_answer {
+	struct connection *connection; /* NULL: the caller has gone */
+	struct rain_rpc_answer *next;
+	bool known;
+	char *text; /* of a known one; NULL: there was no memory for it */
+};
 
 struct connection {
 	struct rain_rpc_server *server;
 	struct connection *next, **self;
 	struct bufferevent *stream;
 	struct rain_rpc_caller caller;
-	int closing; /* an answer to a broken line is on its way out */
+	struct rain_rpc_answer *first, **end; /* in the order of the requests */
+	int unanswered;
+	bool put_off; /* by the handler that is being called */
+	bool paused; /* more isn't read until some are answered */
+	int closing; /* once all is sent that is still to be answered */
 };
 
 struct rain_rpc_server {
@@ -38,6 +53,16 @@ struct rain_rpc_server {
 
 static void connection_destroy(struct connection *connection)
 {
+	struct rain_rpc_answer *answer = connection->first, *next;
+
+	for (; answer; answer = next) {
+		next = answer->next;
+		answer->connection = NULL;
+		if (answer->known) { /* else whoever works at it frees it */
+			free(answer->text);
+			free(answer);
+		}
+	}
 	*connection->self = connection->next;
 	if (connection->next)
 		connection->next->self = connection->self;
@@ -61,7 +86,8 @@ static json_t *dispatch(struct connection *connection, const json_t *request,
 	return NULL;
 }
 
-static void answer(struct connection *connection, json_t *result, const char *error)
+/* The line to send. NULL: no memory. */
+static char *line_of(json_t *result, const char *error)
 {
 	json_t *reply = result ? json_pack("{s:b, s:O}", "ok", 1, "result", result)
 			       : json_pack("{s:b, s:s}", "ok", 0, "error", error);
@@ -73,20 +99,103 @@ static void answer(struct connection *connection, json_t *result, const char *er
 		text = strdup("{\"ok\":false,\"error\":\"the answer is too large or not UTF-8\"}");
 	}
 	json_decref(reply);
-	if (text) {
-		bufferevent_write(connection->stream, text, strlen(text));
-		bufferevent_write(connection->stream, "\n", 1);
-		free(text);
+	return text;
+}
+
+static void send_line(struct connection *connection, const char *text)
+{
+	static const char no_memory[] = "{\"ok\":false,\"error\":\"no memory for the answer\"}";
+
+	if (!text)
+		text = no_memory;
+	bufferevent_write(connection->stream, text, strlen(text));
+	bufferevent_write(connection->stream, "\n", 1);
+}
+
+/* Sends what is known, up to the first that isn't. */
+static void send_known(struct connection *connection)
+{
+	struct rain_rpc_answer *answer;
+
+	while ((answer = connection->first) && answer->known) {
+		connection->first = answer->next;
+		if (!connection->first)
+			connection->end = &connection->first;
+		connection->unanswered--;
+		send_line(connection, answer->text);
+		free(answer->text);
+		free(answer);
 	}
+	if (connection->paused && connection->unanswered < UNANSWERED_MAX) {
+		connection->paused = false;
+		bufferevent_enable(connection->stream, EV_READ);
+		/* What has arrived makes no event of its own. */
+		bufferevent_trigger(connection->stream, EV_READ, BEV_TRIG_DEFER_CALLBACKS);
+	}
+}
+
+static struct rain_rpc_answer *answer_create(struct connection *connection)
+{
+	struct rain_rpc_answer *answer = calloc(1, sizeof(*answer));
+
+	if (!answer)
+		return NULL;
+	answer->connection = connection;
+	*connection->end = answer;
+	connection->end = &answer->next;
+	connection->unanswered++;
+	return answer;
+}
+
+struct rain_rpc_answer *rain_rpc_put_off(const struct rain_rpc_caller *caller)
+{
+	struct connection *connection =
+		(struct connection *)((char *)caller - offsetof(struct connection, caller));
+	struct rain_rpc_answer *answer = answer_create(connection);
+
+	connection->put_off = answer != NULL;
+	return answer;
+}
+
+void rain_rpc_answer(struct rain_rpc_answer *answer, json_t *result, const char *error)
+{
+	if (!answer->connection) {
+		free(answer);
+		return;
+	}
+	answer->text = line_of(result, error);
+	answer->known = true;
+	send_known(answer->connection);
+}
+
+/* At once, or behind those that aren't known yet. */
+static void answer_now(struct connection *connection, json_t *result, const char *error)
+{
+	struct rain_rpc_answer *answer = connection->first ? answer_create(connection) : NULL;
+	char *text = line_of(result, error);
+
+	if (answer) {
+		answer->text = text;
+		answer->known = true;
+		return;
+	}
+	if (connection->first) /* no memory: rather none than one for another request */
+		connection->closing = 1;
+	else
+		send_line(connection, text);
+	free(text);
 }
 
 static void serve_line(struct connection *connection, const char *line, size_t size)
 {
 	struct rain_error err = {"it failed without saying why"};
 	json_t *request = rain_json_parse(line, size, RAIN_RPC_LINE_MAX, &err);
-	json_t *result = request ? dispatch(connection, request, &err) : NULL;
+	json_t *result;
 
-	answer(connection, result, err.text);
+	connection->put_off = false;
+	result = request ? dispatch(connection, request, &err) : NULL;
+	if (!connection->put_off)
+		answer_now(connection, result, err.text);
 	json_decref(result);
 	json_decref(request);
 }
@@ -102,12 +211,16 @@ static void on_readable(struct bufferevent *stream, void *arg)
 		evbuffer_drain(input, evbuffer_get_length(input));
 		return;
 	}
-	while ((line = evbuffer_readln(input, &size, EVBUFFER_EOL_LF))) {
+	while (connection->unanswered < UNANSWERED_MAX && !connection->closing &&
+	       (line = evbuffer_readln(input, &size, EVBUFFER_EOL_LF))) {
 		serve_line(connection, line, size);
 		free(line);
 	}
-	if (evbuffer_get_length(input) >= RAIN_RPC_LINE_MAX) {
-		answer(connection, NULL, "the request is larger than 1 MiB");
+	if (connection->unanswered >= UNANSWERED_MAX) {
+		connection->paused = true;
+		bufferevent_disable(stream, EV_READ);
+	} else if (evbuffer_get_length(input) >= RAIN_RPC_LINE_MAX) {
+		answer_now(connection, NULL, "the request is larger than 1 MiB");
 		connection->closing = 1;
 	}
 }
@@ -117,7 +230,7 @@ static void on_written(struct bufferevent *stream, void *arg)
 	struct connection *connection = arg;
 
 	(void)stream;
-	if (connection->closing)
+	if (connection->closing && !connection->first)
 		connection_destroy(connection);
 }
 
@@ -153,6 +266,7 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd,
 	if (!connection->stream)
 		goto refuse;
 	connection->server = server;
+	connection->end = &connection->first;
 	connection->caller = (struct rain_rpc_caller){peer.uid, peer.gid, peer.pid};
 	connection->next = server->connections;
 	connection->self = &server->connections;

@@ -19,9 +19,21 @@ struct rain_rpc_caller {
 };
 
 /* Answers one request.  Returns the result (a new reference, json_null() for
- * "done"), or NULL with err, whose text the caller gets. */
+ * "done"), or NULL with err, whose text the caller gets.  `caller` is valid during the call. */
 typedef json_t *(*rain_rpc_handler)(void *arg, const struct rain_rpc_caller *caller,
 				    const json_t *request, struct rain_error *err);
+
+/* A handler that can't answer yet takes this and returns NULL; whoever works at the request
+ * then answers, once, with rain_rpc_answer().  The caller may have gone by then, or the
+ * server: nothing is sent.  Other requests of the same connection are served meanwhile, their
+ * answers wait for their turn; with 64 unanswered no more is read from it.  NULL: no memory;
+ * the handler answers with an error. */
+struct rain_rpc_answer;
+struct rain_rpc_answer *rain_rpc_put_off(const struct rain_rpc_caller *caller);
+
+/* As a handler returns it: the result (borrowed), or NULL and the text of the error.  Frees
+ * `answer`. */
+void rain_rpc_answer(struct rain_rpc_answer *answer, json_t *result, const char *error);
 
 struct rain_rpc_op {
 	const char *name;

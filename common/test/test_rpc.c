@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,8 +52,53 @@ static json_t *op_stop(void *arg, const struct rain_rpc_caller *caller, const js
 	return json_null();
 }
 
+/* Requests whose answers are put off until "release"; more than one connection may have. */
+enum { HELD_MAX = 200 };
+static struct rain_rpc_answer *held[HELD_MAX];
+static int held_count;
+
+static json_t *op_later(void *arg, const struct rain_rpc_caller *caller, const json_t *request,
+			struct rain_error *err)
+{
+	(void)arg;
+	(void)request;
+	rain_error_set(err, "what is returned is ignored");
+	if (held_count < HELD_MAX)
+		held[held_count++] = rain_rpc_put_off(caller);
+	return NULL;
+}
+
+/* Answers the newest first. */
+static json_t *op_release(void *arg, const struct rain_rpc_caller *caller, const json_t *request,
+			  struct rain_error *err)
+{
+	json_t *number;
+	int count = held_count;
+
+	(void)arg;
+	(void)caller;
+	(void)request;
+	(void)err;
+	while (held_count > 0) {
+		number = json_integer(--held_count);
+		rain_rpc_answer(held[held_count], held_count % 5 ? number : NULL, "every fifth");
+		json_decref(number);
+	}
+	return json_integer(count);
+}
+
+static json_t *op_held(void *arg, const struct rain_rpc_caller *caller, const json_t *request,
+		       struct rain_error *err)
+{
+	(void)arg;
+	(void)caller;
+	(void)request;
+	(void)err;
+	return json_integer(held_count);
+}
+
 static const struct rain_rpc_op ops[] = {
-	{"echo", op_echo}, {"fail", op_fail}, {"stop", op_stop}, {NULL, NULL}};
+	{"later", op_later}, {"release", op_release}, {"held", op_held}, {"echo", op_echo}, {"fail", op_fail}, {"stop", op_stop}, {NULL, NULL}};
 
 static struct event_base *base;
 static struct rain_rpc_server *server;
@@ -224,6 +270,131 @@ static void test_async_unreachable(void **state)
 	event_base_free(answers.base);
 }
 
+static int connection(void)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	return fd;
+}
+
+static json_int_t number_of(const char *op)
+{
+	json_t *result = call(op, NULL, NULL);
+	json_int_t number = json_integer_value(result);
+
+	json_decref(result);
+	return number;
+}
+
+static void wait_for_held(int wanted)
+{
+	while (number_of("held") != wanted)
+		sched_yield();
+}
+
+static void say(int fd, const char *op)
+{
+	assert_true(dprintf(fd, "{\"op\":\"%s\",\"say\":\"now\"}\n", op) > 0);
+}
+
+/* Whoever is answered first: lines come in the order of the requests. */
+static void test_put_off(void **state)
+{
+	int fd = connection();
+	FILE *in = fdopen(fd, "r");
+	char line[256];
+
+	(void)state;
+	say(fd, "later"); /* 0: an error */
+	say(fd, "later"); /* 1 */
+	say(fd, "echo");
+	say(fd, "later"); /* 2 */
+	wait_for_held(3);
+	assert_int_equal(number_of("release"), 3);
+	assert_non_null(fgets(line, sizeof(line), in));
+	assert_string_equal(line, "{\"ok\":false,\"error\":\"every fifth\"}\n");
+	assert_non_null(fgets(line, sizeof(line), in));
+	assert_string_equal(line, "{\"ok\":true,\"result\":1}\n");
+	assert_non_null(fgets(line, sizeof(line), in));
+	assert_non_null(strstr(line, "\"said\":\"now\""));
+	assert_non_null(fgets(line, sizeof(line), in));
+	assert_string_equal(line, "{\"ok\":true,\"result\":2}\n");
+	fclose(in);
+}
+
+/* A connection has at most 64 unanswered requests; the others wait in it. */
+static void test_put_off_many(void **state)
+{
+	int fd = connection(), answered = 0;
+	FILE *in = fdopen(fd, "r");
+	char line[256];
+
+	(void)state;
+	for (int i = 0; i < 150; i++)
+		say(fd, "later");
+	say(fd, "echo");
+	while (answered < 150) {
+		json_int_t released = 0;
+
+		wait_for_held(150 - answered < 64 ? 150 - answered : 64);
+		released = number_of("release");
+		for (json_int_t i = 0; i < released; i++, answered++)
+			assert_non_null(fgets(line, sizeof(line), in));
+	}
+	assert_non_null(fgets(line, sizeof(line), in));
+	assert_non_null(strstr(line, "\"said\":\"now\""));
+	fclose(in);
+}
+
+/* Who has gone by then gets nothing, and nobody else does. */
+static void test_put_off_gone(void **state)
+{
+	int gone = connection(), stays = connection();
+	FILE *in = fdopen(stays, "r");
+	char line[256];
+
+	(void)state;
+	say(gone, "later");
+	wait_for_held(1);
+	say(stays, "later");
+	wait_for_held(2);
+	close(gone);
+	assert_int_equal(number_of("release"), 2);
+	assert_non_null(fgets(line, sizeof(line), in));
+	assert_string_equal(line, "{\"ok\":true,\"result\":1}\n");
+	fclose(in);
+}
+
+/* The server may go before the answer is known. */
+static void test_put_off_to_the_end(void **state)
+{
+	struct event_base *own = event_base_new();
+	struct rain_rpc_server *short_lived;
+	struct rain_error err;
+	char other[80];
+	int fd;
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+	(void)state;
+	snprintf(other, sizeof(other), "%s/other.sock", directory);
+	short_lived = rain_rpc_server_create(own, other, 0600, ops, own, &err);
+	assert_non_null(short_lived);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", other);
+	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	say(fd, "later");
+	while (held_count == 0)
+		event_base_loop(own, EVLOOP_ONCE);
+	rain_rpc_server_destroy(short_lived);
+	event_base_free(own);
+	held_count = 0;
+	rain_rpc_answer(held[0], NULL, "too late");
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -231,6 +402,10 @@ int main(void)
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_busy),
 		cmocka_unit_test(test_large),
+		cmocka_unit_test(test_put_off),
+		cmocka_unit_test(test_put_off_many),
+		cmocka_unit_test(test_put_off_gone),
+		cmocka_unit_test(test_put_off_to_the_end),
 		cmocka_unit_test(test_async),
 		cmocka_unit_test(test_async_unreachable),
 	};

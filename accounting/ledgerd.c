@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "accounting/intake.h"
+#include "accounting/ledgerd_group.h"
 #include "accounting/spool.h"
 #include "common/cli.h"
 #include "common/clock.h"
@@ -249,7 +250,9 @@ static int reload(struct rain_ledgerd *ledgerd, struct rain_error *err)
 	ledgerd->config = config;
 	rain_intake_restart(ledgerd->spool); /* the spool may be another */
 	inotify_close(ledgerd);
-	return inotify_open(ledgerd, err);
+	if (inotify_open(ledgerd, err) < 0)
+		return -1;
+	return rain_ledgerd_group_reload(ledgerd->group, err);
 }
 
 static void on_reload(evutil_socket_t signal_number, short events, void *arg)
@@ -361,6 +364,9 @@ static int ledgerd_init(struct rain_ledgerd *ledgerd, struct rain_error *err)
 		return rain_error_set(err, "signals can't be handled");
 	if (inotify_open(ledgerd, err) < 0 || timers_init(ledgerd, err) < 0)
 		return -1;
+	ledgerd->group = rain_ledgerd_group_create(ledgerd, err);
+	if (!ledgerd->group)
+		return -1;
 	ledgerd->server = rain_rpc_server_create(ledgerd->base, ledgerd->config->ledger.socket,
 						 0666, rain_ledgerd_ops, ledgerd, err);
 	return ledgerd->server ? 0 : -1;
@@ -372,7 +378,12 @@ static void ledgerd_release(struct rain_ledgerd *ledgerd)
 				  ledgerd->keeping, ledgerd->on_term, ledgerd->on_int,
 				  ledgerd->on_hup};
 
+	if (ledgerd->server) { /* the last answers */
+		rain_ledgerd_group_end(ledgerd->group);
+		event_base_loop(ledgerd->base, EVLOOP_NONBLOCK);
+	}
 	rain_rpc_server_destroy(ledgerd->server);
+	rain_ledgerd_group_destroy(ledgerd->group);
 	rain_metrics_server_destroy(ledgerd->metrics_server);
 	inotify_close(ledgerd);
 	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)

@@ -31,6 +31,7 @@ struct rain_ledgerd {
 	struct rain_ledger *store;
 	struct event_base *base;
 	struct rain_rpc_server *server;
+	struct rain_ledgerd_group *group; /* what moves tokens for callers of the socket */
 	struct event *intake;  /* timer: the next look at the spool */
 	struct event *publishing; /* timer: the next balance snapshot */
 	struct event *inotify; /* readable: something arrived in the spool */
@@ -71,6 +72,9 @@ rain_ledgerd_op rain_ledgerd_op_statement, rain_ledgerd_op_transfer, rain_ledger
 rain_ledgerd_op rain_ledgerd_op_accounts, rain_ledgerd_op_account_add,
 	rain_ledgerd_op_account_member, rain_ledgerd_op_account_default,
 	rain_ledgerd_op_account_limit;
+/* ledgerd_hold.c */
+rain_ledgerd_op rain_ledgerd_op_hold, rain_ledgerd_op_post, rain_ledgerd_op_void,
+	rain_ledgerd_op_extend;
 /* ledgerd_predict.c */
 rain_ledgerd_op rain_ledgerd_op_predict;
 /* ledgerd_report.c */
@@ -96,6 +100,10 @@ int rain_asker_administrator(const struct rain_ledgerd *ledgerd,
 
 /* "ada" and "user:ada" are the same account. -1 with err when it can't be one. */
 int rain_ledgerd_account_name(const char *text, char name[static 80], struct rain_error *err);
+
+/* A required field that is a UUID. */
+int rain_ledgerd_uuid(const json_t *request, const char *key, const char **uuid,
+		      struct rain_error *err);
 
 /* True when it is the asker's own account, or that of a project that the asker is in
  * (or, when that is asked, coordinates), or the asker is an administrator. */

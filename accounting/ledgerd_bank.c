@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Statements, transfers, refunds, rates and accounts: who may ask for what. What
  * is right with the sums, the database decides. */
-#include "accounting/ledgerd.h"
+#include "accounting/ledgerd_group.h"
 
 #include <inttypes.h>
 #include <pwd.h>
@@ -129,59 +129,54 @@ json_t *rain_ledgerd_op_statement(void *arg, const struct rain_rpc_caller *calle
 	return answer;
 }
 
+static json_t *tell_transfer(struct rain_ledgerd *ledgerd, const struct rain_ledgerd_call *call, bool again,
+			     struct rain_error *err)
+{
+	char text[RAIN_TOKENS_TEXT_SIZE];
+
+	(void)ledgerd;
+	(void)err;
+	rain_tokens_format(call->amount, text);
+	if (!again)
+		rain_log_info("tokens are transferred: from=%s to=%s amount=%s by=%s", call->from,
+			      call->to, text, call->user);
+	return json_pack("{s:b s:o}", "again", again, "sentence",
+			 again ? json_string("This transfer had been made before; nothing is moved.")
+			       : json_sprintf("%s tokens transferred from %s to %s.", text,
+					      call->from, call->to));
+}
+
 /* {from?, to, amount_utok, reason?, idem} -> {"sentence", "again"} */
 json_t *rain_ledgerd_op_transfer(void *arg, const struct rain_rpc_caller *caller,
 				 const json_t *request, struct rain_error *err)
 {
 	struct rain_ledgerd *ledgerd = arg;
+	struct rain_ledgerd_call call = {.tell = tell_transfer};
 	struct rain_asker asker;
-	const char *from_text, *to_text, *reason, *idem;
-	char from[ACCOUNT_MAX], to[ACCOUNT_MAX], text[RAIN_TOKENS_TEXT_SIZE];
-	int64_t amount;
-	struct number a;
-	json_t *rows;
-	bool again;
+	const char *from, *to, *reason, *idem;
 
 	if (rain_asker_identify(ledgerd, caller, &asker, err) < 0 ||
-	    rain_json_string_or(request, "from", ACCOUNT_MAX - 1, asker.account, &from_text, err) < 0 ||
-	    rain_json_string(request, "to", ACCOUNT_MAX - 1, &to_text, err) < 0 ||
-	    rain_json_int(request, "amount_utok", 1, RAIN_TOKENS_MAX, &amount, err) < 0 ||
+	    rain_json_string_or(request, "from", ACCOUNT_MAX - 1, asker.account, &from, err) < 0 ||
+	    rain_json_string(request, "to", ACCOUNT_MAX - 1, &to, err) < 0 ||
+	    rain_json_int(request, "amount_utok", 1, RAIN_TOKENS_MAX, &call.amount, err) < 0 ||
 	    rain_json_string_or(request, "reason", REASON_MAX, "", &reason, err) < 0 ||
-	    rain_json_string(request, "idem", UUID_LENGTH, &idem, err) < 0 ||
-	    rain_ledgerd_account_name(from_text, from, err) < 0 ||
-	    rain_ledgerd_account_name(to_text, to, err) < 0 ||
-	    !rain_asker_has(ledgerd, &asker, from, true, err))
+	    rain_ledgerd_uuid(request, "idem", &idem, err) < 0 ||
+	    rain_ledgerd_account_name(from, call.from, err) < 0 ||
+	    rain_ledgerd_account_name(to, call.to, err) < 0 ||
+	    !rain_asker_has(ledgerd, &asker, call.from, true, err))
 		return NULL;
-	if (strncmp(to, "user:", 5) == 0) {
-		const char *user[] = {to + 5};
-
-		/* A misspelt name would take the tokens without a word. */
-		if (!getpwnam(to + 5)) {
-			rain_error_set(err, "there is no user \"%s\" on this machine", to + 5);
-			return NULL;
-		}
-		rows = rows_of(ledgerd, "SELECT ledger.account_ensure_user($1) AS answer", user, 1, err);
-		if (!rows)
-			return NULL;
-		json_decref(rows);
+	/* A misspelt name would take the tokens without a word. */
+	if (strncmp(call.to, "user:", 5) == 0 && !getpwnam(call.to + 5)) {
+		rain_error_set(err, "there is no user \"%s\" on this machine", call.to + 5);
+		return NULL;
 	}
-
-	const char *params[] = {from, to, number(&a, amount), reason, asker.user, idem};
-
-	rows = rows_of(ledgerd,
-		       "SELECT ledger.transfer_tokens($1, $2, $3::bigint, $4, $5, $6::uuid) AS answer",
-		       params, 6, err);
-	if (!rows)
-		return NULL;
-	again = strcmp(answer_of(rows), "exists") == 0;
-	json_decref(rows);
-	rain_tokens_format(amount, text);
-	if (!again)
-		rain_log_info("tokens are transferred: from=%s to=%s amount=%s by=%s", from, to, text,
-			      asker.user);
-	return json_pack("{s:b s:o}", "again", again, "sentence",
-			 again ? json_string("This transfer had been made before; nothing is moved.")
-			       : json_sprintf("%s tokens transferred from %s to %s.", text, from, to));
+	strcpy(call.user, asker.user);
+	return rain_ledgerd_group_call(
+		ledgerd, caller, &call,
+		json_pack("{s:s s:s s:s s:s s:I s:s s:s}", "call", "transfer", "key", idem, "from",
+			  call.from, "to", call.to, "amount", (json_int_t)call.amount, "text", reason,
+			  "actor", asker.user),
+		err);
 }
 
 /* The run to refund: by its number, or the only one of a job. *amount 0 becomes

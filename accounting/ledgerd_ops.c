@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "accounting/ledgerd.h"
+#include "accounting/ledgerd_group.h"
 
 #include <errno.h>
 #include <pwd.h>
@@ -111,43 +111,53 @@ static json_t *op_balance(void *arg, const struct rain_rpc_caller *caller, const
 	return rain_ledgerd_answer(ledgerd, "accounts", rows);
 }
 
+static json_t *tell_grant(struct rain_ledgerd *ledgerd, const struct rain_ledgerd_call *call, bool again,
+			  struct rain_error *err)
+{
+	char text[RAIN_TOKENS_TEXT_SIZE];
+	json_t *rows = NULL;
+
+	if (!again)
+		rain_log_info("tokens are granted: account=%s amount=%s by=%s reason=\"%s\"", call->to,
+			      rain_tokens_format(call->amount, text), call->user, call->reason);
+	if (rain_ledger_balances(ledgerd->store, call->to, &rows, err) != RAIN_LEDGER_OK)
+		return NULL;
+	return json_pack("{s:o s:b s:o}", "accounts", rows, "again", (int)again, "notes",
+			 rain_ledgerd_notes(ledgerd));
+}
+
 /* {account, amount_utok, reason, idem}; the same idem again grants nothing more. */
 static json_t *op_grant(void *arg, const struct rain_rpc_caller *caller, const json_t *request,
 			struct rain_error *err)
 {
 	struct rain_ledgerd *ledgerd = arg;
+	struct rain_ledgerd_call call = {.tell = tell_grant};
 	struct rain_asker asker;
 	const char *wanted, *reason, *idem;
-	char name[ACCOUNT_MAX], text[RAIN_TOKENS_TEXT_SIZE];
-	int64_t amount;
-	bool again;
-	json_t *rows = NULL;
 
 	if (rain_asker_identify(ledgerd, caller, &asker, err) < 0 ||
 	    rain_json_string(request, "account", ACCOUNT_MAX - 1, &wanted, err) < 0 ||
-	    rain_json_int(request, "amount_utok", 1, RAIN_TOKENS_MAX, &amount, err) < 0 ||
-	    rain_json_string_or(request, "reason", 200, "", &reason, err) < 0 ||
-	    rain_json_string(request, "idem", 36, &idem, err) < 0 ||
-	    rain_ledgerd_account_name(wanted, name, err) < 0)
+	    rain_json_int(request, "amount_utok", 1, RAIN_TOKENS_MAX, &call.amount, err) < 0 ||
+	    rain_json_string_or(request, "reason", sizeof(call.reason) - 1, "", &reason, err) < 0 ||
+	    rain_ledgerd_uuid(request, "idem", &idem, err) < 0 ||
+	    rain_ledgerd_account_name(wanted, call.to, err) < 0)
 		return NULL;
 	if (!asker.administrator) {
 		rain_error_set(err, "only an administrator may grant tokens");
 		return NULL;
 	}
 	/* A grant to a misspelt name would be lost without a word. */
-	if (strncmp(name, "user:", 5) == 0 && !user_exists(name)) {
-		rain_error_set(err, "there is no user \"%s\" on this machine", name + 5);
+	if (strncmp(call.to, "user:", 5) == 0 && !user_exists(call.to)) {
+		rain_error_set(err, "there is no user \"%s\" on this machine", call.to + 5);
 		return NULL;
 	}
-	if (rain_ledger_grant(ledgerd->store, name, amount, reason, idem, &again, err) !=
-		    RAIN_LEDGER_OK ||
-	    rain_ledger_balances(ledgerd->store, name, &rows, err) != RAIN_LEDGER_OK)
-		return NULL;
-	if (!again)
-		rain_log_info("tokens are granted: account=%s amount=%s by=%s reason=\"%s\"", name,
-			      rain_tokens_format(amount, text), asker.user, reason);
-	return json_pack("{s:o s:b s:o}", "accounts", rows, "again", (int)again, "notes",
-			 rain_ledgerd_notes(ledgerd));
+	strcpy(call.user, asker.user);
+	strcpy(call.reason, reason);
+	return rain_ledgerd_group_call(ledgerd, caller, &call,
+				       json_pack("{s:s s:s s:s s:I s:s}", "call", "grant", "key", idem,
+						 "to", call.to, "amount", (json_int_t)call.amount,
+						 "text", reason),
+				       err);
 }
 
 /* {} for administrators: what the ledger finds wrong with itself. */
@@ -172,6 +182,10 @@ const struct rain_rpc_op rain_ledgerd_ops[] = {
 	{"report", rain_ledgerd_op_report},
 	{"history", rain_ledgerd_op_history},
 	{"grant", op_grant},
+	{"hold", rain_ledgerd_op_hold},
+	{"post", rain_ledgerd_op_post},
+	{"void", rain_ledgerd_op_void},
+	{"extend", rain_ledgerd_op_extend},
 	{"check", op_check},
 	{"status", rain_ledgerd_op_status},
 	{"rejected", rain_ledgerd_op_rejected},

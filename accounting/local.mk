@@ -12,6 +12,7 @@ dist_sql_DATA += accounting/sql/0080-sound-rows.sql
 dist_sql_DATA += accounting/sql/0081-runs-at-once.sql
 dist_sql_DATA += accounting/sql/0082-usage-edges.sql
 dist_sql_DATA += accounting/sql/0083-usage-order.sql
+dist_sql_DATA += accounting/sql/0084-groups.sql
 dist_sql_DATA += accounting/sql/0085-give-back.sql
 dist_sql_DATA += accounting/sql/0086-seal-all.sql
 dist_sql_DATA += accounting/sql/0087-policies.sql
@@ -22,6 +23,7 @@ dist_sql_DATA += accounting/sql/0096-runs-by-payer.sql
 # libaccounting: pure. Who links it links libcommon too.
 noinst_LTLIBRARIES += libaccounting.la libledger.la
 libaccounting_la_SOURCES = \
+	accounting/group.c accounting/group.h \
 	accounting/period.c accounting/period.h \
 	accounting/rates.c accounting/rates.h \
 	accounting/record.c accounting/record.h \
@@ -47,6 +49,7 @@ libledger_la_LIBADD = libaccounting.la libscheduler.la libhostlist.la $(PQ_LIBS)
 sbin_PROGRAMS += rain-ledgerd
 rain_ledgerd_SOURCES = accounting/ledgerd.c accounting/ledgerd.h accounting/ledgerd_ops.c \
 	accounting/ledgerd_accounts.c accounting/ledgerd_bank.c \
+	accounting/ledgerd_group.c accounting/ledgerd_group.h accounting/ledgerd_hold.c \
 	accounting/ledgerd_keep.c accounting/ledgerd_predict.c accounting/ledgerd_report.c accounting/ledgerd_status.c accounting/metrics_http.c
 rain_ledgerd_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(EVENT_CFLAGS)
 rain_ledgerd_LDADD = libledger.la librpc.la $(EVENT_LIBS)
@@ -95,6 +98,9 @@ accounting_test_test_period_LDADD = libaccounting.la $(test_libs)
 check_PROGRAMS += accounting/test/test_history
 accounting_test_test_history_SOURCES = accounting/test/test_history.c
 accounting_test_test_history_LDADD = libledger.la $(test_libs)
+check_PROGRAMS += accounting/test/test_group
+accounting_test_test_group_SOURCES = accounting/test/test_group.c
+accounting_test_test_group_LDADD = libaccounting.la $(test_libs)
 accounting_test_test_snapshot_SOURCES = accounting/test/test_snapshot.c
 accounting_test_test_snapshot_LDADD = libledger.la $(test_libs) -lpthread
 accounting_test_test_migrations_SOURCES = accounting/test/test_migrations.c accounting/migrations.c
@@ -121,6 +127,11 @@ noinst_PROGRAMS += accounting/test/spool_fill
 accounting_test_spool_fill_SOURCES = accounting/test/spool_fill.c
 accounting_test_spool_fill_LDADD = libcommon.la
 
+# Callers of rain-ledgerd's socket: for tests and for make bench-ledger.
+noinst_PROGRAMS += accounting/test/ledger_clients
+accounting_test_ledger_clients_SOURCES = accounting/test/ledger_clients.c
+accounting_test_ledger_clients_LDADD = libcommon.la
+
 TESTS += accounting/test/test_commands.sh
 EXTRA_DIST += accounting/test/test_commands.sh
 # Started by test_model.sh, which brings its database.
@@ -137,7 +148,7 @@ EXTRA_DIST += accounting/test/model-seeds
 # says what each measures and what came out.
 EXTRA_DIST += accounting/bench/bench.sh accounting/bench/drain.sh accounting/bench/ledger.sh \
 	accounting/bench/reports.sh accounting/bench/slurmdbd.sh accounting/bench/dbd_feed.c
-bench-ledger: rain-migrate
+bench-ledger: rain-migrate rain-ledgerd accounting/test/ledger_clients
 	srcdir=$(srcdir) bash $(srcdir)/accounting/bench/ledger.sh
 bench-reports: rain-migrate
 	srcdir=$(srcdir) bash $(srcdir)/accounting/bench/reports.sh $(N)

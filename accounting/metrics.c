@@ -153,6 +153,8 @@ char *rain_metrics_text(const struct rain_metrics *metrics, const struct rain_me
 	if (!out)
 		return NULL;
 	counter(out, "rain_ledger_runs_recorded", "Job records booked.", metrics->recorded);
+	counter(out, "rain_ledger_calls", "Grants, transfers and holds asked for.", metrics->calls);
+	counter(out, "rain_ledger_groups", "Transactions that these calls were made in.", metrics->groups);
 	counter(out, "rain_ledger_runs_rejected", "Job records put aside.", metrics->rejected);
 	counter(out, "rain_ledger_failures", "Times that the database or the spool couldn't be used.",
 		metrics->failures);

@@ -20,6 +20,7 @@ struct rain_metrics {
 	uint64_t recorded, rejected, failures; /* failures: of the database or the spool */
 	uint64_t commits[RAIN_METRICS_BUCKETS + 1]; /* by how long they took; the last: longer */
 	int64_t commit_us;			    /* all together */
+	uint64_t calls, groups; /* of callers of the socket that move tokens, and of their transactions */
 };
 
 /* Adds what one batch did. */

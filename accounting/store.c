@@ -17,6 +17,7 @@ struct rain_ledger {
 	char *conninfo;
 	PGconn *connection; /* NULL or good, as far as we know */
 	bool sent;	    /* it works at runs that nobody has asked for yet */
+	PGresult *received; /* of a statement that isn't at its end yet */
 };
 
 struct rain_ledger *rain_ledger_create(const char *conninfo)
@@ -36,6 +37,7 @@ void rain_ledger_destroy(struct rain_ledger *store)
 {
 	if (!store)
 		return;
+	PQclear(store->received);
 	PQfinish(store->connection);
 	free(store->conninfo);
 	free(store);
@@ -307,30 +309,6 @@ enum rain_ledger_result rain_ledger_jobs(struct rain_ledger *store, int64_t sinc
 		     5, params, rows, err);
 }
 
-enum rain_ledger_result rain_ledger_grant(struct rain_ledger *store, const char *account,
-					int64_t amount, const char *reason, const char *idem,
-					bool *again, struct rain_error *err)
-{
-	static const char user_prefix[] = "user:";
-	bool is_user = strncmp(account, user_prefix, strlen(user_prefix)) == 0;
-	struct number a;
-	const char *params[] = {is_user ? account + strlen(user_prefix) : account,
-				number(&a, amount), reason, idem};
-	json_t *answer = NULL;
-	enum rain_ledger_result outcome;
-
-	outcome = query(store,
-			is_user ? "SELECT to_jsonb(ledger.grant_tokens("
-				  "ledger.account_ensure_user($1), $2::bigint, $3, $4::uuid))"
-				: "SELECT to_jsonb(ledger.grant_tokens("
-				  "ledger.account_id($1), $2::bigint, $3, $4::uuid))",
-			4, params, &answer, err);
-	if (outcome == RAIN_LEDGER_OK)
-		*again = strcmp(json_string_value(answer), "exists") == 0;
-	json_decref(answer);
-	return outcome;
-}
-
 enum rain_ledger_result rain_ledger_check(struct rain_ledger *store, json_t **rows,
 					struct rain_error *err)
 {
@@ -351,4 +329,80 @@ enum rain_ledger_result rain_ledger_rows(struct rain_ledger *store, const char *
 		return RAIN_LEDGER_REFUSED;
 	}
 	return query(store, statement, (int)count, params, rows, err);
+}
+
+int rain_ledger_send(struct rain_ledger *store, const char *sql, const char *const params[],
+		     size_t count, struct rain_error *err)
+{
+	int64_t deadline = rain_clock_monotonic_ms() + RAIN_LEDGER_TIMEOUT_MS;
+
+	/* A connection that has idled may be dead without our knowing. */
+	for (int fresh = 0; !fresh;) {
+		fresh = store->connection == NULL;
+		if (fresh && connect_until(store, deadline, err) < 0)
+			return -1;
+		if (PQsendQueryParams(store->connection, sql, (int)count, NULL, params, NULL, NULL, 0))
+			return 0;
+		set_first_line(err, RAIN_LEDGER_SUBJECT " can't be asked: ",
+			       PQerrorMessage(store->connection));
+		disconnect(store);
+	}
+	return -1;
+}
+
+int rain_ledger_fd(const struct rain_ledger *store)
+{
+	return PQsocket(store->connection);
+}
+
+void rain_ledger_give_up(struct rain_ledger *store)
+{
+	PQclear(store->received);
+	store->received = NULL;
+	disconnect(store);
+}
+
+/* The last result counts: an answer may come before its COMMIT has failed. */
+enum rain_ledger_result rain_ledger_receive(struct rain_ledger *store, json_t **value,
+					    struct rain_error *err)
+{
+	bool alive = PQconsumeInput(store->connection), ended = false;
+	PGresult *result;
+
+	while (alive && !ended && !PQisBusy(store->connection)) {
+		result = PQgetResult(store->connection);
+		ended = result == NULL;
+		if (!ended) {
+			PQclear(store->received);
+			store->received = result;
+		}
+	}
+	if (alive && !ended)
+		return RAIN_LEDGER_BUSY;
+	if (!alive || !store->received || PQstatus(store->connection) != CONNECTION_OK) {
+		const char *why = PQerrorMessage(store->connection);
+
+		set_first_line(err, RAIN_LEDGER_SUBJECT " did not answer: ",
+			       why[0] ? why : "the connection broke");
+		rain_ledger_give_up(store);
+		return RAIN_LEDGER_UNAVAILABLE;
+	}
+	result = store->received;
+	store->received = NULL;
+	return read_value(result, value, err);
+}
+
+enum rain_ledger_result rain_ledger_await(struct rain_ledger *store, json_t **value,
+					  struct rain_error *err)
+{
+	int64_t deadline = rain_clock_monotonic_ms() + RAIN_LEDGER_TIMEOUT_MS;
+	enum rain_ledger_result outcome;
+
+	while ((outcome = rain_ledger_receive(store, value, err)) == RAIN_LEDGER_BUSY)
+		if (wait_for(store, POLLIN, deadline) < 0) {
+			rain_ledger_give_up(store);
+			rain_error_set(err, RAIN_LEDGER_SUBJECT " did not answer: it took too long");
+			return RAIN_LEDGER_UNAVAILABLE;
+		}
+	return outcome;
 }

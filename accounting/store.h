@@ -25,6 +25,7 @@ enum rain_ledger_result {
 	RAIN_LEDGER_OK = 0,
 	RAIN_LEDGER_REFUSED = -1,     /* the database says no: the same will fail again */
 	RAIN_LEDGER_UNAVAILABLE = -2, /* no database, or it did not answer: try later */
+	RAIN_LEDGER_BUSY = 1,	      /* of rain_ledger_receive(): it still works at it */
 };
 
 struct rain_ledger;
@@ -68,12 +69,6 @@ enum rain_ledger_result rain_ledger_jobs(struct rain_ledger *store, int64_t sinc
 				       int64_t until_run, int64_t limit, const char *user,
 				       json_t **rows, struct rain_error *err);
 
-/* Grants to an existing account, or to a user's, which it makes. *again: this
- * very grant had been made before. */
-enum rain_ledger_result rain_ledger_grant(struct rain_ledger *store, const char *account,
-					int64_t amount, const char *reason, const char *idem,
-					bool *again, struct rain_error *err);
-
 /* What check_invariants() found; empty when all is well. */
 enum rain_ledger_result rain_ledger_check(struct rain_ledger *store, json_t **rows,
 					struct rain_error *err);
@@ -84,5 +79,22 @@ enum rain_ledger_result rain_ledger_check(struct rain_ledger *store, json_t **ro
 enum rain_ledger_result rain_ledger_rows(struct rain_ledger *store, const char *sql,
 					 const char *const params[], size_t count, json_t **rows,
 					 struct rain_error *err);
+
+/* A statement that answers one value (JSON), for who waits for other things as well:
+ * rain_ledger_send() sends it, rain_ledger_fd() becomes readable, and rain_ledger_receive() is
+ * asked until it isn't busy any more.  No other call in between.  Sending connects when there
+ * is no connection, and that is waited for.  0 or -1 with err. */
+int rain_ledger_send(struct rain_ledger *store, const char *sql, const char *const params[],
+		     size_t count, struct rain_error *err);
+int rain_ledger_fd(const struct rain_ledger *store);
+enum rain_ledger_result rain_ledger_receive(struct rain_ledger *store, json_t **value,
+					    struct rain_error *err);
+
+/* Waits for that at most until RAIN_LEDGER_TIMEOUT_MS are over. */
+enum rain_ledger_result rain_ledger_await(struct rain_ledger *store, json_t **value,
+					  struct rain_error *err);
+
+/* Gives the statement up; it may be done all the same. */
+void rain_ledger_give_up(struct rain_ledger *store);
 
 #endif

@@ -4,6 +4,9 @@
 # Called by `make bench-ledger`; no part of `make check`.
 #
 #   BENCH_SECONDS  of each measurement (default 10)
+#
+# Clients of rain-ledgerd wait, as those of two commits do, until the hold is durable, and
+# again until the post is; rain-ledgerd makes their calls in groups.
 . "${srcdir:-.}/accounting/bench/bench.sh"
 pgbench=$pg_bin/pgbench
 [ -x "$pgbench" ] || skip "pgbench isn't installed"
@@ -18,6 +21,17 @@ measure() {
 		fail "pgbench: $out"
 	tps=$(sed -n 's/^tps = \([0-9.]*\).*/\1/p' <<<"$out")
 	latencies=$(cut -d ' ' -f 3 "$work"/log.* | sort -n | awk '{ v[NR] = $1 / 1000 }
+		END { printf "%.2f %.2f %.2f", v[int(NR * .5) + 1], v[int(NR * .99) + 1], v[int(NR * .999) + 1] }')
+}
+
+# as measure, but through rain-ledgerd's socket
+measure_ledgerd() { # CLIENTS ARGUMENT...
+	local clients=$1 out
+	shift
+	out=$(accounting/test/ledger_clients -c "$clients" -t "$seconds" -l "$work/took" "$@" "$work/ledger.sock" 2>&1) ||
+		fail "ledger_clients: $out"
+	tps=$(sed -n 's/^tps = //p' <<<"$out")
+	latencies=$(sort -n "$work/took" | awk '{ v[NR] = $1 / 1000 }
 		END { printf "%.2f %.2f %.2f", v[int(NR * .5) + 1], v[int(NR * .99) + 1], v[int(NR * .999) + 1] }')
 }
 
@@ -74,8 +88,24 @@ accounts() {
 	peer0=$(sql rain "SELECT ledger.account_id('peer:p1')")
 }
 
+start_ledgerd() {
+	mkdir "$work/spool"
+	cat >"$work/rain.conf" <<-CONF
+		cluster { name = "alpha" }
+		ledger {
+			database = "dbname=rain host=$work/pg user=rain"
+			spool = "$work/spool"
+			socket = "$work/ledger.sock"
+			administrators = { "$(id -un)" }
+		}
+	CONF
+	./rain-ledgerd --config "$work/rain.conf" 2>"$work/log" &
+	ledgerd=$!
+	wait_until test -S "$work/ledger.sock"
+}
+
 speed() {
-	local tpcb=() single=() pipeline=() clients batch hot_single hot_pipeline
+	local tpcb=() single=() pipeline=() grouped=() clients batch hot_single hot_pipeline hot_grouped
 	psql -XqAt -U postgres -d postgres -c 'CREATE DATABASE tpcb'
 	"$pgbench" -U postgres -i -q -s 10 tpcb >/dev/null 2>&1 || fail "pgbench -i"
 	psql -XqAt -U postgres -d rain -c 'VACUUM ANALYZE'
@@ -86,6 +116,9 @@ speed() {
 		measure $clients -M prepared -D user0="$user0" -D peer0="$peer0" -f "$work/single" rain
 		single[clients]=$tps
 		line "hold + post, two commits" $clients "$tps" jobs/s
+		measure_ledgerd $clients
+		grouped[clients]=$tps
+		line "hold + post, through rain-ledgerd" $clients "$tps" jobs/s
 		measure $clients -M prepared -D old=0 -D user0="$user0" -D peer0="$peer0" -f "$work/pipeline" rain
 		pipeline[clients]=$tps
 		line "post + next hold, pipeline, one commit" $clients "$tps" jobs/s
@@ -93,6 +126,9 @@ speed() {
 	measure 16 -M prepared -D user0="$user0" -D peer0="$peer0" -f "$work/single-hot" rain
 	hot_single=$tps
 	line "hold + post, two commits, one account" 16 "$tps" jobs/s
+	measure_ledgerd 16 -u 1
+	hot_grouped=$tps
+	line "through rain-ledgerd, one account" 16 "$tps" jobs/s
 	measure 16 -M prepared -D old=0 -D user0="$user0" -D peer0="$peer0" -f "$work/pipeline-hot" rain
 	hot_pipeline=$tps
 	line "post + next hold, pipeline, one account" 16 "$tps" jobs/s
@@ -102,11 +138,15 @@ speed() {
 	measure 4 -D user0="$user0" -D peer0="$peer0" -f "$work/batch-hot" rain
 	line "hold + post, batches, one account" 4 "$(awk -v t="$tps" 'BEGIN { print t * 1000 }')" jobs/s
 	echo
+	for clients in 1 16 64; do
+		budget "single jobs through rain-ledgerd, share of TPC-B, $clients clients" "$(share "${grouped[clients]}" "${tpcb[clients]}")" at-least 1.0
+	done
 	budget "single jobs, two commits, share of TPC-B, 16 clients" "$(share "${single[16]}" "${tpcb[16]}")" at-least 1.0
 	for clients in 1 16 64; do
 		budget "single jobs, one commit, share of TPC-B, $clients clients" "$(share "${pipeline[clients]}" "${tpcb[clients]}")" at-least 1.0
 	done
 	budget "batched jobs, share of TPC-B" "$(share "$batch" "${tpcb[16]}")" at-least 3.5
+	budget "single jobs of one account, through rain-ledgerd, share of spread" "$(share "$hot_grouped" "${grouped[16]}")" at-least 0.5
 	budget "single jobs of one account, two commits, share of spread" "$(share "$hot_single" "${single[16]}")" at-least 0.5
 	budget "single jobs of one account, one commit, share of spread" "$(share "$hot_pipeline" "${pipeline[16]}")" at-least 0.5
 	budget "batched jobs of one account, share of spread" "$(awk -v a="$tps" -v b="$batch" 'BEGIN { print a * 1000 / b }')" at-least 0.5
@@ -114,6 +154,7 @@ speed() {
 
 accounts
 scripts
+start_ledgerd
 speed
 [ -z "$(sql rain "SELECT * FROM ledger.check_invariants()")" ] || fail "the ledger is not sound after the bench"
 exit $failed

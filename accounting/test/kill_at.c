@@ -6,7 +6,8 @@
  *   RAIN_KILL_AT=POINT:TEXT  the first time that the program is at this point with
  *                            something that contains TEXT:
  *       before, sent, done   a statement for the database: not sent yet; sent, its end
- *                            not known; its answer is here, so it is committed
+ *                            not known; its answer is here, so it is committed.
+ *                            RAIN_KILL_VALUE=TEXT: its first parameter must contain that
  *       unlink, unlinked     a file's name: before and after it is deleted
  *       rename, renamed      the name that a file gets: before and after
  *       send, sent-on, recv  a message on a socket, for `send` (TEXT may be empty):
@@ -29,7 +30,7 @@
 #define SHOWN __attribute__((visibility("default")))
 
 static atomic_bool fired; /* threads may come by together */
-static bool waits;	  /* the statement was sent, its answer counts */
+static bool statement, message; /* was sent: its answer counts */
 
 /* Whom it hits when it isn't the program itself is dead before it goes on. */
 static void strike(void)
@@ -68,15 +69,18 @@ static void at(const char *point, const char *text)
 SHOWN int PQsendQueryParams(PGconn *conn, const char *sql, int count, const Oid *types,
 			    const char *const *values, const int *lengths, const int *formats, int format)
 {
+	const char *value = getenv("RAIN_KILL_VALUE");
+	bool meant = !value || (count > 0 && values[0] && strstr(values[0], value));
 	int sent;
 
-	at("before", sql);
+	if (meant)
+		at("before", sql);
 	sent = REAL(PQsendQueryParams)(conn, sql, count, types, values, lengths, formats, format);
-	if (sent && is_at("sent", sql)) {
+	if (meant && sent && is_at("sent", sql)) {
 		PQflush(conn);
 		strike();
 	}
-	waits = is_at("done", sql);
+	statement = meant && is_at("done", sql);
 	return sent;
 }
 
@@ -84,9 +88,9 @@ SHOWN PGresult *PQgetResult(PGconn *conn)
 {
 	PGresult *result = REAL(PQgetResult)(conn);
 
-	if (waits && result)
+	if (statement && result)
 		strike();
-	waits = waits && !result;
+	statement = statement && !result;
 	return result;
 }
 
@@ -118,16 +122,16 @@ SHOWN ssize_t send(int fd, const void *data, size_t size, int flags)
 	at("send", text);
 	n = REAL(send)(fd, data, size, flags);
 	at("sent-on", text);
-	waits = waits || is_at("recv", text); /* a message may go in parts */
+	message = message || is_at("recv", text); /* it may go in parts */
 	free(text);
 	return n;
 }
 
 SHOWN ssize_t recv(int fd, void *data, size_t size, int flags)
 {
-	ssize_t n = REAL(recv)(fd, data, size, waits ? flags | MSG_PEEK : flags);
+	ssize_t n = REAL(recv)(fd, data, size, message ? flags | MSG_PEEK : flags);
 
-	if (waits && n > 0)
+	if (message && n > 0)
 		strike();
 	return n;
 }

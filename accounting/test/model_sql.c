@@ -2,6 +2,7 @@
 #include "accounting/test/model_sql.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -103,11 +104,38 @@ static void write_job(char *sql, const struct op *op)
 			 PRId64 ", 'c', %d, 1, 0)", op->hold, op->key, op->amount, op->job + 1);
 }
 
+#define EPOCH "'until', extract(epoch FROM " AT ")::bigint"
+#define CALL "SELECT model.grouped(jsonb_build_object('call', '%s', 'hold', " UUID_HOLD \
+	", 'key', " UUID_KEY ", 'amount', %" PRId64 ", 'from', '%s', 'to', '%s'"
+
+/* Some of what can be asked for in a group is. */
+static bool write_grouped(char *sql, const struct op *op)
+{
+	static const char *const calls[OP_KINDS] = {
+		[OP_GRANT] = "grant", [OP_HOLD] = "hold", [OP_HOLD_UNTIL] = "hold", [OP_POST] = "post",
+		[OP_VOID] = "void", [OP_EXTEND] = "extend", [OP_TRANSFER] = "transfer",
+	};
+	const char *call = calls[op->kind];
+	const char *a = op->a < ACCOUNTS ? model_names[op->a] : "", *b = op->b < ACCOUNTS ? model_names[op->b] : "";
+	int n;
+
+	if (!call || (op->hold + op->key) % 2)
+		return false;
+	n = snprintf(sql, MODEL_SQL_MAX, CALL, call, op->hold, op->key, op->amount, a,
+		     op->kind == OP_GRANT ? a : b);
+	if (op->kind == OP_HOLD_UNTIL || op->kind == OP_EXTEND)
+		n += snprintf(sql + n, (size_t)(MODEL_SQL_MAX - n), ", " EPOCH, op->until);
+	snprintf(sql + n, (size_t)(MODEL_SQL_MAX - n), "))");
+	return true;
+}
+
 void model_sql(char *sql, const struct op *op)
 {
 	const char *a = op->a < ACCOUNTS ? model_names[op->a] : "";
 	const char *b = op->b < ACCOUNTS ? model_names[op->b] : "";
 
+	if (write_grouped(sql, op))
+		return;
 	switch (op->kind) {
 	case OP_GRANT:
 		snprintf(sql, MODEL_SQL_MAX, "SELECT ledger.grant_tokens(" ACCOUNT ", %" PRId64 ", '', "
@@ -182,6 +210,14 @@ const char *const model_clock_sql =
 	"CREATE FUNCTION ledger.clock_timestamp() RETURNS timestamptz LANGUAGE sql"
 	" AS 'SELECT at FROM model.clock';"
 	"GRANT EXECUTE ON FUNCTION ledger.clock_timestamp() TO PUBLIC;"
+	/* In a group with a call that is always refused; refused as a call by itself is. */
+	"CREATE FUNCTION model.grouped(p_call jsonb) RETURNS text LANGUAGE plpgsql AS $$"
+	" DECLARE answer jsonb := ledger.group_calls(jsonb_build_array(p_call,"
+	" '{\"call\": \"void\", \"hold\": \"00000000-0000-0000-0000-000000000000\"}'::jsonb)); BEGIN"
+	" IF answer->1->>'state' IS DISTINCT FROM 'RN003' THEN RAISE 'the other call: %', answer->1; END IF;"
+	" IF answer->0 ? 'state' THEN"
+	"  RAISE EXCEPTION '%', answer->0->>'error' USING ERRCODE = answer->0->>'state'; END IF;"
+	" RETURN answer->0->>'answer'; END $$;"
 	"DO $$ DECLARE f text; c record; BEGIN"
 	" FOR f IN SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = 'ledger'::regnamespace"
 	"             AND array_to_string(proconfig, ' ') ~ 'search_path' LOOP"

@@ -103,6 +103,55 @@ test_snapshot() {
 	echo "ok: the balance snapshot follows the ledger"
 }
 
+# Grants, transfers and holds of many at once are made in groups; each is answered for itself.
+test_calls() {
+	local calls groups out i pids=()
+	calls=$(./rain-ledger -c "$conf" metrics | sed -n 's/^rain_ledger_calls_total //p')
+	sql rain "SELECT ledger.grant_tokens(ledger.account_ensure_user('u' || i), 1000000000, '', gen_random_uuid())
+		FROM generate_series(1, 20) i" >/dev/null
+	sql rain-gw "SELECT count(ledger.account_ensure_peer('p' || i, 0)) FROM generate_series(1, 3) i" >/dev/null
+	./accounting/test/ledger_clients -m -c 40 -n 15 -u 20 -p 3 "$work/ledger.sock" >"$work/clients" ||
+		fail "many clients: $(cat "$work/clients")"
+	read -r _ _ posted _ voided _ refused < <(grep ^jobs "$work/clients")
+	[ $((posted + voided)) = 600 ] && [ "$refused" -gt 0 ] || fail "many clients: $(cat "$work/clients")"
+	expect "many clients: each job is paid once" rain "SELECT sum(balance) FROM ledger.balances() WHERE name LIKE 'peer:p_'" $((posted * 900))
+	expect "many clients: nothing is held" rain "SELECT sum(held) FROM ledger.balances()" 0
+	sound "after many clients"
+	out=$(./rain-ledger -c "$conf" metrics)
+	calls=$(($(sed -n 's/^rain_ledger_calls_total //p' <<<"$out") - calls))
+	groups=$(sed -n 's/^rain_ledger_groups_total //p' <<<"$out")
+	[ $calls -ge 1200 ] && [ $((groups * 3)) -lt $calls ] || fail "$calls calls made $groups groups"
+	for i in $(seq 20); do
+		./rain-grant -c "$conf" root 1 --reason same --key "$(uuid $((300 + i % 10)))" >/dev/null &
+		pids+=($!)
+	done
+	wait "${pids[@]}"
+	expect "the same grants at once" rain "SELECT count(*) FROM ledger.statement('user:root', '-infinity', 'infinity', 999)
+		WHERE code = 'grant' AND reason = 'same'" 10
+	if [ "$(id -u)" = 0 ]; then
+		runuser -u postgres -- ./accounting/test/ledger_clients -n 1 "$work/ledger.sock" 2>"$work/out" && fail "a user holds tokens"
+		grep -q 'only an administrator may hold tokens' "$work/out" || fail "a user who holds is told: $(cat "$work/out")"
+	fi
+	echo "ok: calls in groups"
+}
+
+# SIGTERM while calls wait: they are told or done, and asked again they are done once.
+test_calls_stop() {
+	local clients i
+	./accounting/test/ledger_clients -m -c 40 -n 20 -u 20 -p 3 "$work/ledger.sock" >"$work/clients" 2>&1 &
+	clients=$!
+	for i in 1 2 3; do
+		stop TERM || fail "SIGTERM among calls isn't a clean end"
+		start
+		wait_until answers
+	done
+	wait $clients || fail "clients while it stops: $(cat "$work/clients")"
+	read -r _ _ i _ < <(grep ^jobs "$work/clients")
+	posted=$((posted + i))
+	expect "stopped among calls: each job is paid once" rain "SELECT sum(balance) FROM ledger.balances() WHERE name LIKE 'peer:p_'" $((posted * 900))
+	sound "stopped among calls"
+}
+
 test_database_crash() {
 	local i
 	for i in $(seq 10 19); do put "$i"; done
@@ -295,6 +344,8 @@ test_many() {
 test_start_without_database
 test_commands
 test_snapshot
+test_calls
+test_calls_stop
 test_database_crash
 test_stop
 test_kill_at_any_time

@@ -39,6 +39,8 @@ libledger_la_SOURCES = \
 	accounting/predictions.c accounting/predictions.h \
 	accounting/pricing.c accounting/pricing.h \
 	accounting/publish.c accounting/publish.h \
+	accounting/snapshot_copy.c accounting/snapshot_copy.h \
+	accounting/snapshot_file.c accounting/snapshot_file.h \
 	accounting/snapshot_map.c accounting/snapshot_map.h \
 	accounting/spool.c accounting/spool.h \
 	accounting/store.c accounting/store.h \

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "accounting/snapshot_file.h"
 #include "scheduler/predict_key.h"
 
 #define BITE 2000

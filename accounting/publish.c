@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "accounting/snapshot_file.h"
+
 /* A user's number is asked for again after this time. */
 #define ASK_AGAIN_MS (10 * 60 * 1000)
 

@@ -4,11 +4,6 @@
 #include <string.h>
 
 #define MAGIC "RAINBAL"
-#define RETIRED "RETIRED"
-/* Tries of a reader that meets the writer, which needs microseconds. */
-#define TRIES 8
-/* Slots that are read at once. */
-#define CHUNK 8
 
 struct header {
 	char magic[8];
@@ -20,7 +15,7 @@ struct header {
 	uint32_t reserved;
 };
 
-_Static_assert(sizeof(struct header) == 72, "the layout is a contract");
+_Static_assert(sizeof(struct header) == RAIN_SNAPSHOT_HEADER_SIZE, "the layout is a contract");
 _Static_assert(sizeof(struct rain_snapshot_entry) == 32, "the layout is a contract");
 
 size_t rain_snapshot_slots(size_t entries)
@@ -101,76 +96,28 @@ int rain_snapshot_write(void *block, const struct rain_snapshot_entry *entries, 
 	return 0;
 }
 
-void rain_snapshot_retire(void *block)
+bool rain_snapshot_settled(const void *header, size_t size, const char boot[static RAIN_SNAPSHOT_BOOT_SIZE])
 {
-	memcpy(block, RETIRED, sizeof(RETIRED));
+	return size >= sizeof(struct header) && is_whole(header, size, boot) &&
+	       !(((const struct header *)header)->sequence & 1);
 }
 
-static int copy_header(const struct rain_snapshot *snapshot, struct header *header)
+bool rain_snapshot_find(const void *block, uint64_t key, int64_t now_ms, struct rain_snapshot_entry *entry)
 {
-	int rc;
+	const struct header *header = block;
+	const struct rain_snapshot_entry *slots = (const void *)(header + 1);
+	size_t at = slot_of(key, header->slots);
 
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	rc = snapshot->copy(header, snapshot->block, sizeof(*header));
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	return rc;
-}
-
-/* Probes chunk by chunk. 1 found, 0 absent, -1 unreadable. What it finds while
- * somebody writes is nonsense, but it ends: each slot is read at most once. */
-static int probe(const struct rain_snapshot *snapshot, size_t slots, uint64_t key,
-		 struct rain_snapshot_entry *entry)
-{
-	const struct rain_snapshot_entry *table =
-		(const void *)((const char *)snapshot->block + sizeof(struct header));
-	size_t at = slot_of(key, slots);
-
-	for (size_t done = 0; done < slots;) {
-		struct rain_snapshot_entry chunk[CHUNK];
-		size_t n = slots - at < CHUNK ? slots - at : CHUNK;
-
-		if (snapshot->copy(chunk, table + at, n * sizeof(*table)) < 0)
-			return -1;
-		for (size_t i = 0; i < n; i++) {
-			if (!chunk[i].key)
-				return 0;
-			if (chunk[i].key == key) {
-				*entry = chunk[i];
-				return 1;
-			}
+	/* From the future: not of this clock. */
+	if (header->written_ms > now_ms || header->written_ms < now_ms - RAIN_SNAPSHOT_STALE_MS)
+		return false;
+	/* Foreign bytes may leave no slot free: it ends all the same. */
+	for (size_t done = 0; done < header->slots && slots[at].key; done++) {
+		if (slots[at].key == key) {
+			*entry = slots[at];
+			return true;
 		}
-		done += n;
-		at = (at + n) & (slots - 1);
+		at = (at + 1) & (header->slots - 1);
 	}
-	return 0;
-}
-
-enum rain_snapshot_answer rain_snapshot_find(const struct rain_snapshot *snapshot, uint64_t key,
-					     int64_t now_ms, struct rain_snapshot_entry *entry)
-{
-	for (int i = 0; i < TRIES; i++) {
-		struct header before, after;
-		struct rain_snapshot_entry seen;
-		int found;
-
-		if (snapshot->size < sizeof(before) || copy_header(snapshot, &before) < 0 ||
-		    !is_whole(&before, snapshot->size, snapshot->boot))
-			return RAIN_SNAPSHOT_GONE;
-		if (before.sequence & 1)
-			continue;
-		/* From the future: not of this clock. */
-		if (before.written_ms > now_ms ||
-		    before.written_ms < now_ms - RAIN_SNAPSHOT_STALE_MS)
-			return RAIN_SNAPSHOT_GONE;
-		found = probe(snapshot, before.slots, key, &seen);
-		if (found < 0 || copy_header(snapshot, &after) < 0)
-			return RAIN_SNAPSHOT_GONE;
-		if (after.sequence != before.sequence)
-			continue;
-		if (!found)
-			return RAIN_SNAPSHOT_UNKNOWN;
-		*entry = seen;
-		return RAIN_SNAPSHOT_KNOWN;
-	}
-	return RAIN_SNAPSHOT_UNKNOWN;
+	return false;
 }

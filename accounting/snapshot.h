@@ -9,20 +9,21 @@
 
 /*
  * A table of numbers (balances of users, predictions of run times) as one block of
- * shared memory: written by rain-ledgerd, read by plugins inside slurmctld without
- * waiting for anybody.  Pure: the block, the clock and the way to read come in.
+ * shared memory: written by rain-ledgerd, copied by plugins inside slurmctld without
+ * waiting for anybody.  Pure: the block and the clock come in.
  *
  *   header   magic, format version, number of slots, sequence, time, boot id
  *   slots    a hash table (open addressing; a power of two)
  *
- * The sequence is odd while the block is being written.  A reader that sees it
- * odd or changed tries again a few times and then does without.  Whatever is
+ * The sequence is odd while the block is being written.  A copy is good when the
+ * header is the same before and after, and the sequence even.  Whatever is
  * stale, torn, foreign or missing means "not known", never 0.
  */
 #define RAIN_SNAPSHOT_VERSION 2
 #define RAIN_SNAPSHOT_SLOTS_MIN 1024
 #define RAIN_SNAPSHOT_SLOTS_MAX (1024 * 1024)
 #define RAIN_SNAPSHOT_BOOT_SIZE 36 /* of /proc/sys/kernel/random/boot_id */
+#define RAIN_SNAPSHOT_HEADER_SIZE 72
 /* A block that nobody renewed for so long tells nothing. */
 #define RAIN_SNAPSHOT_STALE_MS 15000
 
@@ -55,8 +56,8 @@ size_t rain_snapshot_size(size_t slots);
  * (another clock) is known as such. */
 void rain_snapshot_init(void *block, size_t slots, const char boot[static RAIN_SNAPSHOT_BOOT_SIZE]);
 
-/* True when `block` can be written on: whole, of this version and boot, not
- * retired, with room for so many entries. */
+/* True when `block` can be written on: whole, of this version and boot, with room
+ * for so many entries. */
 bool rain_snapshot_fits(const void *block, size_t size, size_t entries,
 			const char boot[static RAIN_SNAPSHOT_BOOT_SIZE]);
 
@@ -65,27 +66,12 @@ bool rain_snapshot_fits(const void *block, size_t size, size_t entries,
 int rain_snapshot_write(void *block, const struct rain_snapshot_entry *entries, size_t count,
 			int64_t now_ms);
 
-/* Tells readers that another block has taken this one's place. */
-void rain_snapshot_retire(void *block);
+/* True when a block of `size` bytes that begins with this header is whole, of this
+ * version and boot, and not being written. */
+bool rain_snapshot_settled(const void *header, size_t size, const char boot[static RAIN_SNAPSHOT_BOOT_SIZE]);
 
-enum rain_snapshot_answer {
-	RAIN_SNAPSHOT_KNOWN,
-	RAIN_SNAPSHOT_UNKNOWN, /* being written, or without this key */
-	RAIN_SNAPSHOT_GONE,    /* stale, unreadable, foreign or retired: look for another */
-};
-
-/* Copies `size` bytes; -1 when they can't be read. */
-typedef int (*rain_snapshot_copy)(void *to, const void *from, size_t size);
-
-struct rain_snapshot {
-	const void *block;
-	size_t size;
-	rain_snapshot_copy copy;
-	char boot[RAIN_SNAPSHOT_BOOT_SIZE];
-};
-
-/* Looks a key up. Never waits. *entry is written when KNOWN. */
-enum rain_snapshot_answer rain_snapshot_find(const struct rain_snapshot *snapshot, uint64_t key,
-					     int64_t now_ms, struct rain_snapshot_entry *entry);
+/* Looks a key up in a settled block that nobody writes to. True when *entry is
+ * written; false also for all keys of a block that is stale. */
+bool rain_snapshot_find(const void *block, uint64_t key, int64_t now_ms, struct rain_snapshot_entry *entry);
 
 #endif

@@ -3,41 +3,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 #include <unistd.h>
+
+#include "accounting/snapshot_file.h"
 
 /* The directory is closed to others; both sides of it are different users. */
 #define MODE 0644
-#define SIZE_MAX_OF_FILE (RAIN_SNAPSHOT_SLOTS_MAX * sizeof(struct rain_snapshot_entry) + 4096)
 
-static int read_boot(char boot[static RAIN_SNAPSHOT_BOOT_SIZE])
-{
-	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd >= 0 ? read(fd, boot, RAIN_SNAPSHOT_BOOT_SIZE) : -1;
-
-	if (fd >= 0)
-		close(fd);
-	return n == RAIN_SNAPSHOT_BOOT_SIZE ? 0 : -1;
-}
-
-static int path_of(char path[static PATH_MAX], const char *directory, const char *prefix,
-		   const char *name, struct rain_error *err)
-{
-	if (snprintf(path, PATH_MAX, "%s/%s%s", directory, prefix, name) >= PATH_MAX)
-		return rain_error_set(err, "the path of %s in %s is too long", name,
-				      directory);
-	return 0;
-}
-
-/* ---------------------------------------------------------------- writer */
-
-/* Takes over what an earlier rain-ledgerd left, so that those who map it go on. */
+/* Takes over what an earlier rain-ledgerd left. */
 static void take_over(struct rain_snapshot_writer *writer, const char *path, size_t count,
 		      const char *boot)
 {
@@ -49,17 +27,15 @@ static void take_over(struct rain_snapshot_writer *writer, const char *path, siz
 		return;
 	if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_uid == geteuid() &&
 	    status.st_size >= (off_t)rain_snapshot_size(RAIN_SNAPSHOT_SLOTS_MIN) &&
-	    status.st_size <= (off_t)SIZE_MAX_OF_FILE &&
+	    status.st_size <= (off_t)RAIN_SNAPSHOT_FILE_MAX &&
 	    /* no hole that a full disk couldn't fill */
 	    posix_fallocate(fd, 0, status.st_size) == 0) {
 		block = mmap(NULL, (size_t)status.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 		if (block != MAP_FAILED) {
 			writer->block = block;
 			writer->size = (size_t)status.st_size;
-			if (!rain_snapshot_fits(block, writer->size, count, boot)) {
-				rain_snapshot_retire(block);
+			if (!rain_snapshot_fits(block, writer->size, count, boot))
 				rain_snapshot_writer_release(writer);
-			}
 		}
 	}
 	close(fd);
@@ -92,14 +68,15 @@ static int make(struct rain_snapshot_writer *writer, const char *temporary, size
 	return 0;
 }
 
-/* The old block, if any, is retired only when the new one is in its place. */
+/* The old block, if any, goes only when the new one is in its place. */
 static int replace(struct rain_snapshot_writer *writer, const char *directory, const char *name,
 		   size_t count, const char *boot, struct rain_error *err)
 {
 	struct rain_snapshot_writer fresh = {0};
 	char path[PATH_MAX], temporary[PATH_MAX];
 
-	if (path_of(path, directory, "", name, err) < 0 || path_of(temporary, directory, ".", name, err) < 0)
+	if (rain_snapshot_path(path, directory, "", name, err) < 0 ||
+	    rain_snapshot_path(temporary, directory, ".", name, err) < 0)
 		return -1;
 	if (!writer->block)
 		take_over(writer, path, count, boot);
@@ -112,8 +89,6 @@ static int replace(struct rain_snapshot_writer *writer, const char *directory, c
 		rain_snapshot_writer_release(&fresh);
 		return -1;
 	}
-	if (writer->block)
-		rain_snapshot_retire(writer->block);
 	rain_snapshot_writer_release(writer);
 	*writer = fresh;
 	return 0;
@@ -126,7 +101,7 @@ static bool is_in_place(const struct rain_snapshot_writer *writer, const char *d
 	char path[PATH_MAX];
 	struct stat status;
 
-	return path_of(path, directory, "", name, NULL) == 0 && lstat(path, &status) == 0 &&
+	return rain_snapshot_path(path, directory, "", name, NULL) == 0 && lstat(path, &status) == 0 &&
 	       S_ISREG(status.st_mode) && status.st_size == (off_t)writer->size;
 }
 
@@ -136,8 +111,8 @@ int rain_snapshot_publish(struct rain_snapshot_writer *writer, const char *direc
 {
 	char boot[RAIN_SNAPSHOT_BOOT_SIZE];
 
-	if (read_boot(boot) < 0)
-		return rain_error_set(err, "can't read the boot id: %s", strerror(errno));
+	if (rain_snapshot_boot(boot, err) < 0)
+		return -1;
 	if (writer->block && !is_in_place(writer, directory, name))
 		rain_snapshot_writer_release(writer);
 	if (replace(writer, directory, name, count, boot, err) < 0)
@@ -152,72 +127,4 @@ void rain_snapshot_writer_release(struct rain_snapshot_writer *writer)
 	if (writer->block)
 		munmap(writer->block, writer->size);
 	*writer = (struct rain_snapshot_writer){0};
-}
-
-/* ---------------------------------------------------------------- reader */
-
-/* Where a plain load would raise SIGBUS (the file was cut short), and end
- * slurmctld, the kernel's own copy fails. */
-static int copy_safely(void *to, const void *from, size_t size)
-{
-	struct iovec local = {.iov_base = to, .iov_len = size};
-	struct iovec remote = {.iov_base = (void *)(uintptr_t)from, .iov_len = size};
-
-	return process_vm_readv(getpid(), &local, 1, &remote, 1, 0) == (ssize_t)size ? 0 : -1;
-}
-
-static void reader_open(struct rain_snapshot_reader *reader, const char *directory, const char *name)
-{
-	struct rain_snapshot *snapshot = &reader->snapshot;
-	char path[PATH_MAX];
-	struct stat status;
-	int fd;
-
-	if (path_of(path, directory, "", name, NULL) < 0 || read_boot(snapshot->boot) < 0)
-		return;
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0)
-		return;
-	if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_size > 0 &&
-	    status.st_size <= (off_t)SIZE_MAX_OF_FILE) {
-		void *block = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_SHARED, fd, 0);
-
-		if (block != MAP_FAILED) {
-			snapshot->block = block;
-			snapshot->size = (size_t)status.st_size;
-			snapshot->copy = copy_safely;
-		}
-	}
-	close(fd);
-}
-
-bool rain_snapshot_look_up(struct rain_snapshot_reader *reader, const char *directory,
-			   const char *name, uint64_t key, int64_t now_ms, struct rain_snapshot_entry *entry)
-{
-	for (;;) {
-		if (reader->snapshot.block) {
-			switch (rain_snapshot_find(&reader->snapshot, key, now_ms, entry)) {
-			case RAIN_SNAPSHOT_KNOWN:
-				return true;
-			case RAIN_SNAPSHOT_UNKNOWN:
-				return false;
-			case RAIN_SNAPSHOT_GONE:
-				break;
-			}
-		}
-		if (now_ms < reader->next_open_ms)
-			return false;
-		rain_snapshot_reader_release(reader);
-		reader->next_open_ms = now_ms + RAIN_SNAPSHOT_REOPEN_MS;
-		reader_open(reader, directory, name);
-		if (!reader->snapshot.block)
-			return false;
-	}
-}
-
-void rain_snapshot_reader_release(struct rain_snapshot_reader *reader)
-{
-	if (reader->snapshot.block)
-		munmap((void *)(uintptr_t)reader->snapshot.block, reader->snapshot.size);
-	*reader = (struct rain_snapshot_reader){0};
 }

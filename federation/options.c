@@ -195,8 +195,10 @@ int rain_stage_list_parse(enum rain_option which, const char *value,
 
 void rain_options_init(struct rain_options *options)
 {
-	memset(options, 0, sizeof *options);
-	options->burst.max_utok = RAIN_BURST_NO_LIMIT;
+	memset(options->given, 0, sizeof options->given);
+	options->burst = (struct rain_burst){.max_utok = RAIN_BURST_NO_LIMIT};
+	/* slurmctld does this for each job, often on a stack that nobody has touched yet */
+	options->stage_in[0] = options->stage_out[0] = '\0';
 }
 
 static int stage_set(enum rain_option which, const char *value, char *kept,

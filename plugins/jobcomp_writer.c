@@ -3,39 +3,41 @@
 
 #include <grp.h>
 #include <limits.h>
-#include <pthread.h>
 #include <pwd.h>
-#include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "common/file.h"
+#include "plugins/background.h"
 
-#define RETRY_FIRST_S 1
-#define RETRY_MOST_S 60
+#define RETRY_FIRST_MS 1000
+#define RETRY_MOST_MS 60000
+/* How long a record may lie before the thread looks; see background.h. */
+#define LOOK_MS 50
 /* Who may read a record: its group, the ledger's. */
 #define RECORD_MODE 0640
 
 struct rain_jobcomp_writer {
-	pthread_t thread;
-	pthread_mutex_t mutex;
-	pthread_cond_t changed;
+	struct rain_background background;
 	rain_jobcomp_log log;
 
-	/* under the mutex */
-	char directory[PATH_MAX];
-	struct rain_jobcomp_record *first, **last;
-	size_t count, bytes;
-	size_t given_up; /* since the queue was last below its bound */
-	bool stopping;
-	bool retry_now;
+	/* of whoever adds and the thread */
+	_Atomic(struct rain_jobcomp_record *) added; /* the newest first */
+	_Atomic size_t bytes;			     /* of all that isn't durable yet */
 
-	/* the thread's own */
+	size_t given_up; /* since one could last be added; of whoever adds */
+
+	pthread_mutex_t directory_mutex;
+	char directory[PATH_MAX];
+
+	/* the thread's own: the oldest first */
+	struct rain_jobcomp_record *first, **last;
+	size_t count;
 	bool failing;
-	int retry_s;
+	int64_t retry_ms;
 };
 
 __attribute__((format(printf, 3, 4))) static void
@@ -78,8 +80,26 @@ static int record_write(const struct rain_jobcomp_record *record, const char *di
 	return rc;
 }
 
-/* Both with the mutex held. */
-static struct rain_jobcomp_record *queue_take(struct rain_jobcomp_writer *writer)
+/* Appends what was added since to the thread's own queue. */
+static void queue_fill(struct rain_jobcomp_writer *writer)
+{
+	struct rain_jobcomp_record *record = atomic_exchange(&writer->added, NULL), *older = NULL;
+
+	while (record) {
+		struct rain_jobcomp_record *next = record->next;
+
+		record->next = older;
+		older = record;
+		record = next;
+	}
+	*writer->last = older;
+	for (; older; older = older->next) {
+		writer->last = &older->next;
+		writer->count++;
+	}
+}
+
+static void queue_drop_first(struct rain_jobcomp_writer *writer)
 {
 	struct rain_jobcomp_record *record = writer->first;
 
@@ -87,40 +107,15 @@ static struct rain_jobcomp_record *queue_take(struct rain_jobcomp_writer *writer
 	if (!writer->first)
 		writer->last = &writer->first;
 	writer->count--;
-	writer->bytes -= record->size;
-	return record;
+	atomic_fetch_sub(&writer->bytes, record->size);
+	free(record);
 }
 
-static void queue_put_back(struct rain_jobcomp_writer *writer, struct rain_jobcomp_record *record)
-{
-	record->next = writer->first;
-	writer->first = record;
-	if (!record->next)
-		writer->last = &record->next;
-	writer->count++;
-	writer->bytes += record->size;
-}
-
-/* Waits until the next try is due, or worth it, or the last. With the mutex held. */
-static void retry_wait(struct rain_jobcomp_writer *writer)
-{
-	struct timespec until;
-
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += writer->retry_s;
-	while (!writer->stopping && !writer->retry_now &&
-	       pthread_cond_timedwait(&writer->changed, &writer->mutex, &until) == 0)
-		;
-	writer->retry_now = false;
-	writer->retry_s = writer->retry_s * 2 < RETRY_MOST_S ? writer->retry_s * 2 : RETRY_MOST_S;
-}
-
-static void write_failed(struct rain_jobcomp_writer *writer, const struct rain_error *err,
-			 size_t waiting)
+static void write_failed(struct rain_jobcomp_writer *writer, const struct rain_error *err)
 {
 	if (!writer->failing)
 		say(writer, true, "%s; %zu records of ended jobs wait in memory until it works again",
-		    err->text, waiting);
+		    err->text, writer->count);
 	writer->failing = true;
 }
 
@@ -129,72 +124,64 @@ static void write_worked(struct rain_jobcomp_writer *writer)
 	if (writer->failing)
 		say(writer, false, "records of ended jobs can be written again");
 	writer->failing = false;
-	writer->retry_s = RETRY_FIRST_S;
+	writer->retry_ms = RETRY_FIRST_MS;
 }
 
-/* Takes and writes one record, without the mutex while it waits for the disk.
- * False when it could not be written. */
-static bool write_one(struct rain_jobcomp_writer *writer)
+/* Writes the first record. False when that can't be done now. */
+static bool write_first(struct rain_jobcomp_writer *writer)
 {
-	struct rain_jobcomp_record *record = queue_take(writer);
-	size_t waiting = writer->count + 1;
 	char directory[PATH_MAX];
 	struct rain_error err;
-	int rc;
 
+	pthread_mutex_lock(&writer->directory_mutex);
 	memcpy(directory, writer->directory, sizeof directory);
-	pthread_mutex_unlock(&writer->mutex);
-	rc = record_write(record, directory, &err);
-	if (rc)
-		write_failed(writer, &err, waiting);
-	else
-		write_worked(writer);
-	pthread_mutex_lock(&writer->mutex);
-	if (rc)
-		queue_put_back(writer, record);
-	else
-		free(record);
-	return !rc;
+	pthread_mutex_unlock(&writer->directory_mutex);
+	if (record_write(writer->first, directory, &err)) {
+		write_failed(writer, &err);
+		return false;
+	}
+	write_worked(writer);
+	queue_drop_first(writer);
+	return true;
+}
+
+/* How long to wait after a failure, more each time. */
+static int64_t retry_wait(struct rain_jobcomp_writer *writer)
+{
+	int64_t ms = writer->retry_ms;
+
+	writer->retry_ms = ms * 2 < RETRY_MOST_MS ? ms * 2 : RETRY_MOST_MS;
+	return ms;
+}
+
+static int directory_set(struct rain_jobcomp_writer *writer, const char *directory,
+			 struct rain_error *err)
+{
+	size_t length = strlen(directory);
+
+	if (directory[0] != '/' || length >= sizeof writer->directory)
+		return rain_error_set(err, "JobCompLoc=%.200s must be the absolute path of a directory",
+				      directory);
+	pthread_mutex_lock(&writer->directory_mutex);
+	memcpy(writer->directory, directory, length + 1);
+	pthread_mutex_unlock(&writer->directory_mutex);
+	return 0;
 }
 
 static void *writer_main(void *arg)
 {
 	struct rain_jobcomp_writer *writer = arg;
+	bool going_on = true, worked = true;
 
-	pthread_mutex_lock(&writer->mutex);
-	for (;;) {
-		bool last_try;
-
-		while (!writer->first && !writer->stopping)
-			pthread_cond_wait(&writer->changed, &writer->mutex);
-		if (!writer->first)
-			break;
-		last_try = writer->stopping;
-		if (write_one(writer))
-			continue;
-		/* slurmctld must be able to end */
-		if (last_try)
-			break;
-		retry_wait(writer);
+	/* After the end was asked for there is one more turn: slurmctld must be able to end. */
+	while (going_on) {
+		going_on = rain_background_nap(&writer->background, worked ? LOOK_MS : retry_wait(writer));
+		queue_fill(writer);
+		worked = true;
+		while (writer->first && worked)
+			worked = write_first(writer);
 	}
-	pthread_mutex_unlock(&writer->mutex);
 	return NULL;
-}
-
-static int thread_start(struct rain_jobcomp_writer *writer, struct rain_error *err)
-{
-	sigset_t all, before;
-	int rc;
-
-	/* signals are for slurmctld's own threads */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	rc = pthread_create(&writer->thread, NULL, writer_main, writer);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (rc)
-		return rain_error_set(err, "can't start the thread that writes records: %s",
-				      strerror(rc));
-	return 0;
 }
 
 struct rain_jobcomp_writer *rain_jobcomp_writer_create(const char *directory,
@@ -202,7 +189,6 @@ struct rain_jobcomp_writer *rain_jobcomp_writer_create(const char *directory,
 						       struct rain_error *err)
 {
 	struct rain_jobcomp_writer *writer = calloc(1, sizeof *writer);
-	pthread_condattr_t monotonic;
 
 	if (!writer) {
 		rain_error_set(err, "no memory for the writer of records");
@@ -210,15 +196,11 @@ struct rain_jobcomp_writer *rain_jobcomp_writer_create(const char *directory,
 	}
 	writer->log = log;
 	writer->last = &writer->first;
-	writer->retry_s = RETRY_FIRST_S;
-	pthread_mutex_init(&writer->mutex, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&writer->changed, &monotonic);
-	pthread_condattr_destroy(&monotonic);
-	if (rain_jobcomp_writer_move(writer, directory, err) || thread_start(writer, err)) {
-		pthread_cond_destroy(&writer->changed);
-		pthread_mutex_destroy(&writer->mutex);
+	writer->retry_ms = RETRY_FIRST_MS;
+	pthread_mutex_init(&writer->directory_mutex, NULL);
+	if (directory_set(writer, directory, err) ||
+	    rain_background_start(&writer->background, writer_main, writer, err)) {
+		pthread_mutex_destroy(&writer->directory_mutex);
 		free(writer);
 		return NULL;
 	}
@@ -228,71 +210,49 @@ struct rain_jobcomp_writer *rain_jobcomp_writer_create(const char *directory,
 int rain_jobcomp_writer_move(struct rain_jobcomp_writer *writer, const char *directory,
 			     struct rain_error *err)
 {
-	size_t length = strlen(directory);
-
-	if (directory[0] != '/' || length >= sizeof writer->directory)
-		return rain_error_set(err, "JobCompLoc=%.200s must be the absolute path of a directory",
-				      directory);
-	pthread_mutex_lock(&writer->mutex);
-	memcpy(writer->directory, directory, length + 1);
-	writer->retry_now = true;
-	pthread_cond_signal(&writer->changed);
-	pthread_mutex_unlock(&writer->mutex);
+	if (directory_set(writer, directory, err))
+		return -1;
+	rain_background_wake(&writer->background);
 	return 0;
 }
 
+/* Slurmctld waits meanwhile, with its lock on all jobs: no lock and no system call here. */
 int rain_jobcomp_writer_add(struct rain_jobcomp_writer *writer,
 			    const struct rain_jobcomp_run *run)
 {
 	struct rain_jobcomp_record *record = rain_jobcomp_record_create(run);
-	size_t given_up = 0;
 
 	if (!record) {
 		say(writer, true, "no memory for the record of job %u, which is lost", run->job_id);
 		return -1;
 	}
-	pthread_mutex_lock(&writer->mutex);
-	if (writer->bytes + record->size > RAIN_JOBCOMP_WAITING_MAX) {
-		given_up = ++writer->given_up;
-	} else {
-		writer->given_up = 0;
-		*writer->last = record;
-		writer->last = &record->next;
-		writer->count++;
-		writer->bytes += record->size;
-		pthread_cond_signal(&writer->changed);
+	if (atomic_fetch_add(&writer->bytes, record->size) + record->size > RAIN_JOBCOMP_WAITING_MAX) {
+		atomic_fetch_sub(&writer->bytes, record->size);
+		free(record);
+		if (++writer->given_up == 1)
+			say(writer, true,
+			    "records of ended jobs fill %u MiB of memory: that of job %u and those of all "
+			    "further jobs are lost until some can be written",
+			    RAIN_JOBCOMP_WAITING_MAX >> 20, run->job_id);
+		return -1;
 	}
-	pthread_mutex_unlock(&writer->mutex);
-	if (!given_up)
-		return 0;
-	free(record);
-	if (given_up == 1)
-		say(writer, true,
-		    "records of ended jobs fill %u MiB of memory: that of job %u and those of all further "
-		    "jobs are lost until some can be written",
-		    RAIN_JOBCOMP_WAITING_MAX >> 20, run->job_id);
-	return -1;
+	writer->given_up = 0;
+	record->next = atomic_load(&writer->added);
+	while (!atomic_compare_exchange_weak(&writer->added, &record->next, record))
+		;
+	return 0;
 }
 
 void rain_jobcomp_writer_destroy(struct rain_jobcomp_writer *writer)
 {
-	struct rain_jobcomp_record *record;
-
 	if (!writer)
 		return;
-	pthread_mutex_lock(&writer->mutex);
-	writer->stopping = true;
-	pthread_cond_signal(&writer->changed);
-	pthread_mutex_unlock(&writer->mutex);
-	pthread_join(writer->thread, NULL);
+	rain_background_stop(&writer->background);
 	if (writer->count)
 		say(writer, true, "%zu records of ended jobs could not be written and are lost",
 		    writer->count);
-	while (writer->first) {
-		record = queue_take(writer);
-		free(record);
-	}
-	pthread_cond_destroy(&writer->changed);
-	pthread_mutex_destroy(&writer->mutex);
+	while (writer->first)
+		queue_drop_first(writer);
+	pthread_mutex_destroy(&writer->directory_mutex);
 	free(writer);
 }

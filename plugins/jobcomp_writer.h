@@ -32,8 +32,8 @@ struct rain_jobcomp_writer *rain_jobcomp_writer_create(const char *directory,
 int rain_jobcomp_writer_move(struct rain_jobcomp_writer *writer, const char *directory,
 			     struct rain_error *err);
 
-/* Takes a copy of the run and returns at once. -1 (logged) when it had to be
- * given up. */
+/* Takes a copy of the run, without a lock or a system call; from one thread at a
+ * time. -1 (logged) when it had to be given up. */
 int rain_jobcomp_writer_add(struct rain_jobcomp_writer *writer,
 			    const struct rain_jobcomp_run *run);
 

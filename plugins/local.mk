@@ -26,6 +26,13 @@ plugins_config_sources = \
 	common/config_priority.c common/config_priority.h \
 	common/hours.c common/hours.h
 
+plugins_snapshot_sources = \
+	accounting/snapshot.c accounting/snapshot.h \
+	accounting/snapshot_copy.c accounting/snapshot_copy.h \
+	accounting/snapshot_file.c accounting/snapshot_file.h \
+	plugins/background.c plugins/background.h \
+	plugins/snapshot_follower.c plugins/snapshot_follower.h
+
 plugins_LTLIBRARIES += spank_rain.la
 spank_rain_la_SOURCES = $(plugins_common) \
 	panel/notice.c \
@@ -52,10 +59,7 @@ controller_cppflags = $(AM_CPPFLAGS) -isystem $(SLURM_SOURCE)
 
 plugins_LTLIBRARIES += job_submit_rain.la jobcomp_rain.la site_factor_rain.la cli_filter_rain.la
 job_submit_rain_la_SOURCES = $(plugins_common) \
-	accounting/snapshot.c \
-	accounting/snapshot.h \
-	accounting/snapshot_map.c \
-	accounting/snapshot_map.h \
+	$(plugins_snapshot_sources) \
 	common/clock.c \
 	common/clock.h \
 	$(plugins_config_sources) \
@@ -71,10 +75,7 @@ job_submit_rain_la_LDFLAGS = $(plugins_ldflags)
 job_submit_rain_la_LIBADD = $(CONFUSE_LIBS)
 
 site_factor_rain_la_SOURCES = \
-	accounting/snapshot.c \
-	accounting/snapshot.h \
-	accounting/snapshot_map.c \
-	accounting/snapshot_map.h \
+	$(plugins_snapshot_sources) \
 	common/clock.c \
 	common/clock.h \
 	$(plugins_config_sources) \
@@ -129,6 +130,7 @@ jobcomp_rain_la_SOURCES = \
 	plugins/compat/controller.h \
 	plugins/compat/jobcomp.c \
 	plugins/compat/jobcomp.h \
+	plugins/background.c plugins/background.h \
 	plugins/export.h \
 	plugins/jobcomp_rain.c \
 	plugins/jobcomp_record.c \
@@ -152,7 +154,7 @@ check_PROGRAMS += \
 	plugins/test/test_submit_rules
 plugins_test_test_guest_exec_SOURCES = plugins/guest_confine.c plugins/guest_exec.c plugins/test/test_guest_exec.c
 plugins_test_test_guest_exec_LDADD = $(test_libs)
-plugins_test_test_jobcomp_writer_SOURCES = plugins/jobcomp_record.c plugins/jobcomp_writer.c plugins/test/test_jobcomp_writer.c
+plugins_test_test_jobcomp_writer_SOURCES = plugins/background.c plugins/jobcomp_record.c plugins/jobcomp_writer.c plugins/test/test_jobcomp_writer.c
 plugins_test_test_jobcomp_writer_LDADD = $(test_libs)
 plugins_test_test_spank_settings_SOURCES = plugins/spank_settings.c plugins/test/test_spank_settings.c
 plugins_test_test_spank_settings_LDADD = $(test_libs)

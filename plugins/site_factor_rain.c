@@ -6,8 +6,10 @@
  */
 #include "plugins/compat/site_factor.h"
 
+#include "accounting/snapshot_file.h"
 #include "common/clock.h"
 #include "common/config.h"
+#include "plugins/snapshot_follower.h"
 #include "plugins/turn_lookup.h"
 
 RAIN_PLUGIN("RAIN site factor plugin", "site_factor/rain")
@@ -19,6 +21,32 @@ extern void site_factor_p_update(void) RAIN_EXPORT;
 static struct rain_config *config; /* NULL: none could be read */
 static struct rain_turn_policy policy;
 static struct rain_turn_lookup lookup;
+static struct rain_snapshot_follower *follower; /* of what the order goes by */
+
+static void follow_nothing(void)
+{
+	lookup = (struct rain_turn_lookup){NULL, NULL};
+	rain_snapshot_follower_destroy(follower);
+	follower = NULL;
+}
+
+static void follow(enum rain_turn_order order)
+{
+	bool by_balance = order == RAIN_TURN_CONTRIBUTION;
+	struct rain_error err;
+
+	follow_nothing();
+	if (order == RAIN_TURN_OFF)
+		return;
+	follower = rain_snapshot_follower_create(
+		config->ledger.spool, by_balance ? RAIN_SNAPSHOT_BALANCES : RAIN_SNAPSHOT_PREDICTIONS, &err);
+	if (!follower)
+		error("site_factor/rain: %s; going by time limits", err.text);
+	else if (by_balance)
+		lookup.balances = rain_snapshot_follower_copy(follower);
+	else
+		lookup.predictions = rain_snapshot_follower_copy(follower);
+}
 
 void rain_site_factor_configure(void)
 {
@@ -30,16 +58,15 @@ void rain_site_factor_configure(void)
 		      config ? "going on as before" : "no job comes before another");
 		return;
 	}
-	rain_turn_lookup_release(&lookup);
 	rain_config_destroy(config);
 	config = fresh;
-	lookup.directory = config->ledger.spool;
 	policy = (struct rain_turn_policy){
 		.order = (enum rain_turn_order)config->priority.order,
 		.patience = (int32_t)config->priority.patience,
 		.max_wait = (int32_t)(config->priority.max_wait_hours * 3600),
 		.reference_utok = config->priority.reference_utok,
 	};
+	follow(policy.order);
 }
 
 int init(void)
@@ -50,7 +77,7 @@ int init(void)
 
 RAIN_PLUGIN_FINI
 {
-	rain_turn_lookup_release(&lookup);
+	follow_nothing();
 	rain_config_destroy(config);
 	config = NULL;
 	RAIN_PLUGIN_FINI_RETURN;

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "plugins/submit_config.h"
 
-#include "accounting/snapshot_map.h"
+#include "accounting/snapshot_file.h"
 #include "common/clock.h"
 #include "common/config.h"
+#include "plugins/snapshot_follower.h"
 
 /* The settings borrow its strings. */
 static struct rain_config *config;
-/* slurmctld calls one hook at a time. */
-static struct rain_snapshot_reader balances;
+static struct rain_snapshot_follower *balances;
 
 int rain_submit_config_load(const char *path, struct rain_submit_settings *settings,
 			    struct rain_error *err)
@@ -29,22 +29,24 @@ int rain_submit_config_load(const char *path, struct rain_submit_settings *setti
 	settings->guest_partition = config->lend.partition;
 	settings->guest_uid_min = config->lend.guest_uid_min;
 	settings->guest_uid_max = config->lend.guest_uid_max;
-	return 0;
+	balances = rain_snapshot_follower_create(config->ledger.spool, RAIN_SNAPSHOT_BALANCES, err);
+	return balances ? 0 : -1;
 }
 
 void rain_submit_balance_read(struct rain_submission *submission, uid_t owner)
 {
+	struct rain_snapshot_copy *copy = rain_snapshot_follower_copy(balances);
 	struct rain_snapshot_entry entry;
 
 	submission->balance_known =
-		config && rain_snapshot_look_up(&balances, config->ledger.spool, RAIN_SNAPSHOT_BALANCES,
-						rain_snapshot_user(owner), rain_clock_monotonic_ms(), &entry);
+		copy && rain_snapshot_copy_find(copy, rain_snapshot_user(owner), rain_clock_monotonic_ms(), &entry);
 	submission->available_utok = submission->balance_known ? entry.available_utok : 0;
 }
 
 void rain_submit_config_release(void)
 {
-	rain_snapshot_reader_release(&balances);
+	rain_snapshot_follower_destroy(balances);
+	balances = NULL;
 	rain_config_destroy(config);
 	config = NULL;
 }

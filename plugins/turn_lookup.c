@@ -4,19 +4,18 @@
 #include "scheduler/predict.h"
 #include "scheduler/predict_key.h"
 
-static bool find(struct rain_turn_lookup *lookup, uint64_t key, int64_t now_ms, int64_t *expected)
+static bool find(const struct rain_turn_lookup *lookup, uint64_t key, int64_t now_ms, int64_t *expected)
 {
 	struct rain_snapshot_entry entry;
 
-	if (!rain_snapshot_look_up(&lookup->predictions, lookup->directory, RAIN_SNAPSHOT_PREDICTIONS, key,
-				   now_ms, &entry))
+	if (!lookup->predictions || !rain_snapshot_copy_find(lookup->predictions, key, now_ms, &entry))
 		return false;
 	*expected = entry.expected_s;
 	return true;
 }
 
 /* Jobs of that name and size, of that size, any of the user's: as predict.h loosens. */
-static int64_t expected(struct rain_turn_lookup *lookup, const struct rain_turn_subject *subject,
+static int64_t expected(const struct rain_turn_lookup *lookup, const struct rain_turn_subject *subject,
 			int64_t now_ms)
 {
 	uint64_t name = rain_predict_name(subject->name);
@@ -30,7 +29,7 @@ static int64_t expected(struct rain_turn_lookup *lookup, const struct rain_turn_
 	return subject->limit > 0 && seconds > subject->limit ? subject->limit : seconds;
 }
 
-int64_t rain_turn_look_up(struct rain_turn_lookup *lookup, const struct rain_turn_policy *policy,
+int64_t rain_turn_look_up(const struct rain_turn_lookup *lookup, const struct rain_turn_policy *policy,
 			  const struct rain_turn_subject *subject, int64_t now_ms)
 {
 	struct rain_turn_job job = {.submit = subject->submit};
@@ -38,15 +37,8 @@ int64_t rain_turn_look_up(struct rain_turn_lookup *lookup, const struct rain_tur
 
 	if (policy->order == RAIN_TURN_SHORTEST)
 		job.expected = expected(lookup, subject, now_ms);
-	else if (policy->order == RAIN_TURN_CONTRIBUTION &&
-		 rain_snapshot_look_up(&lookup->balances, lookup->directory, RAIN_SNAPSHOT_BALANCES,
-				       rain_snapshot_user(subject->uid), now_ms, &entry))
+	else if (policy->order == RAIN_TURN_CONTRIBUTION && lookup->balances &&
+		 rain_snapshot_copy_find(lookup->balances, rain_snapshot_user(subject->uid), now_ms, &entry))
 		job.balance_utok = entry.balance_utok;
 	return rain_turn_points(policy, &job);
-}
-
-void rain_turn_lookup_release(struct rain_turn_lookup *lookup)
-{
-	rain_snapshot_reader_release(&lookup->predictions);
-	rain_snapshot_reader_release(&lookup->balances);
 }

@@ -4,14 +4,13 @@
 
 #include <sys/types.h>
 
-#include "accounting/snapshot_map.h"
+#include "accounting/snapshot_copy.h"
 #include "scheduler/turn.h"
 
-/* What rain-ledgerd publishes of a job's user, for scheduler/turn.h: memory only, but
- * for one try in RAIN_SNAPSHOT_REOPEN_MS to map what isn't mapped. */
+/* What rain-ledgerd publishes of a job's user, for scheduler/turn.h. Borrowed; NULL:
+ * not known. */
 struct rain_turn_lookup {
-	const char *directory; /* borrowed */
-	struct rain_snapshot_reader predictions, balances;
+	struct rain_snapshot_copy *predictions, *balances;
 };
 
 struct rain_turn_subject {
@@ -23,11 +22,8 @@ struct rain_turn_subject {
 };
 
 /* The job's points (rain_turn_points). Without a prediction its limit counts, without
- * a balance 0. now_ms: monotonic. */
-int64_t rain_turn_look_up(struct rain_turn_lookup *lookup, const struct rain_turn_policy *policy,
+ * a balance 0. Memory only. now_ms: monotonic. */
+int64_t rain_turn_look_up(const struct rain_turn_lookup *lookup, const struct rain_turn_policy *policy,
 			  const struct rain_turn_subject *subject, int64_t now_ms);
-
-/* An all-zero one is fine. */
-void rain_turn_lookup_release(struct rain_turn_lookup *lookup);
 
 #endif

@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "accounting/snapshot_file.h"
 #include "accounting/snapshot_map.h"
 #include "common/clock.h"
 #include "plugins/bench/hook_clock.h"

@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+#include "accounting/snapshot_file.h"
+#include "accounting/snapshot_map.h"
 #include "scheduler/predict.h"
 #include "scheduler/predict_key.h"
 
@@ -56,12 +58,22 @@ static int64_t patience_of(enum rain_turn_order order, uid_t uid, const char *na
 {
 	const struct rain_turn_policy policy = {order, 5, 86400, 1000};
 	const struct rain_turn_subject subject = {uid, name, procs, limit, SUBMIT};
-	struct rain_turn_lookup lookup = {.directory = directory};
+	struct rain_error err;
+	const struct rain_turn_lookup lookup = {
+		rain_snapshot_copy_create(directory, RAIN_SNAPSHOT_PREDICTIONS, &err),
+		rain_snapshot_copy_create(directory, RAIN_SNAPSHOT_BALANCES, &err),
+	};
 	const struct rain_turn_policy now = {RAIN_TURN_SHORTEST, 0, 86400, 1000};
 	const struct rain_turn_job at_once = {.submit = SUBMIT, .expected = 1};
-	int64_t points = rain_turn_look_up(&lookup, &policy, &subject, now_ms);
+	int64_t points;
 
-	rain_turn_lookup_release(&lookup);
+	assert_non_null(lookup.predictions);
+	assert_non_null(lookup.balances);
+	rain_snapshot_copy_refresh(lookup.predictions);
+	rain_snapshot_copy_refresh(lookup.balances);
+	points = rain_turn_look_up(&lookup, &policy, &subject, now_ms);
+	rain_snapshot_copy_destroy(lookup.predictions);
+	rain_snapshot_copy_destroy(lookup.balances);
 	return order == RAIN_TURN_OFF ? points : rain_turn_points(&now, &at_once) - points;
 }
 
@@ -78,6 +90,17 @@ static void likeness_is_loosened_step_by_step(void **state)
 	assert_int_equal(patience_of(RAIN_TURN_SHORTEST, 8, "heat", 4, 0, NOW), 86400);
 }
 
+static void without_followers_the_limit_counts(void **state)
+{
+	const struct rain_turn_lookup none = {NULL, NULL};
+	const struct rain_turn_policy policy = {RAIN_TURN_SHORTEST, 5, 86400, 1000};
+	const struct rain_turn_subject subject = {7, "heat", 4, 3600, SUBMIT};
+	const struct rain_turn_job by_limit = {.submit = SUBMIT, .expected = 3600};
+
+	(void)state;
+	assert_int_equal(rain_turn_look_up(&none, &policy, &subject, NOW), rain_turn_points(&policy, &by_limit));
+}
+
 static void what_is_stale_or_missing_counts_for_nothing(void **state)
 {
 	(void)state;
@@ -92,6 +115,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(likeness_is_loosened_step_by_step),
+		cmocka_unit_test(without_followers_the_limit_counts),
 		cmocka_unit_test(what_is_stale_or_missing_counts_for_nothing),
 	};
 

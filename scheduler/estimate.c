@@ -195,12 +195,17 @@ static const char *why_no_peer(const struct rain_estimate_job *job,
 	return job->peers_unknown ? "nobody could be asked about them" : "there is none";
 }
 
+static const char *advised(const struct rain_estimate_job *job)
+{
+	return job->asked ? "" : "use --burst=auto: ";
+}
+
 /* Home can't be meant, or nobody knows when it would start. */
 static void advise_without_home(const struct rain_estimate_job *job, const struct rain_estimate_place *other,
 				const char *tokens, char sentence[static RAIN_ESTIMATE_TEXT])
 {
-	snprintf(sentence, RAIN_ESTIMATE_TEXT, "%s %s can start it at once, if it has room then, for about %s tokens",
-		 job->only ? "go ahead:" : "use --burst=auto: nobody knows when home would start it;",
+	snprintf(sentence, RAIN_ESTIMATE_TEXT, "%s%s%s can start it at once, if it has room then, for about %s tokens",
+		 job->only ? "" : advised(job), job->only ? "" : "nobody knows when home would start it; ",
 		 other->name, tokens);
 }
 
@@ -230,7 +235,8 @@ size_t rain_estimate_recommend(const struct rain_estimate_job *job,
 	rain_estimate_time(home->start, start);
 	rain_tokens_format(other->cost_expected > 0 ? other->cost_expected : 0, tokens);
 	if (home->fits && home->start <= RAIN_ESTIMATE_WORTH_S) {
-		snprintf(sentence, RAIN_ESTIMATE_TEXT, "run it at home: it can start %s%s",
+		snprintf(sentence, RAIN_ESTIMATE_TEXT, "%s %s%s",
+			 job->asked ? "home can start it" : "run it at home: it can start",
 			 home->start > 0 ? "in " : "at once", home->start > 0 ? start : "");
 		return 0;
 	}
@@ -247,7 +253,7 @@ size_t rain_estimate_recommend(const struct rain_estimate_job *job,
 			 "sooner", start, other->name);
 		return 0;
 	}
-	snprintf(sentence, RAIN_ESTIMATE_TEXT, "use --burst=auto: home can start it in %s; %s could at once, if it "
-		 "has room then, for about %s tokens", start, other->name, tokens);
+	snprintf(sentence, RAIN_ESTIMATE_TEXT, "%shome can start it in %s; %s could at once, if it has room then, "
+		 "for about %s tokens", advised(job), start, other->name, tokens);
 	return peer;
 }

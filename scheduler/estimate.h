@@ -25,6 +25,7 @@ struct rain_estimate_job {
 	int64_t balance_utok;	/* what the user can spend; may be unknown */
 	int64_t input_bytes;
 	int64_t array_tasks; /* each of which takes and costs as much; 1: no array */
+	bool asked;	     /* --burst=auto or only is given: nobody needs to advise it */
 	bool only;	     /* --burst=only */
 	bool peers_unknown;  /* nobody could be asked about peers */
 };

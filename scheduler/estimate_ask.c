@@ -69,6 +69,7 @@ static int shape_read(const json_t *object, struct rain_estimate_all *all, struc
 		rain_estimate_note(all, "Its start is that of a job which may start: this one waits for %s",
 				   strcmp(waits, "hold") == 0 ? "its release first" : "another job first");
 	job->only = strcmp(burst, "only") == 0;
+	job->asked = job->only || strcmp(burst, "auto") == 0;
 	job->max_utok = RAIN_ESTIMATE_UNKNOWN;
 	return tokens[0] ? rain_tokens_parse(tokens, &job->max_utok, err) : 0;
 }

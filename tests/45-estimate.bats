@@ -66,7 +66,7 @@ for q in p: assert q["cost_expected_utok"] <= q["cost_high_utok"] < q["ceiling_u
 
 @test "home full: a peer is advised, with its price and what sending the inputs takes" {
 	fill_alpha
-	answer=$(estimate --json --burst=auto --stage-in=estimate.sh,estimate.in --nodes=1 estimate.sh)
+	answer=$(estimate --json --stage-in=estimate.sh,estimate.in --nodes=1 estimate.sh)
 	[ "$(field "['input_bytes'] > 2000000" <<<"$answer")" = True ]
 	# Slurm goes by the limit of what runs: half an hour
 	[ "$(field "['places'][0]['start_s'] > 1500" <<<"$answer")" = True ]
@@ -81,9 +81,10 @@ for q in p: assert q["cost_expected_utok"] <= q["cost_high_utok"] < q["ceiling_u
 @test "sbatch says it in one line with --burst, or always, or never; a plain submission is silent" {
 	said() { on alpha ada "sbatch $* 2>&1" | grep -c 'rain: estimate: .*home'; }
 	# a busy host may be too late with it: then there is none
-	told() { on alpha ada 'sbatch --burst=auto estimate.sh 2>&1' | grep 'rain: estimate: .*use --burst=auto: home can start it in'; }
+	told() { on alpha ada 'sbatch --burst=auto estimate.sh 2>&1' | grep 'rain: estimate: .*home can start it in .*bravo could at once'; }
 	await 20 told
 	[ "$(told | wc -l)" -le 1 ]
+	[[ $(told || true) != *"use --burst"* ]] # that is what was said
 	[ "$(said estimate.sh || true)" = 0 ]
 	[ "$(said --burst=never estimate.sh || true)" = 0 ]
 	on alpha root "sed 's/at-submission = .*/at-submission = \"always\"/' /etc/rain/rain.conf >/tmp/always.conf

@@ -60,6 +60,10 @@ static void the_better_place_is_named_with_its_reason(void **state)
 	places[0].start = 0;
 	assert_int_equal(recommend(), 0);
 	assert_string_equal(sentence, "run it at home: it can start at once");
+	job.asked = true;
+	assert_int_equal(recommend(), 0);
+	assert_string_equal(sentence, "home can start it at once");
+	job.asked = false;
 	places[0].start = 70;
 	places[1].mflops = 1000;
 	assert_int_equal(recommend(), 0);
@@ -69,7 +73,7 @@ static void the_better_place_is_named_with_its_reason(void **state)
 	assert_non_null(strstr(sentence, "nobody knows when home would start it; bravo can"));
 	job.only = true;
 	assert_int_equal(recommend(), 1);
-	assert_non_null(strstr(sentence, "go ahead: bravo can start it at once"));
+	assert_non_null(strstr(sentence, "bravo can start it at once"));
 	job.only = false;
 	places[0].start = 7200;
 	places[1].reachable = false;

@@ -148,6 +148,8 @@ demo_overflow() {
 	DEMO_FILLER=$DEMO_JOB
 	demo_await 30 "a full alpha" demo_job_is alpha "$DEMO_FILLER" RUNNING
 	demo_run alpha ada "printf 'size 384\nsteps 2000\n' > heat.in"
+	demo_run alpha ada "rain estimate --stage-in=heat,heat.in heat.sh"
+	demo_says "^Advice: use --burst=auto: .*bravo could at once" "bravo should be advised while alpha is full"
 	demo_submit ada "sbatch --burst=auto --stage-in=heat,heat.in heat.sh"
 	DEMO_BURST_JOB=$DEMO_JOB
 	demo_await 30 "job $DEMO_JOB on bravo" demo_on_bravo "$DEMO_JOB"

@@ -1,8 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# How many job completions a second slurmdbd with MariaDB puts where they last, and RAIN.
+# How many completed jobs a second slurmdbd with MariaDB puts where they last, and RAIN.
 #
 #   make bench-slurmdbd [N=JOBS]   (default 20000), configured with --with-slurm-source
+#
+# The same jobs to one, then to the other, three times; the middle of the ratios counts, for
+# the host has its moods. The goal is held against whole jobs: what slurmdbd keeps of a
+# completed job it gets as two messages, its start and its completion, and a record of
+# RAIN's spool is both. Beside the completions alone, as if starts cost nothing, is printed.
 #
 # MariaDB, munged and slurmdbd of Debian's packages run in a directory that is gone
 # afterwards. dbd_feed.c tells what slurmdbd gets; RAIN's jobs come from its spool, each a
@@ -122,28 +127,39 @@ cat >"$SLURM_CONF" <<-CONF
 CONF
 start_mariadb
 start_munge
-for delay in 0 1; do
-	feed $delay
-	printf 'slurmdbd, CommitDelay=%s: %s jobs, starts %s s, completions %s s: %s completions/s, %s jobs/s with their starts\n' \
-		$delay "$jobs" "$starts" "$completions" "$(rate "$completions")" \
-		"$(rate "$(awk -v a="$starts" -v b="$completions" 'BEGIN { print a + b }')")"
-	slurm[delay]=$(rate "$completions")
-done
+
+# RAIN takes as many more jobs: sets $seconds
+drain() { # ROUND
+	local begin
+	accounting/test/spool_fill "$spool" "$jobs" $(($1 * jobs)) $users || fail "spool_fill"
+	sync -f "$spool" # as jobcomp_rain leaves them
+	begin=$(date +%s.%N)
+	./rain-ledgerd --config "$conf" 2>"$work/log" &
+	ledgerd=$!
+	wait_until spool_is_empty
+	seconds=$(awk -v a="$begin" -v b="$(date +%s.%N)" 'BEGIN { print b - a }')
+	kill "$ledgerd"
+	wait "$ledgerd"
+	ledgerd=
+	[ "$(sql rain_owner "SELECT count(*) FROM ledger.job_run WHERE recorded_at IS NOT NULL")" = $(($1 * jobs)) ] ||
+		fail "RAIN lost jobs"
+}
+
+middle() { printf '%s\n' "$@" | sort -n | sed -n "$((($# + 1) / 2))p"; }
 
 ledger_config
-accounting/test/spool_fill "$spool" "$jobs" 1 $users || fail "spool_fill"
-sync -f "$spool" # as jobcomp_rain leaves them
-begin=$(date +%s.%N)
-./rain-ledgerd --config "$conf" 2>"$work/log" &
-ledgerd=$!
-wait_until spool_is_empty
-rain=$(rate "$(awk -v a="$begin" -v b="$(date +%s.%N)" 'BEGIN { print b - a }')")
-[ "$(sql rain_owner "SELECT count(*) FROM ledger.job_run WHERE recorded_at IS NOT NULL")" = "$jobs" ] || fail "RAIN lost jobs"
-printf 'RAIN: %s jobs from the spool: %s completions/s\n' "$jobs" "$rain"
-budget "completions, times those of slurmdbd as it comes" "$(awk -v a="$rain" -v b="${slurm[0]}" 'BEGIN { print a / b }')" at-least 10
-awk -v a="$rain" -v b="${slurm[1]}" 'BEGIN {
-	printf "  (%.2f times those of a slurmdbd that may lose the last second: CommitDelay=1)\n", a / b }'
-kill "$ledgerd"
-wait "$ledgerd"
-ledgerd=
+for round in 1 2 3; do
+	feed 0
+	drain $round
+	whole=$(awk -v a="$starts" -v b="$completions" 'BEGIN { print a + b }')
+	printf 'slurmdbd: starts %s s, completions %s s: %s jobs/s whole, %s completions/s; RAIN: %s jobs/s\n' \
+		"$starts" "$completions" "$(rate "$whole")" "$(rate "$completions")" "$(rate "$seconds")"
+	of_whole+=("$(awk -v a="$whole" -v b="$seconds" 'BEGIN { print a / b }')")
+	of_completions+=("$(awk -v a="$completions" -v b="$seconds" 'BEGIN { print a / b }')")
+done
+feed 1
+printf 'slurmdbd that may lose the last second (CommitDelay=1): %s jobs/s whole, %s completions/s\n' \
+	"$(rate "$(awk -v a="$starts" -v b="$completions" 'BEGIN { print a + b }')")" "$(rate "$completions")"
+budget "completed jobs, times those of slurmdbd as it comes" "$(middle "${of_whole[@]}")" at-least 10
+printf '  (%.2f times its completions, had it the starts for nothing)\n' "$(middle "${of_completions[@]}")"
 exit $failed

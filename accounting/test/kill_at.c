@@ -10,12 +10,14 @@
  *                            RAIN_KILL_VALUE=TEXT: its first parameter must contain that
  *       unlink, unlinked     a file's name: before and after it is deleted
  *       rename, renamed      the name that a file gets: before and after
+ *       sync, synced         the path of what is synced, and a "$": before and after
  *       send, sent-on, recv  a message on a socket, for `send` (TEXT may be empty):
  *                            before, after, and before its answer is read
  *   RAIN_KILL_WHOM=PID       who dies (default: the program itself)
  */
 #include <dlfcn.h>
 #include <libpq-fe.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -111,6 +113,21 @@ SHOWN int rename(const char *from, const char *to)
 	at("rename", to);
 	rc = REAL(rename)(from, to);
 	at("renamed", to);
+	return rc;
+}
+
+SHOWN int fsync(int fd)
+{
+	char link[40], path[PATH_MAX + 2];
+	ssize_t length;
+	int rc;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	length = readlink(link, path, PATH_MAX);
+	snprintf(path + (length > 0 ? length : 0), 2, "$");
+	at("sync", path);
+	rc = REAL(fsync)(fd);
+	at("synced", path);
 	return rc;
 }
 

@@ -19,6 +19,25 @@ clean() { # what
 	expect "$1: the ledger is sound" rain "SELECT * FROM ledger.check_invariants()" ""
 }
 
+# The owner of the tables takes the guard away, edits and puts it back: his DDL can't be
+# refused, but nobody can log in as him, and what he did is found.
+test_owner() {
+	local ddl
+	for ddl in 'ALTER TABLE ledger.transfer DISABLE TRIGGER frozen_row|ALTER TABLE ledger.transfer ENABLE TRIGGER frozen_row' \
+		'DROP TRIGGER frozen_row ON ledger.transfer|CREATE TRIGGER frozen_row BEFORE UPDATE OR DELETE ON ledger.transfer
+			FOR EACH ROW EXECUTE FUNCTION ledger.frozen()'; do
+		sql rain_owner "${ddl%%|*}; UPDATE ledger.transfer SET reason = 'stars' WHERE transfer_id = 1; ${ddl##*|}" ||
+			fail "the owner can't: ${ddl%%|*}"
+		expect "what the owner edits after ${ddl%% ledger*} is found" rain \
+			"SELECT block_id, stream, seq, problem FROM ledger.audit()" "1|transfer|1|was changed"
+		sql postgres "SET session_replication_role = replica; UPDATE ledger.transfer SET reason = 'start' WHERE transfer_id = 1"
+	done
+	clean "mended"
+	expect "nobody logs in as the owner, and no role may become it" postgres "SELECT rolcanlogin,
+		(SELECT count(*) FROM pg_roles m WHERE NOT m.rolsuper AND m.rolname <> 'rain_owner' AND pg_has_role(m.oid, r.oid, 'MEMBER'))
+		FROM pg_roles r WHERE rolname = 'rain_owner'" "f|0"
+}
+
 # An edit that no trigger sees, and back again.
 edit() { # what finding change undo
 	sql postgres "SET session_replication_role = replica; $3" >/dev/null
@@ -189,6 +208,7 @@ test_restore() {
 
 test_populate
 test_edits
+test_owner
 test_every_column
 test_open_transaction
 test_restore

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# kill -9 of rain-ledgerd, of PostgreSQL's postmaster and of the client, at
-# every named point (kill_at.c): afterwards each thing has happened exactly once.
+# kill -9 of rain-ledgerd, of PostgreSQL's postmaster, of the client and of what
+# writes records inside slurmctld, at every named point (kill_at.c): afterwards each thing has happened exactly once.
 # What was written survives its writer, so PostgreSQL needn't sync here.
 . "${srcdir:-.}/accounting/test/postgres.sh"
 pg_create
@@ -113,6 +113,43 @@ test_putting_aside() {
 	rm -r "$spool/rejected"
 }
 
+# slurmctld dies while its plugin writes a record: either there is none, the ledger knows
+# of no such run and rain reconcile, which asks this, names it; or it is booked. When the
+# job ends once more for slurmctld, which may not know that it has told, that changes nothing.
+unknown() { # JOB: the job, unless its run is in the ledger
+	sql rain "SELECT x->>'slurm_job_id' FROM jsonb_array_elements(ledger.runs_unknown('[{\"cluster\":\"alpha\",
+		\"slurm_job_id\":$1,\"submit_time\":1700000000,\"restart\":0}]')) x"
+}
+test_writer() {
+	local point number=700000 environment left
+	start
+	wait_until answers
+	while read -r point left; do # left: runs in the ledger then
+		number=$((number + 1))
+		mapfile -t environment < <(armed "$point" self)
+		env "${environment[@]}" plugins/test/jobcomp_write "$spool" $number 2>"$work/out"
+		[ $? = 137 ] || fail "the writer wasn't killed at $point: $(cat "$work/out")"
+		wait_until spool_is_empty
+		expect "the writer dies at $point: runs booked" rain \
+			"SELECT count(*) FROM ledger.job_runs_find('alpha', $number)" "$left"
+		[ "$(unknown $number)" = "$([ "$left" = 1 ] || echo $number)" ] || fail "told as missing: '$(unknown $number)'"
+		plugins/test/jobcomp_write "$spool" $number || fail "the record isn't written again after $point"
+		wait_until spool_is_empty
+		expect "and told again it is booked once" rain \
+			"SELECT count(*), sum(charged) FROM ledger.job_runs_find('alpha', $number)" "1|$price"
+	done <<-'POINTS'
+		sync:.json. 0
+		synced:.json. 0
+		rename:.json 0
+		renamed:.json 1
+		sync:spool$ 1
+		synced:spool$ 1
+	POINTS
+	stop
+	round=$((round + 1))
+	sound "killed while records were written"
+}
+
 granted=0
 # what a client asked for, asked again with the same key, has happened once
 ask() { # environment...
@@ -218,6 +255,7 @@ test_burst() {
 
 test_booking
 test_putting_aside
+test_writer
 test_grants
 test_calls
 test_burst

@@ -10,11 +10,9 @@
 #include <unistd.h>
 
 #include "common/file.h"
-#include "common/json.h"
 #include "common/log.h"
 
 #define ANSWER_MS 5000
-#define ANSWER_MAX 512
 
 static int connect_first(const struct rain_panel_asker *asker)
 {
@@ -41,7 +39,7 @@ static void ask_in_child(int fd, const void *arg)
 {
 	const struct rain_panel_asker *asker = arg;
 	int keeper = connect_first(asker);
-	char line[ANSWER_MAX], question[64];
+	char line[RAIN_CODEBOOK_ANSWER_MAX], question[64];
 	size_t size = 0;
 	ssize_t got;
 	int length;
@@ -68,7 +66,7 @@ int rain_panel_asker_init(struct rain_panel_asker *asker, const struct rain_conf
 	const char *keeper = config->panel.code_keeper;
 
 	memset(asker, 0, sizeof(*asker));
-	rain_panel_child_init(&asker->child, ANSWER_MAX + 1);
+	rain_panel_child_init(&asker->child, RAIN_CODEBOOK_ANSWER_MAX + 1);
 	snprintf(asker->port, sizeof(asker->port), "%lld", (long long)config->panel.port);
 	if (!*keeper || strcmp(keeper, node) == 0)
 		return 0;
@@ -98,31 +96,6 @@ static bool learn(struct rain_panel_state *state, uid_t uid, int pattern, int64_
 	return false;
 }
 
-/* The pattern in the keeper's line; -1 when it says none. With err when it is no
- * answer to our question (what it says instead is a stranger's text). */
-static int read_pattern(const char *text, size_t size, uid_t uid, struct rain_error *err)
-{
-	json_t *reply, *result;
-	const char *code = "";
-	int64_t about;
-	int pattern = -1;
-
-	if (size == 0)
-		return rain_error_set(err, "it doesn't answer");
-	reply = rain_json_parse(text, size, ANSWER_MAX, err);
-	if (!reply)
-		return -1;
-	if (!json_is_true(json_object_get(reply, "ok")))
-		rain_error_set(err, "that node gives out none");
-	else if (rain_json_object(reply, "result", &result, err) == 0 &&
-		 rain_json_int(result, "uid", uid, uid, &about, err) == 0 &&
-		 rain_json_string_or(result, "code", RAIN_PATTERN_CODE_MAX, "", &code, err) == 0 &&
-		 *code && (pattern = rain_pattern_number(code)) < 0)
-		rain_error_set(err, "it says a code that doesn't exist");
-	json_decref(reply);
-	return pattern;
-}
-
 static bool take_answer(struct rain_panel_asker *asker, struct rain_panel_state *state,
 			int64_t now_ms)
 {
@@ -133,7 +106,8 @@ static bool take_answer(struct rain_panel_asker *asker, struct rain_panel_state 
 	if (rc == 0)
 		return false;
 	if (rc > 0)
-		pattern = read_pattern(asker->child.answer, asker->child.size, asker->uid, &err);
+		pattern = rain_codebook_answer(asker->child.answer, asker->child.size, asker->uid,
+					       &err);
 	rain_panel_child_release(&asker->child);
 	/* Once for each time that it goes away. */
 	if (*err.text && !asker->silent)

@@ -184,3 +184,28 @@ int rain_codebook_running(const char *text, size_t size,
 	json_decref(root);
 	return rc;
 }
+
+int rain_codebook_answer(const char *text, size_t size, uid_t uid, struct rain_error *err)
+{
+	json_t *reply, *result;
+	const char *code = "";
+	int64_t about;
+	int pattern = -1;
+
+	*err->text = '\0';
+	if (size == 0)
+		return rain_error_set(err, "it doesn't answer");
+	reply = rain_json_parse(text, size, RAIN_CODEBOOK_ANSWER_MAX, err);
+	if (!reply)
+		return -1;
+	/* What it says instead is a stranger's text. */
+	if (!json_is_true(json_object_get(reply, "ok")))
+		rain_error_set(err, "that node gives out none");
+	else if (rain_json_object(reply, "result", &result, err) == 0 &&
+		 rain_json_int(result, "uid", uid, uid, &about, err) == 0 &&
+		 rain_json_string_or(result, "code", RAIN_PATTERN_CODE_MAX, "", &code, err) == 0 &&
+		 *code && (pattern = rain_pattern_number(code)) < 0)
+		rain_error_set(err, "it says a code that doesn't exist");
+	json_decref(reply);
+	return pattern;
+}

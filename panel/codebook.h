@@ -65,6 +65,15 @@ char *rain_codebook_text(const struct rain_codebook *book);
 int rain_codebook_read(struct rain_codebook *book, const char *text, size_t size, int64_t now_ms,
 		       struct rain_error *err);
 
+/* Reads the keeper's line about `uid`, as it comes from the network:
+ *
+ *   {"ok":true,"result":{"uid":20001,"code":".-"}}
+ *
+ * The pattern, or -1 when it says none; err->text is "" unless that was no answer to
+ * the question. */
+#define RAIN_CODEBOOK_ANSWER_MAX 512
+int rain_codebook_answer(const char *text, size_t size, uid_t uid, struct rain_error *err);
+
 /* Reads the helper's list of owners who run jobs:
  *
  *   {"owners":[20001,20002]}

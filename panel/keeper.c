@@ -124,6 +124,7 @@ static void take_owners(struct rain_panel_keeper *keeper, int64_t now_ms)
 {
 	uid_t running[RAIN_CODEBOOK_RUNNING_MAX];
 	struct rain_error err;
+	bool empty = keeper->child.size == 0; /* the helper has said why */
 	size_t count;
 	int rc;
 
@@ -131,7 +132,7 @@ static void take_owners(struct rain_panel_keeper *keeper, int64_t now_ms)
 	rain_panel_child_release(&keeper->child);
 	if (rc < 0) {
 		rain_log_warning("Slurm can't be asked who runs jobs; owners play the codes they "
-				 "have: %s", err.text);
+				 "have: %s", empty ? "no answer" : err.text);
 		return;
 	}
 	keeper->next = keeper->book;

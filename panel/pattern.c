@@ -109,14 +109,24 @@ void rain_pattern_learn(struct rain_pattern_owners *owners, uid_t uid, unsigned 
 			int64_t now_ms)
 {
 	unsigned int before = find(owners, uid);
+	bool displaces, contradicts;
+	uid_t other;
 
 	assert(pattern < RAIN_PATTERN_COUNT);
 	if (before < RAIN_PATTERN_COUNT && before != pattern)
 		memset(&owners->owner[before], 0, sizeof(owners->owner[before]));
+	other = owners->owner[pattern].uid;
+	displaces = owners->owner[pattern].used && other != uid;
+	contradicts = displaces && owners->owner[pattern].given;
 	put(owners, pattern, uid);
 	owners->owner[pattern].given = true;
 	owners->owner[pattern].given_ms = now_ms;
 	owners->owner[pattern].ask_ms = now_ms + RAIN_PATTERN_REFRESH_MS;
+	if (!displaces)
+		return;
+	/* Two who were told the same must not ask in turns without end. */
+	before = rain_pattern_of_owner(owners, other);
+	owners->owner[before].ask_ms = contradicts ? now_ms + RAIN_PATTERN_RETRY_MAX_MS : now_ms;
 }
 
 void rain_pattern_unanswered(struct rain_pattern_owners *owners, uid_t uid, int64_t now_ms)

@@ -72,8 +72,9 @@ struct rain_pattern_owners {
  * owners in turn have different ones.  All zero is an empty table. */
 unsigned int rain_pattern_of_owner(struct rain_pattern_owners *owners, uid_t uid);
 
-/* The keeper's word: `pattern` is that of `uid`.  Who had it here before has
- * none now. */
+/* The keeper's word: `pattern` is that of `uid`.  Who had it here before gets
+ * another one, and is asked about; not at once when the keeper had given it to him
+ * as well. */
 void rain_pattern_learn(struct rain_pattern_owners *owners, uid_t uid, unsigned int pattern,
 			int64_t now_ms);
 

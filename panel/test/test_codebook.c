@@ -122,6 +122,34 @@ static void test_list(void **unused)
 						       NULL), -1);
 }
 
+static void test_answer(void **unused)
+{
+	static const struct {
+		const char *text;
+		int pattern;
+		bool understood;
+	} cases[] = {
+		{"{\"ok\":true,\"result\":{\"uid\":7,\"code\":\".-\"}}\n", 3, true},
+		{"{\"ok\":true,\"result\":{\"uid\":7}}\n", -1, true},
+		{"", -1, false},
+		{"{\"ok\":true,\"result\":{\"uid\":8,\"code\":\".-\"}}\n", -1, false},
+		{"{\"ok\":true,\"result\":{\"uid\":7,\"code\":\"..-.-\"}}\n", -1, false},
+		{"{\"ok\":true,\"result\":{\"uid\":7,\"code\":\"x\"}}\n", -1, false},
+		{"{\"ok\":true}\n", -1, false},
+		{"{\"ok\":false,\"error\":\"no\"}\n", -1, false},
+		{"{\"ok\":true,\"result\"", -1, false},
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct rain_error err;
+
+		assert_int_equal(rain_codebook_answer(cases[i].text, strlen(cases[i].text), 7, &err),
+				 cases[i].pattern);
+		assert_int_equal(*err.text == '\0', cases[i].understood);
+	}
+}
+
 /*
  * A cluster: nodes that play, a keeper that may be out of reach or begin again from
  * its file, and Slurm, which knows what runs.
@@ -312,6 +340,7 @@ int main(void)
 		cmocka_unit_test(test_active_owners_stay),
 		cmocka_unit_test(test_file),
 		cmocka_unit_test(test_list),
+		cmocka_unit_test(test_answer),
 		cmocka_unit_test(test_no_two_owners_share_anywhere),
 	};
 

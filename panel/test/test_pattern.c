@@ -137,6 +137,40 @@ static void test_longest_unseen_loses(void **state)
 	assert_int_equal(rain_pattern_of_owner(&owners, 12), 12);
 }
 
+/* The keeper's word goes before one's own choice, and a keeper that says the same of two
+ * owners is not asked without end. */
+static void test_learn(void **state)
+{
+	struct rain_pattern_owners owners = {0};
+
+	(void)state;
+	assert_int_equal(rain_pattern_of_owner(&owners, 7), 7);
+	assert_int_equal(rain_pattern_of_owner(&owners, 37), 8);
+	assert_int_equal(rain_pattern_ask_ms(&owners, 7), 0);
+	rain_pattern_learn(&owners, 37, 7, 100);
+	assert_int_equal(rain_pattern_of_owner(&owners, 37), 7);
+	assert_int_equal(rain_pattern_of_owner(&owners, 7), 8);
+	assert_int_equal(rain_pattern_ask_ms(&owners, 37), 100 + RAIN_PATTERN_REFRESH_MS);
+	assert_int_equal(rain_pattern_ask_ms(&owners, 7), 100);
+	rain_pattern_learn(&owners, 7, 7, 200);
+	assert_int_equal(rain_pattern_of_owner(&owners, 7), 7);
+	assert_int_equal(rain_pattern_of_owner(&owners, 37), 8);
+	assert_int_equal(rain_pattern_ask_ms(&owners, 37), 200 + RAIN_PATTERN_RETRY_MAX_MS);
+	/* He begins to play again: asked at once only when the answer is old. */
+	rain_pattern_begins(&owners, 7);
+	assert_int_equal(rain_pattern_ask_ms(&owners, 7), 200 + RAIN_PATTERN_TRUST_MS);
+	/* Silence is met with ever rarer questions, whoever begins to play. */
+	for (int64_t wait = RAIN_PATTERN_RETRY_MS, now = 1000; now < 1000000; now += wait) {
+		rain_pattern_unanswered(&owners, 7, now);
+		rain_pattern_begins(&owners, 7);
+		assert_int_equal(rain_pattern_ask_ms(&owners, 7), now + wait);
+		wait = 2 * wait < RAIN_PATTERN_RETRY_MAX_MS ? 2 * wait : RAIN_PATTERN_RETRY_MAX_MS;
+	}
+	/* nobody's question */
+	rain_pattern_unanswered(&owners, 99, 0);
+	assert_int_equal(rain_pattern_ask_ms(&owners, 99), INT64_MAX);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -146,6 +180,7 @@ int main(void)
 		cmocka_unit_test(test_no_two_owners_share),
 		cmocka_unit_test(test_stable_everywhere),
 		cmocka_unit_test(test_longest_unseen_loses),
+		cmocka_unit_test(test_learn),
 	};
 
 	return cmocka_run_group_tests_name("panel/pattern", tests, NULL, NULL);

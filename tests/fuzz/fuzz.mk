@@ -12,7 +12,7 @@
 #   envelope     batches of messages         guest        what an agent gets to run
 #   hpl          HPL's output                invitation   invitation lines
 #   message      bodies of messages          options      --burst, --stage-in, …; job tags
-#   panel        datagrams to a panel        path         paths, ranges and numbers of HTTP
+#   panel        what a panel is told        path         paths, ranges and numbers of HTTP
 #   receipt      signed receipts             swf          workload files
 #
 # A new target: these two, its NAME in fuzz_targets and fuzz_replays, the line for its
@@ -71,8 +71,8 @@ fuzz_sources = $(filter %.c,$(libcommon_la_SOURCES)) federation/agent_manifest.c
 	federation/environment.c federation/envelope.c federation/exit_report.c \
 	federation/http_route.c federation/identity.c federation/invitation.c \
 	federation/local_digest.c federation/manifest.c federation/message.c federation/options.c \
-	federation/options_tag.c federation/receipt.c federation/tree.c panel/notice.c panel/notice_decode.c \
-	panel/request.c scheduler/hpl.c scheduler/trace.c
+	federation/options_tag.c federation/receipt.c federation/tree.c panel/codebook.c panel/notice.c \
+	panel/notice_decode.c panel/pattern.c panel/request.c scheduler/hpl.c scheduler/trace.c
 fuzz_objects = $(fuzz_sources:%.c=fuzz/%.o)
 fuzz_flags = -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
 	$(DEFS) $(DEFAULT_INCLUDES) $(AM_CPPFLAGS) $(ARCHIVE_CFLAGS) $(CONFUSE_CFLAGS) \

@@ -158,7 +158,7 @@ plugins_test_test_jobcomp_writer_SOURCES = plugins/background.c plugins/jobcomp_
 plugins_test_test_jobcomp_writer_LDADD = $(test_libs)
 # Started by accounting/test/test_kill.sh, which kills it.
 noinst_PROGRAMS += plugins/test/jobcomp_write
-plugins_test_jobcomp_write_SOURCES = plugins/jobcomp_record.c plugins/jobcomp_writer.c plugins/test/jobcomp_write.c
+plugins_test_jobcomp_write_SOURCES = plugins/background.c plugins/jobcomp_record.c plugins/jobcomp_writer.c plugins/test/jobcomp_write.c
 plugins_test_jobcomp_write_LDADD = libcommon.la $(JANSSON_LIBS)
 plugins_test_test_spank_settings_SOURCES = plugins/spank_settings.c plugins/test/test_spank_settings.c
 plugins_test_test_spank_settings_LDADD = $(test_libs)

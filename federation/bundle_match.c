@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "federation/bundle.h"
+#include "federation/options.h"
 #include "federation/tree.h"
 
 static bool is_pattern(const char *text)
@@ -194,7 +195,7 @@ struct renaming {
 
 static int renaming_read(const char *item, struct renaming *renaming, struct rain_error *err)
 {
-	const char *to = strchr(item, ':') + 1;
+	const char *to = rain_stage_colon(item) + 1;
 	size_t from_length = (size_t)(to - 1 - item), length;
 
 	if (!strncmp(to, "./", 2))
@@ -246,7 +247,7 @@ int rain_bundle_match(int root, const char *item, struct rain_bundle_sources *so
 	size_t first = sources->count;
 	struct renaming renaming;
 
-	if (!strchr(item, ':'))
+	if (!rain_stage_colon(item))
 		return match_source(root, item, sources, err);
 	if (renaming_read(item, &renaming, err) < 0 ||
 	    match_source(root, renaming.from, sources, err) < 0)
@@ -354,7 +355,7 @@ static const char *name_pattern(const char *item, char pattern[static 2 * RAIN_B
 	struct renaming renaming;
 	const char *last;
 
-	if (!strchr(item, ':'))
+	if (!rain_stage_colon(item))
 		return !strncmp(item, "./", 2) ? item + 2 : item;
 	if (renaming_read(item, &renaming, NULL) < 0)
 		return NULL;

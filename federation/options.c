@@ -124,7 +124,7 @@ static bool path_climbs(const char *path)
 /* "source:name": the name is a plain path below the working directory. */
 static const char *rename_fault(const char *item)
 {
-	const char *name = strchr(item, ':');
+	const char *name = rain_stage_colon(item);
 
 	if (!name)
 		return NULL;

@@ -68,6 +68,17 @@ struct rain_stage_list {
 	char text[RAIN_STAGE_TEXT_MAX + 1];	 /* the items, each with its NUL */
 };
 
+/* The ':' of "source:name", or NULL: one behind a backslash is part of the path. */
+static inline const char *rain_stage_colon(const char *item)
+{
+	for (; *item; item++)
+		if (*item == '\\' && item[1])
+			item++;
+		else if (*item == ':')
+			return item;
+	return NULL;
+}
+
 /* Reads the value of --stage-in or --stage-out (`which`). The list must not be
  * copied by assignment: its items point into itself. */
 int rain_stage_list_parse(enum rain_option which, const char *value,

@@ -100,7 +100,7 @@ static void test_stage_lists(void **state)
 	static const char *const wrong[] = {"", ",", "a,", "a,,b", "..", "../a", "a/..", "a/../b",
 					    "/a/../etc", "a\nb", "a\x7f", "a:", ":a", "a:/b", "a:..",
 					    "a:b/../c", "a:b:c", "a:*"};
-	static const char *const right[] = {"a", "./a", "/data/x", "in/*.dat,b[0-9]", "..a", "a..b", "a...", "ä", "a:b", "*.c:src/", "a:.", "/a/b:c/d"};
+	static const char *const right[] = {"a", "./a", "/data/x", "in/*.dat,b[0-9]", "..a", "a..b", "a...", "ä", "a:b", "*.c:src/", "a:.", "/a/b:c/d", "a\\:b", "a\\:b:c"};
 	struct rain_stage_list list;
 
 	(void)state;

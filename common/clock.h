@@ -3,6 +3,7 @@
 #define RAIN_COMMON_CLOCK_H
 
 #include <stdint.h>
+#include <time.h>
 
 /* Milliseconds since the epoch, from the system's clock (which may be set). */
 int64_t rain_clock_realtime_ms(void);
@@ -12,5 +13,11 @@ int64_t rain_clock_monotonic_ms(void);
 
 /* The same in microseconds. */
 int64_t rain_clock_monotonic_us(void);
+
+/* What a file's times, and clock_gettime(), are given in. */
+static inline int64_t rain_clock_nanoseconds(const struct timespec *time)
+{
+	return (int64_t)time->tv_sec * 1000000000 + time->tv_nsec;
+}
 
 #endif

@@ -118,26 +118,33 @@ static int outputs_send(struct rain_agent *agent, struct rain_local_client *clie
 			struct rain_agent_stream *say, json_t *outputs, struct rain_error *err)
 {
 	const struct rain_agent_manifest *manifest = &agent->manifest;
+	char blobs[256];
+	struct rain_local_target target = {.client = client, .blobs = blobs, .query = "",
+					   .spool = agent->directory, .whole = !manifest->parts};
 	struct rain_bundle_summary summary;
-	char path[256];
+	struct rain_digests parts = {0};
 	json_t *item;
+	int result;
 
 	if (manifest->stage_out_count == 0)
 		return 0;
-	rain_agent_path(agent, path, "/blobs");
-	if (rain_local_bundle_send(client, path, agent->work, manifest->stage_out,
-				   manifest->stage_out_count, true, agent->seen, &summary, err) < 0)
+	rain_agent_path(agent, blobs, "/blobs");
+	result = rain_local_bundle_send(&target, agent->work, manifest->stage_out,
+					manifest->stage_out_count, true, agent->seen, &parts, &summary,
+					err);
+	if (result == 0 && summary.entries > 0) {
+		item = rain_local_digests_json(&parts);
+		json_object_set_new(item, "path", json_string("outputs"));
+		json_array_append_new(outputs, item);
+	}
+	rain_digests_release(&parts);
+	if (result < 0)
 		return rain_error_prefix(err, "--stage-out");
 	if (summary.unmatched > 0)
 		rain_agent_stream_say(say,
 				      "--stage-out: %zu of %zu items name nothing that the job has "
 				      "left",
 				      summary.unmatched, manifest->stage_out_count);
-	if (summary.entries == 0)
-		return 0;
-	item = rain_local_digest_json(&summary.digest);
-	json_object_set_new(item, "path", json_string("outputs"));
-	json_array_append_new(outputs, item);
 	return 0;
 }
 

@@ -25,11 +25,12 @@
 struct rain_agent_manifest {
 	json_t *json; /* owns what the rest points to */
 	struct rain_digest script, environment;
-	struct rain_digest inputs[RAIN_AGENT_INPUTS_MAX];
+	struct rain_digests inputs[RAIN_AGENT_INPUTS_MAX];
 	size_t input_count;
 	const char *args[RAIN_AGENT_ARGS_MAX + 1]; /* NULL-terminated */
 	const char *stage_out[RAIN_AGENT_INPUTS_MAX];
 	size_t stage_out_count;
+	bool parts; /* home takes outputs in parts */
 	bool direct; /* somebody sits before it … */
 	int64_t rows, columns; /* … at a terminal of this size; 0: without one */
 };
@@ -62,7 +63,7 @@ int rain_agent_stage_everywhere(struct rain_agent *agent, struct rain_error *err
 /* Where Slurm's command is installed here, in `path`, or NULL. */
 #define RAIN_AGENT_COMMAND_SIZE 64
 const char *rain_agent_slurm_command(const char *name, char path[static RAIN_AGENT_COMMAND_SIZE]);
-/* Puts a blob into an unnamed file in the job's directory. -1 with err. */
+/* Puts a small blob into an unnamed file in the job's directory. -1 with err. */
 int rain_agent_blob_get(struct rain_agent *agent, const struct rain_digest *digest,
 			struct rain_error *err);
 /* "/v1/loans/LOAN<rest>" */

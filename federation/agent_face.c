@@ -12,6 +12,7 @@
 #include "federation/limits.h"
 
 #define SIGNALS_MAX 64 /* in one answer */
+#define STARTED_WAIT_S 20
 
 /* The loan in the path, when the caller is its guest. NULL: answered. */
 static struct rain_live_loan *loan_of(struct rain_gateway *gateway, struct rain_http_request *request)
@@ -58,13 +59,14 @@ static bool answer_loan(struct rain_gateway *gateway, struct rain_waiter *waiter
 		rain_http_reply_error(waiter->request, 410, "the loan is over");
 		return true;
 	}
-	if (!last && !loan->row.record.staged && !wants_end(loan))
+	if (!last && !loan->row.manifest && !wants_end(loan))
 		return false;
 	peer = rain_mind_peer(gateway, loan->row.peer);
-	object = json_pack("{s:s, s:s, s:b, s:s, s:s}", "burst", loan->row.id, "state",
+	object = json_pack("{s:s, s:s, s:b, s:s, s:s, s:b}", "burst", loan->row.id, "state",
 			   rain_loan_state_name(loan->row.record.state), "cancel", wants_end(loan), "peer",
-			   peer ? peer->name : "", "user", loan->row.user);
-	if (object && loan->row.record.staged)
+			   peer ? peer->name : "", "user", loan->row.user, "parts",
+			   peer && rain_mind_peer_takes_parts(peer));
+	if (object && loan->row.manifest)
 		json_object_update(object, loan->row.manifest);
 	if (object)
 		rain_http_reply_json(waiter->request, 200, object);
@@ -92,26 +94,45 @@ static void reply_event(struct rain_http_request *request, int changed, const st
 		rain_http_reply_json(request, 200, json_object());
 }
 
-void rain_agent_started(struct rain_gateway *gateway, struct rain_http_request *request)
+/* The agent may be here before the last of what its script needs. */
+static bool answer_started(struct rain_gateway *gateway, struct rain_waiter *waiter, bool last)
 {
-	struct rain_live_loan *loan = open_loan_of(gateway, request);
-	const json_t *body = loan ? rain_http_request_json(request) : NULL;
-	const struct rain_queue_job *job;
+	struct rain_live_loan *loan = rain_loan_live(gateway, waiter->id);
+	const json_t *body = rain_http_request_json(waiter->request);
 	struct rain_lender_extra extra = { NULL };
+	const struct rain_queue_job *job;
 	struct rain_error err;
 
 	if (!body)
-		return;
-	if (rain_json_string_or(body, "agent", RAIN_AGENT_SIZE - 1, "", &extra.agent, &err)) {
-		rain_http_reply_error(request, 400, "%s", err.text);
-		return;
+		return true;
+	if (!loan) {
+		rain_http_reply_error(waiter->request, 410, "the loan is over");
+	} else if (rain_json_string_or(body, "agent", RAIN_AGENT_SIZE - 1, "", &extra.agent, &err)) {
+		rain_http_reply_error(waiter->request, 400, "%s", err.text);
+	} else if (!loan->row.record.staged && !wants_end(loan)) {
+		if (!last)
+			return false;
+		rain_http_reply_error(waiter->request, 503, "its inputs are still on their way");
+	} else {
+		job = rain_queue_find(&rain_mind_of(gateway)->queue, loan->row.job_id);
+		extra.job_nodes = job && job->nodelist[0] ? job->nodelist : NULL;
+		reply_event(waiter->request,
+			    rain_lender_do(gateway, loan->row.id,
+					   (struct rain_loan_event){ .type = RAIN_LOAN_EVENT_STARTED }, &extra, &err),
+			    &err);
 	}
-	job = rain_queue_find(&rain_mind_of(gateway)->queue, loan->row.job_id);
-	extra.job_nodes = job && job->nodelist[0] ? job->nodelist : NULL;
-	reply_event(request,
-		    rain_lender_do(gateway, loan->row.id, (struct rain_loan_event){ .type = RAIN_LOAN_EVENT_STARTED }, &extra,
-				   &err),
-		    &err);
+	return true;
+}
+
+void rain_agent_started(struct rain_gateway *gateway, struct rain_http_request *request)
+{
+	struct rain_live_loan *loan = open_loan_of(gateway, request);
+	struct rain_waiter waiter = { .gateway = gateway, .request = request, .answer = answer_started };
+
+	if (!loan)
+		return;
+	strcpy(waiter.id, loan->row.id);
+	rain_waiters_add(&loan->waiters, &waiter, STARTED_WAIT_S);
 }
 
 /* --- the end --- */
@@ -293,19 +314,43 @@ static int is_this(void *arg, const char *sha256, int64_t size)
 	return !strcmp(arg, sha256);
 }
 
+/* The job begins to take what is there while the rest still comes. */
+static bool answer_blob(struct rain_gateway *gateway, struct rain_waiter *waiter, bool last)
+{
+	const struct rain_live_loan *loan = rain_loan_live(gateway, waiter->id);
+	char owner[RAIN_BLOB_OWNER_SIZE];
+
+	if (!loan || rain_loan_is_over(&loan->row.record)) {
+		rain_http_reply_error(waiter->request, 410, "the loan is over");
+		return true;
+	}
+	owner_of(gateway, loan, owner);
+	if (rain_blob_is_owned(gateway->blobs, waiter->text, owner))
+		rain_blob_http_get(gateway, waiter->request, waiter->text);
+	else if (last)
+		rain_http_reply_error(waiter->request, 503, "it is still on its way");
+	else
+		return false;
+	return true;
+}
+
 void rain_agent_blob_give(struct rain_gateway *gateway, struct rain_http_request *request)
 {
 	struct rain_live_loan *loan = open_loan_of(gateway, request);
 	const char *sha256 = rain_http_request_param(request, "sha256");
+	struct rain_waiter waiter = { .gateway = gateway, .request = request, .answer = answer_blob };
 	char owner[RAIN_BLOB_OWNER_SIZE];
 
 	if (!loan)
 		return;
+	if (rain_manifest_blobs(loan->row.manifest, is_this, (void *)sha256)) {
+		strcpy(waiter.id, loan->row.id);
+		strcpy(waiter.text, sha256);
+		rain_waiters_add(&loan->waiters, &waiter, rain_face_wait(request));
+		return;
+	}
 	owner_of(gateway, loan, owner);
-	if (rain_manifest_blobs(loan->row.manifest, is_this, (void *)sha256))
-		rain_blob_http_get(gateway, request, sha256);
-	else
-		rain_face_upload_head(gateway, request, sha256, owner);
+	rain_face_upload_head(gateway, request, sha256, owner);
 }
 
 void rain_agent_blob_begin(struct rain_gateway *gateway, struct rain_http_request *request)
@@ -319,7 +364,7 @@ void rain_agent_blob_begin(struct rain_gateway *gateway, struct rain_http_reques
 	rain_blob_http_put_begin(gateway, request, rain_http_request_param(request, "sha256"), owner, RAIN_LIMIT_BLOB);
 }
 
-void rain_agent_blob_post(struct rain_gateway *gateway, struct rain_http_request *request)
+void rain_agent_blob_room(struct rain_gateway *gateway, struct rain_http_request *request)
 {
 	struct rain_live_loan *loan = open_loan_of(gateway, request);
 	char owner[RAIN_BLOB_OWNER_SIZE];
@@ -327,5 +372,5 @@ void rain_agent_blob_post(struct rain_gateway *gateway, struct rain_http_request
 	if (!loan)
 		return;
 	owner_of(gateway, loan, owner);
-	rain_blob_http_post_begin(gateway, request, owner);
+	rain_face_upload_room(gateway, request, owner);
 }

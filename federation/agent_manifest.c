@@ -27,10 +27,10 @@ static int inputs_field(const json_t *json, struct rain_agent_manifest *manifest
 
 	if (rain_json_array(json, "inputs", RAIN_AGENT_INPUTS_MAX, &list, err) < 0)
 		return -1;
-	for (size_t i = 0; i < json_array_size(list); i++)
-		if (rain_local_digest_read(json_array_get(list, i), &manifest->inputs[i], err) < 0)
-			return rain_error_prefix(err, "inputs");
 	manifest->input_count = json_array_size(list);
+	for (size_t i = 0; i < manifest->input_count; i++)
+		if (rain_local_digests_read(json_array_get(list, i), &manifest->inputs[i], err) < 0)
+			return rain_error_prefix(err, "inputs");
 	return 0;
 }
 
@@ -52,12 +52,10 @@ static int strings_field(const json_t *json, const char *key, size_t max, const 
 	return 0;
 }
 
-int rain_agent_manifest_read(json_t *json, struct rain_agent_manifest *manifest,
-			     struct rain_error *err)
+static int manifest_fill(json_t *json, struct rain_agent_manifest *manifest, struct rain_error *err)
 {
 	size_t count;
 
-	memset(manifest, 0, sizeof(*manifest));
 	if (digest_field(json, "script", &manifest->script, err) < 0 ||
 	    digest_field(json, "environment", &manifest->environment, err) < 0 ||
 	    inputs_field(json, manifest, err) < 0 ||
@@ -75,6 +73,7 @@ int rain_agent_manifest_read(json_t *json, struct rain_agent_manifest *manifest,
 				err, "the manifest is wrong: stage_out: %.100s is absolute",
 				manifest->stage_out[i]);
 	manifest->json = json_incref(json);
+	manifest->parts = json_is_true(json_object_get(json, "parts"));
 	manifest->direct = json_is_object(json_object_get(json, "direct"));
 	if (!manifest->direct)
 		return 0;
@@ -84,8 +83,22 @@ int rain_agent_manifest_read(json_t *json, struct rain_agent_manifest *manifest,
 		       ? -1 : 0;
 }
 
+int rain_agent_manifest_read(json_t *json, struct rain_agent_manifest *manifest,
+			     struct rain_error *err)
+{
+	int result;
+
+	memset(manifest, 0, sizeof(*manifest));
+	result = manifest_fill(json, manifest, err);
+	if (result < 0)
+		rain_agent_manifest_release(manifest);
+	return result;
+}
+
 void rain_agent_manifest_release(struct rain_agent_manifest *manifest)
 {
 	json_decref(manifest->json);
+	for (size_t i = 0; i < manifest->input_count; i++)
+		rain_digests_release(&manifest->inputs[i]);
 	memset(manifest, 0, sizeof(*manifest));
 }

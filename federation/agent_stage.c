@@ -80,19 +80,12 @@ int rain_agent_manifest_get(struct rain_agent *agent, struct rain_error *err)
 int rain_agent_blob_get(struct rain_agent *agent, const struct rain_digest *digest,
 			struct rain_error *err)
 {
-	int fd = openat(agent->directory, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	char path[256], name[64] = "";
+	int fd = rain_local_temporary(agent->directory, err);
+	char path[256];
 
-	if (fd < 0) {
-		/* A file system without unnamed files. */
-		snprintf(name, sizeof(name), "tmp/.blob-%d-%.16s", (int)getpid(), digest->sha256);
-		fd = openat(agent->directory, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-		if (fd < 0)
-			return rain_error_set(err, "can't make a file in %s: %s", agent->job_dir,
-					      strerror(errno));
-		unlinkat(agent->directory, name, 0);
-	}
-	rain_agent_path(agent, path, "/blobs/%s", digest->sha256);
+	if (fd < 0)
+		return -1;
+	rain_agent_path(agent, path, "/blobs/%s?wait=%d", digest->sha256, RAIN_AGENT_WAIT_S);
 	if (rain_local_blob_get(agent->client, path, fd, digest, err) < 0) {
 		close(fd);
 		return -1;
@@ -102,15 +95,14 @@ int rain_agent_blob_get(struct rain_agent *agent, const struct rain_digest *dige
 
 int rain_agent_stage_here(struct rain_agent *agent, struct rain_error *err)
 {
-	for (size_t i = 0; i < agent->manifest.input_count; i++) {
-		const struct rain_digest *digest = &agent->manifest.inputs[i];
-		char path[256];
+	char blobs[256], query[32];
 
-		rain_agent_path(agent, path, "/blobs/%s", digest->sha256);
-		if (rain_local_bundle_get(agent->client, path, digest, agent->work, NULL, NULL,
-					  err) < 0)
+	rain_agent_path(agent, blobs, "/blobs");
+	snprintf(query, sizeof(query), "?wait=%d", RAIN_AGENT_WAIT_S);
+	for (size_t i = 0; i < agent->manifest.input_count; i++)
+		if (rain_local_bundle_get(agent->client, blobs, query, &agent->manifest.inputs[i],
+					  agent->work, NULL, NULL, err) < 0)
 			return rain_error_prefix(err, "can't stage the inputs");
-	}
 	return 0;
 }
 

@@ -463,6 +463,19 @@ int rain_blob_reserve(struct rain_blob_store *store, struct rain_blob_owner *own
 	return 0;
 }
 
+int rain_blob_room(struct rain_blob_store *store, const char *name, int64_t size,
+		   struct rain_error *err)
+{
+	struct rain_blob_owner *owner = rain_blob_owner_get(store, name, err);
+	int status;
+
+	if (!owner || rain_blob_reserve(store, owner, size, &status, err) < 0)
+		return -1;
+	owner->reserved -= size;
+	store->reserved -= size;
+	return 0;
+}
+
 struct cleaning {
 	int64_t now_s;
 	size_t removed;

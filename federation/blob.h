@@ -46,6 +46,12 @@ bool rain_blob_is_owned(const struct rain_blob_store *store, const char *sha256,
 /* Stores bytes of our own; sha256 (RAIN_BLOB_NAME_SIZE) gets the name. */
 int rain_blob_add(struct rain_blob_store *store, const char *owner, const void *data,
 		  size_t size, char *sha256, struct rain_error *err);
+/* True while somebody writes this blob. */
+bool rain_blob_is_coming(const struct rain_blob_store *store, const char *sha256);
+/* Whether `size` more bytes of `owner` would fit: -1 with err, a sentence for
+ * people, when not. */
+int rain_blob_room(struct rain_blob_store *store, const char *owner, int64_t size,
+		   struct rain_error *err);
 /* Bytes that owner has stored, and that are stored in all. */
 int64_t rain_blob_owner_bytes(const struct rain_blob_store *store, const char *owner);
 int64_t rain_blob_total_bytes(const struct rain_blob_store *store);
@@ -64,19 +70,11 @@ struct rain_blob_upload *rain_blob_upload_begin(struct rain_blob_store *store,
 						const char *sha256, const char *owner,
 						int64_t size, int64_t offset, int *status,
 						struct rain_error *err);
-/* The same for a blob whose hash only its end will tell, of at most size_max
- * bytes: it begins at 0 and can't be resumed.  Finish it with _finish_unnamed. */
-struct rain_blob_upload *rain_blob_upload_begin_unnamed(struct rain_blob_store *store,
-							const char *owner, int64_t size_max,
-							int *status, struct rain_error *err);
 int rain_blob_upload_write(struct rain_blob_upload *upload, const void *data, size_t size,
 			   struct rain_error *err);
 int64_t rain_blob_upload_offset(const struct rain_blob_upload *upload);
 int64_t rain_blob_upload_size(const struct rain_blob_upload *upload); /* announced */
 int rain_blob_upload_finish(struct rain_blob_upload *upload, struct rain_error *err);
-/* sha256 (RAIN_BLOB_NAME_SIZE) gets the name. */
-int rain_blob_upload_finish_unnamed(struct rain_blob_upload *upload, char *sha256, int64_t *size,
-				    struct rain_error *err);
 void rain_blob_upload_abort(struct rain_blob_upload *upload);
 
 /* Notes up to where a peer was given a blob (store: struct rain_blob_store *);

@@ -108,11 +108,10 @@ void rain_blob_http_put_begin(struct rain_gateway *gateway, struct rain_http_req
 
 	if (read_part(request, size_max, &start, &end, &size) < 0)
 		return;
-	if (rain_blob_size(gateway->blobs, sha256) >= 0) {
-		if (rain_blob_own(gateway->blobs, sha256, owner, &err) < 0)
-			rain_http_reply_error(request, 413, "%s", err.text);
-		else
-			rain_http_reply_empty(request, 200);
+	/* What somebody else has brought isn't given for its name: a name is no
+	 * proof of having the thing. */
+	if (rain_blob_is_owned(gateway->blobs, sha256, owner)) {
+		rain_http_reply_empty(request, 200);
 		return;
 	}
 	put = calloc(1, sizeof(*put));
@@ -166,62 +165,20 @@ void rain_blob_http_put_end(struct rain_gateway *gateway, struct rain_http_reque
 		rain_http_reply_error(request, 422, "%s", err.text);
 }
 
-/* ---- POST: the name comes with the end ---- */
-
-void rain_blob_http_post_begin(struct rain_gateway *gateway, struct rain_http_request *request,
-			       const char *owner)
-{
-	const char *text = rain_http_request_header(request, "Rain-Size-Max");
-	struct rain_error err = {{0}};
-	int64_t size_max;
-	struct put *put;
-	int status;
-
-	if (!text || rain_http_number_parse(text, &size_max) < 0) {
-		rain_http_reply_error(request, 400, "Rain-Size-Max must say how large it can become");
-		return;
-	}
-	put = calloc(1, sizeof(*put));
-	if (!put) {
-		rain_http_reply_error(request, 500, "the gateway is out of memory");
-		return;
-	}
-	put->gateway = gateway;
-	put->end = size_max;
-	rain_http_request_set_data(request, put, put_destroy);
-	put->upload = rain_blob_upload_begin_unnamed(gateway->blobs, owner, size_max, &status, &err);
-	if (!put->upload)
-		rain_http_reply_error(request, status, "%s", err.text);
-}
-
-void rain_blob_http_post_end(struct rain_gateway *gateway, struct rain_http_request *request)
-{
-	struct put *put = rain_http_request_data(request);
-	struct rain_blob_upload *upload = put->upload;
-	char sha256[RAIN_BLOB_NAME_SIZE];
-	struct rain_error err = {{0}};
-	int64_t size;
-
-	(void)gateway;
-	put->upload = NULL;
-	if (rain_blob_upload_finish_unnamed(upload, sha256, &size, &err) == 0)
-		rain_http_reply_json(request, 201, json_pack("{s:s, s:I}", "sha256", sha256, "size",
-							     (json_int_t)size));
-	else
-		rain_http_reply_error(request, RAIN_BLOB_FULL, "%s", err.text);
-}
-
 /* ---- for peers ---- */
 
-/* Does a module allow it? */
+/* Does a module allow it?  "Rain-Burst" names the order that it is for. */
 static bool ask(struct rain_gateway *gateway, struct rain_http_request *request,
-		const char *sha256, bool write, int64_t *size_max, struct rain_error *err)
+		const char *sha256, bool write, struct rain_blob_leave *leave, struct rain_error *err)
 {
+	const struct rain_peer *peer = rain_http_request_peer(request);
+	const char *burst = rain_http_request_header(request, "Rain-Burst");
+
+	snprintf(leave->owner, sizeof(leave->owner), "peer-%s", peer->name);
 	rain_error_set(err, "no accepted order names this blob");
 	for (size_t i = 0; gateway->modules[i]; i++)
 		if (gateway->modules[i]->blob_allow &&
-		    gateway->modules[i]->blob_allow(gateway, rain_http_request_peer(request), sha256,
-						    write, size_max, err))
+		    gateway->modules[i]->blob_allow(gateway, peer, sha256, write, burst, leave, err))
 			return true;
 	return false;
 }
@@ -238,44 +195,67 @@ static const char *name_of(struct rain_http_request *request)
 	return NULL;
 }
 
+void rain_blob_http_head(struct rain_gateway *gateway, struct rain_http_request *request,
+			 const char *sha256, const char *owner)
+{
+	if (rain_blob_is_owned(gateway->blobs, sha256, owner)) {
+		rain_blob_http_get(gateway, request, sha256);
+		return;
+	}
+	/* Whether somebody else has it is nobody's business. */
+	offset_header(request, rain_blob_size(gateway->blobs, sha256) >= 0
+				       ? 0
+				       : rain_blob_partial_size(gateway->blobs, sha256));
+	rain_http_reply_error(request, 404, "it is not here");
+}
+
 static void on_get(struct rain_gateway *gateway, struct rain_http_request *request)
 {
 	/* HEAD comes before PUT: it may be asked by who may write, too. */
 	bool head = strcmp(rain_http_request_method(request), "HEAD") == 0;
 	const char *sha256 = name_of(request);
 	struct rain_error err = {{0}};
-	int64_t size_max = 0;
+	struct rain_blob_leave leave;
 
 	if (!sha256)
 		return;
-	if (ask(gateway, request, sha256, false, &size_max, &err) ||
-	    (head && ask(gateway, request, sha256, true, &size_max, &err)))
+	if (ask(gateway, request, sha256, false, &leave, &err))
 		rain_blob_http_get(gateway, request, sha256);
+	else if (head && ask(gateway, request, sha256, true, &leave, &err))
+		rain_blob_http_head(gateway, request, sha256, leave.owner);
 	else
 		rain_http_reply_store_error(request, 403, &err);
 }
 
 static void on_put(struct rain_gateway *gateway, struct rain_http_request *request)
 {
-	const struct rain_peer *peer = rain_http_request_peer(request);
 	const char *sha256 = name_of(request);
-	char owner[RAIN_BLOB_OWNER_SIZE];
 	struct rain_error err = {{0}};
-	int64_t size_max = 0;
+	struct rain_blob_leave leave;
 
 	if (!sha256)
 		return;
-	if (!ask(gateway, request, sha256, true, &size_max, &err)) {
+	if (!ask(gateway, request, sha256, true, &leave, &err))
 		rain_http_reply_store_error(request, 403, &err);
+	else
+		rain_blob_http_put_begin(gateway, request, sha256, leave.owner, leave.size_max);
+}
+
+static void on_put_end(struct rain_gateway *gateway, struct rain_http_request *request)
+{
+	const char *sha256 = rain_http_request_param(request, "sha256");
+
+	rain_blob_http_put_end(gateway, request);
+	if (rain_blob_size(gateway->blobs, sha256) < 0)
 		return;
-	}
-	snprintf(owner, sizeof(owner), "peer-%s", peer->name);
-	rain_blob_http_put_begin(gateway, request, sha256, owner, size_max);
+	for (size_t i = 0; gateway->modules[i]; i++)
+		if (gateway->modules[i]->blob_came)
+			gateway->modules[i]->blob_came(gateway, rain_http_request_peer(request), sha256);
 }
 
 const struct rain_http_route rain_blob_http_routes[] = {
 	{RAIN_HTTP_PEER, "GET", "/v1/blobs/{sha256}", on_get, 0, NULL, NULL},
-	{RAIN_HTTP_PEER, "PUT", "/v1/blobs/{sha256}", rain_blob_http_put_end, 0, on_put,
+	{RAIN_HTTP_PEER, "PUT", "/v1/blobs/{sha256}", on_put_end, 0, on_put,
 	 rain_blob_http_put_write},
 	{0},
 };

@@ -34,11 +34,9 @@ int rain_blob_http_put_write(struct rain_gateway *gateway, struct rain_http_requ
 			     const void *data, size_t size, struct rain_error *err);
 void rain_blob_http_put_end(struct rain_gateway *gateway, struct rain_http_request *request);
 
-/* POST: the whole of a blob whose name is only known at its end, of at most
- * "Rain-Size-Max: N" bytes. 201 with {"sha256","size"}.  The same write. */
-void rain_blob_http_post_begin(struct rain_gateway *gateway, struct rain_http_request *request,
-			       const char *owner);
-void rain_blob_http_post_end(struct rain_gateway *gateway, struct rain_http_request *request);
+/* HEAD of who may bring it: 200 when `owner` has, else 404 and how far it is. */
+void rain_blob_http_head(struct rain_gateway *gateway, struct rain_http_request *request,
+			 const char *sha256, const char *owner);
 
 /* HEAD, GET and PUT /v1/blobs/{sha256} for peers, as the modules' blob_allow
  * decides. */
@@ -51,10 +49,10 @@ extern const struct rain_http_route rain_blob_http_routes[];
 struct rain_blob_move;
 typedef void (*rain_blob_done)(void *arg, const char *error);
 
-/* Gives the peer a blob of ours (nothing is sent when it has it). */
+/* Gives the peer a blob of ours, for this burst (nothing is sent when it has it). */
 struct rain_blob_move *rain_blob_push(struct rain_gateway *gateway, struct rain_peer *peer,
-				      const char *sha256, rain_blob_done done, void *arg,
-				      struct rain_error *err);
+				      const char *sha256, const char *burst, rain_blob_done done,
+				      void *arg, struct rain_error *err);
 /* Fetches a blob of at most size_max bytes; `owner` pays for the space. */
 struct rain_blob_move *rain_blob_pull(struct rain_gateway *gateway, struct rain_peer *peer,
 				      const char *sha256, const char *owner, int64_t size_max,

@@ -30,7 +30,6 @@ struct rain_blob_upload {
 	int64_t used_ms; /* monotonic, of the last writing */
 	gnutls_hash_hd_t hash;
 	bool busy;
-	bool unnamed; /* sha256 is only a random name for the partial */
 };
 
 #define RAIN_BLOB_SENT_KEPT 64

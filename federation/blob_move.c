@@ -24,6 +24,7 @@ struct rain_blob_move {
 	char path[RAIN_BLOB_NAME_SIZE + 16];
 	bool push;
 	int fd; /* push: the blob, or -1 */
+	char burst[64]; /* push: "Rain-Burst: <id>" */
 	char owner[RAIN_BLOB_OWNER_SIZE]; /* pull */
 	int64_t size_max;
 	struct rain_blob_upload *upload;
@@ -156,7 +157,7 @@ static void on_put(void *arg, const struct rain_http_result *result)
 static void put(struct rain_blob_move *move)
 {
 	char range[96];
-	const char *headers[] = {range, "Content-Type: application/octet-stream", NULL};
+	const char *headers[] = {range, "Content-Type: application/octet-stream", move->burst, NULL};
 	struct rain_http_call call = {.method = "PUT", .path = move->path, .headers = headers,
 				      .body_fd = move->fd, .body_offset = move->at,
 				      .body_size = move->size - move->at, .bulk = true,
@@ -290,16 +291,16 @@ static void on_head(void *arg, const struct rain_http_result *result)
 
 static void begin(struct rain_blob_move *move)
 {
+	const char *headers[] = {move->burst, NULL};
 	struct rain_http_call call = {.method = "HEAD", .path = move->path, .bulk = true,
+				      .headers = move->push ? headers : NULL,
 				      .timeout_ms = HEAD_MS, .done = on_head, .arg = move};
 	struct rain_error err = {{0}};
 
 	/* Another order may have brought it meanwhile. */
-	if (!move->push && rain_blob_size(move->gateway->blobs, move->sha256) >= 0) {
+	if (!move->push && rain_blob_is_owned(move->gateway->blobs, move->sha256, move->owner)) {
 		move->at = move->size = rain_blob_size(move->gateway->blobs, move->sha256);
-		end(move, rain_blob_own(move->gateway->blobs, move->sha256, move->owner, &err) < 0
-				  ? err.text
-				  : NULL);
+		end(move, NULL);
 		return;
 	}
 	move->transfer = rain_peers_request(move->gateway, move->peer, &call, &err);
@@ -353,14 +354,15 @@ static struct rain_blob_move *create(struct rain_gateway *gateway, struct rain_p
 }
 
 struct rain_blob_move *rain_blob_push(struct rain_gateway *gateway, struct rain_peer *peer,
-				      const char *sha256, rain_blob_done done, void *arg,
-				      struct rain_error *err)
+				      const char *sha256, const char *burst, rain_blob_done done,
+				      void *arg, struct rain_error *err)
 {
 	struct rain_blob_move *move = create(gateway, peer, sha256, done, arg, err);
 
 	if (!move)
 		return NULL;
 	move->push = true;
+	snprintf(move->burst, sizeof(move->burst), "Rain-Burst: %s", burst);
 	move->fd = rain_blob_open(gateway->blobs, sha256, &move->size, err);
 	if (move->fd < 0) {
 		move_destroy(move);

@@ -42,20 +42,14 @@ void rain_blob_upload_forget(struct rain_blob_upload *upload)
 	free(upload);
 }
 
-/* What was reserved for it is free again. */
-static void release_size(struct rain_blob_upload *upload)
+/* Ends the writing: what was reserved for it is free again. */
+static void release(struct rain_blob_upload *upload)
 {
 	if (upload->owner) {
 		upload->owner->reserved -= upload->size;
 		upload->store->reserved -= upload->size;
 	}
 	upload->size = 0;
-}
-
-/* Ends the writing. */
-static void release(struct rain_blob_upload *upload)
-{
-	release_size(upload);
 	upload->owner = NULL;
 	upload->busy = false;
 	upload->used_ms = rain_clock_monotonic_ms();
@@ -77,7 +71,7 @@ static void forget_oldest(struct rain_blob_store *store)
 		rain_blob_upload_forget(oldest);
 }
 
-static struct rain_blob_upload *find(struct rain_blob_store *store, const char *sha256)
+static struct rain_blob_upload *find(const struct rain_blob_store *store, const char *sha256)
 {
 	struct rain_blob_upload *upload;
 
@@ -85,6 +79,13 @@ static struct rain_blob_upload *find(struct rain_blob_store *store, const char *
 		if (strcmp(upload->sha256, sha256) == 0)
 			return upload;
 	return NULL;
+}
+
+bool rain_blob_is_coming(const struct rain_blob_store *store, const char *sha256)
+{
+	const struct rain_blob_upload *upload = find(store, sha256);
+
+	return upload && upload->busy;
 }
 
 static struct rain_blob_upload *open_partial(struct rain_blob_store *store, const char *sha256,
@@ -209,22 +210,6 @@ struct rain_blob_upload *rain_blob_upload_begin(struct rain_blob_store *store, c
 	return upload;
 }
 
-struct rain_blob_upload *rain_blob_upload_begin_unnamed(struct rain_blob_store *store,
-							const char *owner, int64_t size_max,
-							int *status, struct rain_error *err)
-{
-	struct rain_blob_upload *upload;
-	unsigned char random[32];
-	char name[RAIN_BLOB_NAME_SIZE];
-
-	randombytes_buf(random, sizeof(random));
-	sodium_bin2hex(name, sizeof(name), random, sizeof(random));
-	upload = rain_blob_upload_begin(store, name, owner, size_max, 0, status, err);
-	if (upload)
-		upload->unnamed = true;
-	return upload;
-}
-
 int rain_blob_upload_write(struct rain_blob_upload *upload, const void *data, size_t size,
 			   struct rain_error *err)
 {
@@ -263,13 +248,6 @@ void rain_blob_upload_abort(struct rain_blob_upload *upload)
 		return;
 	store = upload->store;
 	release(upload);
-	if (upload->unnamed) {
-		char partial[RAIN_BLOB_PATH_SIZE];
-
-		rain_blob_partial_path(partial, upload->sha256);
-		unlinkat(store->directory, partial, 0);
-		rain_blob_upload_forget(upload);
-	}
 	forget_oldest(store);
 }
 
@@ -279,7 +257,6 @@ static int move_into_place(struct rain_blob_upload *upload, const char *partial,
 {
 	struct rain_blob_store *store = upload->store;
 	char path[RAIN_BLOB_PATH_SIZE], link[RAIN_BLOB_PATH_SIZE], shelf[3];
-	bool had = rain_blob_size(store, upload->sha256) >= 0;
 
 	snprintf(shelf, sizeof(shelf), "%.2s", upload->sha256);
 	rain_blob_path(path, upload->sha256);
@@ -289,8 +266,7 @@ static int move_into_place(struct rain_blob_upload *upload, const char *partial,
 	    renameat(store->directory, partial, store->directory, path) < 0)
 		return rain_error_set(err, "can't store blob %.12s: %s", upload->sha256,
 				      strerror(errno));
-	if (!had)
-		store->bytes += upload->size;
+	store->bytes += upload->size;
 	/* The name comes last: after a crash in between, nobody pays for it and it
 	 * is removed as unused. */
 	if (linkat(store->directory, path, store->directory, link, 0) == 0)
@@ -315,37 +291,14 @@ int rain_blob_upload_finish(struct rain_blob_upload *upload, struct rain_error *
 	} else if (strcmp(name, upload->sha256) != 0) {
 		rain_error_set(err, "the content isn't blob %.12s but %.12s", upload->sha256, name);
 		unlinkat(store->directory, partial, 0);
-	} else {
-		result = move_into_place(upload, partial, err);
-	}
-	release(upload);
-	rain_blob_upload_forget(upload);
-	return result;
-}
+	} else if (rain_blob_size(store, upload->sha256) >= 0) { /* somebody else's is the same */
+		struct rain_blob_owner *owner = upload->owner;
 
-int rain_blob_upload_finish_unnamed(struct rain_blob_upload *upload, char *sha256, int64_t *size,
-				    struct rain_error *err)
-{
-	struct rain_blob_store *store = upload->store;
-	char partial[RAIN_BLOB_PATH_SIZE];
-	unsigned char digest[32];
-	int result;
-
-	rain_blob_partial_path(partial, upload->sha256);
-	gnutls_hash_deinit(upload->hash, digest);
-	upload->hash = NULL;
-	sodium_bin2hex(sha256, RAIN_BLOB_NAME_SIZE, digest, sizeof(digest));
-	*size = upload->offset;
-	if (rain_blob_size(store, sha256) >= 0) {
 		unlinkat(store->directory, partial, 0);
-		release_size(upload);
-		result = rain_blob_own(store, sha256, upload->owner->name, err);
+		release(upload);
+		result = rain_blob_own(store, upload->sha256, owner->name, err);
 	} else {
-		release_size(upload);
-		strcpy(upload->sha256, sha256);
-		upload->size = upload->offset;
 		result = move_into_place(upload, partial, err);
-		upload->size = 0;
 	}
 	release(upload);
 	rain_blob_upload_forget(upload);

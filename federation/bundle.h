@@ -26,21 +26,23 @@
 struct rain_bundle_seen; /* bundle_seen.h */
 
 struct rain_bundle_summary {
-	struct rain_digest digest; /* of the bundle itself; only set by packing */
 	int64_t entries;
 	int64_t bytes; /* of the files, unpacked */
 	size_t unmatched; /* items that named nothing; only with allow_missing */
 };
 
-/* Packs `items`, paths or glob(7) patterns, into `out`, an empty file or a
- * pipe.  Relative ones are found below the directory `root` without following
+/* Takes the next bytes of a bundle. -1 with err ends the packing. */
+typedef int (*rain_bundle_write)(void *arg, const void *data, size_t size, struct rain_error *err);
+
+/* Packs `items`, paths or glob(7) patterns, and gives the bundle to `write`
+ * piece by piece.  Relative ones are found below the directory `root` without following
  * any link, and keep their path; absolute ones (only the last part may be a
  * pattern) keep only their last part.  "ITEM:NAME" goes in as NAME; when ITEM
  * is a pattern or NAME ends in '/' or is ".", into the directory NAME.  An item
  * that names nothing is an error unless allow_missing.  Files and links that
  * keep their path and are as they were seen are left out (NULL: none). */
 int rain_bundle_pack(int root, const char *const items[], size_t count, bool allow_missing,
-		     const struct rain_bundle_seen *seen, int out,
+		     const struct rain_bundle_seen *seen, rain_bundle_write write, void *arg,
 		     struct rain_bundle_summary *summary, struct rain_error *err);
 
 /* What packing the same items would put in, as the file system describes it. */

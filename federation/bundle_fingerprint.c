@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "federation/bundle_match.h"
 #include "federation/tree.h"
 
@@ -19,17 +20,12 @@ struct printer {
 	struct rain_error *err;
 };
 
-static int64_t nanoseconds(const struct timespec *time)
-{
-	return (int64_t)time->tv_sec * 1000000000 + time->tv_nsec;
-}
-
 static int print_status(struct printer *printer, const char *path, const struct stat *st)
 {
 	struct rain_bundle_print *print = printer->print;
 	const int64_t numbers[] = {
 		(int64_t)st->st_mode, (int64_t)st->st_dev, (int64_t)st->st_ino,
-		(int64_t)st->st_size, nanoseconds(&st->st_mtim), nanoseconds(&st->st_ctim),
+		(int64_t)st->st_size, rain_clock_nanoseconds(&st->st_mtim), rain_clock_nanoseconds(&st->st_ctim),
 	};
 
 	if (++print->entries > RAIN_BUNDLE_ENTRIES_MAX)

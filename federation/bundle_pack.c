@@ -11,7 +11,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/file.h"
 #include "federation/bundle_match.h"
 #include "federation/bundle_seen.h"
 #include "federation/tree.h"
@@ -22,8 +21,8 @@
 
 struct packer {
 	struct archive *archive;
-	int out;
-	struct rain_digest_hash *hash;
+	rain_bundle_write write;
+	void *arg;
 	const struct rain_bundle_seen *seen, *seen_all; /* of this source, of all */
 	struct rain_bundle_summary *summary;
 	struct rain_error *err;
@@ -34,16 +33,11 @@ static la_ssize_t write_out(struct archive *archive, void *arg, const void *data
 {
 	struct packer *packer = arg;
 
-	if (rain_file_write_fd(packer->out, data, size, packer->err) < 0) {
-		packer->failed_to_write = true;
-		archive_set_error(archive, EIO, "write");
-		return -1;
-	}
-	if (rain_digest_hash_add(packer->hash, data, size) < 0) {
-		archive_set_error(archive, ENOMEM, "hash");
-		return -1;
-	}
-	return (la_ssize_t)size;
+	if (packer->write(packer->arg, data, size, packer->err) == 0)
+		return (la_ssize_t)size;
+	packer->failed_to_write = true;
+	archive_set_error(archive, EIO, "write");
+	return -1;
 }
 
 static int archive_failed(struct packer *packer, const char *path)
@@ -330,11 +324,12 @@ static int pack_sources(struct packer *packer, const struct rain_bundle_source *
 }
 
 int rain_bundle_pack(int root, const char *const items[], size_t count, bool allow_missing,
-		     const struct rain_bundle_seen *seen, int out,
+		     const struct rain_bundle_seen *seen, rain_bundle_write write, void *arg,
 		     struct rain_bundle_summary *summary, struct rain_error *err)
 {
 	struct rain_bundle_sources sources = {0};
-	struct packer packer = {.out = out, .seen_all = seen, .summary = summary, .err = err};
+	struct packer packer = {
+		.write = write, .arg = arg, .seen_all = seen, .summary = summary, .err = err};
 	int result = -1, kept;
 
 	*summary = (struct rain_bundle_summary){0};
@@ -352,15 +347,8 @@ int rain_bundle_pack(int root, const char *const items[], size_t count, bool all
 		}
 	}
 	kept = rain_bundle_sources_settle(&sources, err);
-	if (kept < 0)
-		goto out;
-	packer.hash = rain_digest_hash_create();
-	if (!packer.hash) {
-		rain_error_set(err, "out of memory");
-		goto out;
-	}
-	result = pack_sources(&packer, sources.list, kept);
-	rain_digest_hash_finish(packer.hash, &summary->digest);
+	if (kept >= 0)
+		result = pack_sources(&packer, sources.list, kept);
 out:
 	rain_bundle_sources_release(&sources);
 	return result;

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "federation/digest.h"
 #include "federation/tree.h"
 
@@ -20,17 +21,12 @@ struct rain_bundle_seen {
 	size_t count, size;
 };
 
-static int64_t nanoseconds(const struct timespec *time)
-{
-	return (int64_t)time->tv_sec * 1000000000 + time->tv_nsec;
-}
-
 /* -1: no memory. */
 static int print_of(const char *path, const struct stat *st, uint64_t *print)
 {
 	const int64_t numbers[] = {
 		(int64_t)st->st_mode, (int64_t)st->st_dev, (int64_t)st->st_ino,
-		(int64_t)st->st_size, nanoseconds(&st->st_ctim),
+		(int64_t)st->st_size, rain_clock_nanoseconds(&st->st_ctim),
 	};
 	struct rain_digest_hash *hash = rain_digest_hash_create();
 	struct rain_digest digest = {0};
@@ -110,7 +106,7 @@ static void wait_for_tick(void)
 	clock_gettime(CLOCK_REALTIME_COARSE, &begin);
 	for (int i = 0; i < TICK_TRIES; i++) {
 		clock_gettime(CLOCK_REALTIME_COARSE, &now);
-		if (nanoseconds(&now) != nanoseconds(&begin))
+		if (rain_clock_nanoseconds(&now) != rain_clock_nanoseconds(&begin))
 			break;
 		nanosleep(&pause, NULL);
 	}

@@ -58,6 +58,36 @@ void rain_digest_hash_finish(struct rain_digest_hash *hash, struct rain_digest *
 	free(hash);
 }
 
+int rain_digests_add(struct rain_digests *digests, const struct rain_digest *digest,
+		     struct rain_error *err)
+{
+	struct rain_digest *list;
+
+	if (digests->count == RAIN_DIGESTS_MAX)
+		return rain_error_set(err, "a bundle has more than %d parts", RAIN_DIGESTS_MAX);
+	list = reallocarray(digests->list, digests->count + 1, sizeof(*list));
+	if (!list)
+		return rain_error_set(err, "out of memory");
+	digests->list = list;
+	list[digests->count++] = *digest;
+	return 0;
+}
+
+int64_t rain_digests_size(const struct rain_digests *digests)
+{
+	int64_t size = 0;
+
+	for (size_t i = 0; i < digests->count; i++)
+		size += digests->list[i].size;
+	return size;
+}
+
+void rain_digests_release(struct rain_digests *digests)
+{
+	free(digests->list);
+	*digests = (struct rain_digests){0};
+}
+
 int rain_digest_file(int fd, struct rain_digest *digest, struct rain_error *err)
 {
 	struct rain_digest_hash *hash = rain_digest_hash_create();

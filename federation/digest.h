@@ -25,6 +25,18 @@ int rain_digest_file(int fd, struct rain_digest *digest, struct rain_error *err)
 int rain_digest_bytes(const void *data, size_t size, struct rain_digest *digest,
 		      struct rain_error *err);
 
+/* The parts of one bundle, which follow one another.  Zeroed it is empty. */
+#define RAIN_DIGESTS_MAX 512
+struct rain_digests {
+	struct rain_digest *list;
+	size_t count;
+};
+
+int rain_digests_add(struct rain_digests *digests, const struct rain_digest *digest,
+		     struct rain_error *err);
+int64_t rain_digests_size(const struct rain_digests *digests); /* bytes of all */
+void rain_digests_release(struct rain_digests *digests);
+
 /* Piece by piece. NULL: out of memory. */
 struct rain_digest_hash;
 struct rain_digest_hash *rain_digest_hash_create(void);

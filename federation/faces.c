@@ -47,21 +47,38 @@ bool rain_face_names(const json_t *blobs, const char *sha256)
 void rain_face_upload_head(struct rain_gateway *gateway, struct rain_http_request *request,
 			   const char *sha256, const char *owner)
 {
+	if (strcmp(rain_http_request_method(request), "HEAD") != 0)
+		rain_http_reply_error(request, 405, "blobs are brought here, not fetched");
+	else
+		rain_blob_http_head(gateway, request, sha256, owner);
+}
+
+void rain_face_upload_room(struct rain_gateway *gateway, struct rain_http_request *request, const char *owner)
+{
+	struct rain_error err;
+	int64_t bytes;
+
+	if (rain_http_request_query_int(request, "bytes", 0, RAIN_LIMIT_BLOB, -1, &bytes, &err) || bytes < 0)
+		rain_http_reply_error(request, 400, "the query must say how many bytes are to come");
+	else if (rain_blob_room(gateway->blobs, owner, bytes, &err) < 0)
+		rain_http_reply_error(request, 413, "%s", err.text);
+	else
+		rain_http_reply_json(request, 200, json_object());
+}
+
+void rain_face_stream_reply(struct rain_http_request *request, int result, int64_t now, const struct rain_error *err)
+{
 	char text[24];
 
-	if (strcmp(rain_http_request_method(request), "HEAD") != 0) {
-		rain_http_reply_error(request, 405, "blobs are brought here, not fetched");
-		return;
-	}
-	if (rain_blob_is_owned(gateway->blobs, sha256, owner)) {
-		rain_blob_http_get(gateway, request, sha256);
-		return;
-	}
-	/* Whether somebody else has it is nobody's business. */
-	snprintf(text, sizeof text, "%" PRId64,
-		 rain_blob_size(gateway->blobs, sha256) >= 0 ? 0 : rain_blob_partial_size(gateway->blobs, sha256));
-	rain_http_reply_header(request, "Rain-Offset", text);
-	rain_http_reply_error(request, 404, "it is not here");
+	snprintf(text, sizeof text, "%" PRId64, now);
+	if (result >= 0)
+		rain_http_reply_header(request, "Rain-Offset", text);
+	if (result < 0)
+		rain_http_reply_error(request, 507, "%s", err->text);
+	else if (result > 0)
+		rain_http_reply_error(request, 416, "%" PRId64 " bytes are here", now);
+	else
+		rain_http_reply_empty(request, 200);
 }
 
 int64_t rain_face_stream_put(struct rain_gateway *gateway, struct rain_http_request *request, bool is_loan,
@@ -71,7 +88,6 @@ int64_t rain_face_stream_put(struct rain_gateway *gateway, struct rain_http_requ
 	int64_t offset, now = -1;
 	struct rain_error err;
 	const char *data;
-	char text[24];
 	size_t size;
 	int result;
 
@@ -85,15 +101,7 @@ int64_t rain_face_stream_put(struct rain_gateway *gateway, struct rain_http_requ
 	}
 	data = rain_http_request_body(request, &size);
 	result = rain_stream_write(gateway, is_loan, id, which, offset, data, size, &now, &err);
-	snprintf(text, sizeof text, "%" PRId64, now);
-	if (result >= 0)
-		rain_http_reply_header(request, "Rain-Offset", text);
-	if (result < 0)
-		rain_http_reply_error(request, 507, "%s", err.text);
-	else if (result > 0)
-		rain_http_reply_error(request, 416, "%" PRId64 " bytes are here", now);
-	else
-		rain_http_reply_empty(request, 200);
+	rain_face_stream_reply(request, result, now, &err);
 	return result == 0 ? now : -1;
 }
 
@@ -208,9 +216,9 @@ const struct rain_http_route rain_mind_routes[] = {
 	{ RAIN_HTTP_JOB, "PUT", "/v1/jobs/{job}/streams/stdin", rain_job_input, STREAM_BODY_MAX, NULL, NULL },
 	{ RAIN_HTTP_JOB, "GET", "/v1/jobs/{job}/blobs/{sha256}", rain_job_output, 0, NULL, NULL },
 	{ RAIN_HTTP_JOB, "GET", "/v1/blobs/{sha256}", rain_job_blob_get, 0, NULL, NULL },
-	{ RAIN_HTTP_JOB, "PUT", "/v1/blobs/{sha256}", rain_blob_http_put_end, 0, rain_job_blob_begin,
+	{ RAIN_HTTP_JOB, "PUT", "/v1/blobs/{sha256}", rain_job_blob_end, 0, rain_job_blob_begin,
 	  rain_blob_http_put_write },
-	{ RAIN_HTTP_JOB, "POST", "/v1/blobs", rain_blob_http_post_end, 0, rain_job_blob_post, rain_blob_http_put_write },
+	{ RAIN_HTTP_JOB, "GET", "/v1/blobs", rain_job_blob_room, 0, NULL, NULL },
 
 	{ RAIN_HTTP_AGENT, "GET", "/v1/loans/{burst}", rain_agent_get, 0, NULL, NULL },
 	{ RAIN_HTTP_AGENT, "POST", "/v1/loans/{burst}/started", rain_agent_started, 4096, NULL, NULL },
@@ -221,7 +229,6 @@ const struct rain_http_route rain_mind_routes[] = {
 	{ RAIN_HTTP_AGENT, "GET", "/v1/loans/{burst}/blobs/{sha256}", rain_agent_blob_give, 0, NULL, NULL },
 	{ RAIN_HTTP_AGENT, "PUT", "/v1/loans/{burst}/blobs/{sha256}", rain_blob_http_put_end, 0, rain_agent_blob_begin,
 	  rain_blob_http_put_write },
-	{ RAIN_HTTP_AGENT, "POST", "/v1/loans/{burst}/blobs", rain_blob_http_post_end, 0, rain_agent_blob_post,
-	  rain_blob_http_put_write },
+	{ RAIN_HTTP_AGENT, "GET", "/v1/loans/{burst}/blobs", rain_agent_blob_room, 0, NULL, NULL },
 	{ RAIN_HTTP_JOB, NULL, NULL, NULL, 0, NULL, NULL },
 };

@@ -18,6 +18,12 @@ bool rain_face_names(const json_t *blobs, const char *sha256);
 /* HEAD before an upload: 200 only to an owner of the blob, else where to go on. */
 void rain_face_upload_head(struct rain_gateway *gateway, struct rain_http_request *request,
 			   const char *sha256, const char *owner);
+/* GET ?bytes=N before an upload: whether there is room for so much. */
+void rain_face_upload_room(struct rain_gateway *gateway, struct rain_http_request *request,
+			   const char *owner);
+/* Answers with what rain_stream_write() has returned, and the stream's size now. */
+void rain_face_stream_reply(struct rain_http_request *request, int result, int64_t now,
+			    const struct rain_error *err);
 /* Takes the body as a piece of a stream at ?offset=N; answers.  Returns the
  * size of the stream now, or -1. */
 int64_t rain_face_stream_put(struct rain_gateway *gateway, struct rain_http_request *request,
@@ -32,7 +38,8 @@ void rain_job_stream(struct rain_gateway *gateway, struct rain_http_request *req
 void rain_job_output(struct rain_gateway *gateway, struct rain_http_request *request);
 void rain_job_blob_get(struct rain_gateway *gateway, struct rain_http_request *request);
 void rain_job_blob_begin(struct rain_gateway *gateway, struct rain_http_request *request);
-void rain_job_blob_post(struct rain_gateway *gateway, struct rain_http_request *request);
+void rain_job_blob_end(struct rain_gateway *gateway, struct rain_http_request *request);
+void rain_job_blob_room(struct rain_gateway *gateway, struct rain_http_request *request);
 
 /* --- agent_face.c --- */
 void rain_agent_get(struct rain_gateway *gateway, struct rain_http_request *request);
@@ -42,7 +49,7 @@ void rain_agent_signals_get(struct rain_gateway *gateway, struct rain_http_reque
 void rain_agent_stream_take(struct rain_gateway *gateway, struct rain_http_request *request);
 void rain_agent_blob_give(struct rain_gateway *gateway, struct rain_http_request *request);
 void rain_agent_blob_begin(struct rain_gateway *gateway, struct rain_http_request *request);
-void rain_agent_blob_post(struct rain_gateway *gateway, struct rain_http_request *request);
+void rain_agent_blob_room(struct rain_gateway *gateway, struct rain_http_request *request);
 
 void rain_job_input(struct rain_gateway *gateway, struct rain_http_request *request);
 void rain_agent_input(struct rain_gateway *gateway, struct rain_http_request *request);

@@ -25,6 +25,9 @@ struct rain_fetch {
 
 /* Failures in a row (each already with its own tries) until it is given up. */
 #define FAILURES_MAX 3
+/* Moves at a time: those of a bundle's parts come about in their order, so that
+ * it can be unpacked while it comes. */
+#define MOVES_MAX 4
 
 static void on_moved(void *arg, const char *error)
 {
@@ -57,22 +60,42 @@ struct working {
 	struct rain_peer *peer;
 	bool push, is_loan;
 	const char *owner, *id;
-	size_t open;
+	size_t open, moving;
 	const char *error;
 };
+
+/* Here, and brought for this owner: a name is no proof of having the thing. */
+static bool is_here(const struct rain_gateway *gateway, const char *sha256, int64_t size, const char *owner)
+{
+	return rain_blob_size(gateway->blobs, sha256) == size && rain_blob_is_owned(gateway->blobs, sha256, owner);
+}
+
+static void start(struct working *w, struct rain_fetch *fetch, int64_t size)
+{
+	struct rain_error err;
+
+	fetch->move = w->push ? rain_blob_push(w->gateway, w->peer, fetch->sha256, w->id, on_moved, fetch, &err)
+			      : rain_blob_pull(w->gateway, w->peer, fetch->sha256, w->owner, size, on_moved, fetch, &err);
+	if (fetch->move) {
+		w->moving++;
+		return;
+	}
+	fetch->failures++;
+	fetch->retry_ms = rain_clock_monotonic_ms() + RETRY_MS;
+	snprintf(fetch->error, sizeof fetch->error, "%.*s", (int)sizeof fetch->error - 1, err.text);
+}
 
 static int work_one(void *arg, const char *sha256, int64_t size)
 {
 	struct working *w = arg;
 	struct rain_fetch *fetch = find(*w->list, sha256);
-	struct rain_error err;
 
-	if (!w->push && rain_blob_size(w->gateway->blobs, sha256) == size)
+	if (!w->push && is_here(w->gateway, sha256, size, w->owner))
 		return 0;
 	if (fetch && fetch->done && w->push)
 		return 0;
 	w->open++;
-	if (!fetch) {
+	if (!fetch && w->moving < MOVES_MAX) {
 		fetch = calloc(1, sizeof *fetch);
 		if (!fetch)
 			return 0;
@@ -83,17 +106,12 @@ static int work_one(void *arg, const char *sha256, int64_t size)
 		fetch->next = *w->list;
 		*w->list = fetch;
 	}
+	if (!fetch)
+		return 0;
 	if (fetch->failures >= FAILURES_MAX && !fetch->move)
 		w->error = fetch->error;
-	if (fetch->move || fetch->retry_ms > rain_clock_monotonic_ms())
-		return 0;
-	fetch->move = w->push ? rain_blob_push(w->gateway, w->peer, sha256, on_moved, fetch, &err)
-			      : rain_blob_pull(w->gateway, w->peer, sha256, w->owner, size, on_moved, fetch, &err);
-	if (!fetch->move) {
-		fetch->failures++;
-		fetch->retry_ms = rain_clock_monotonic_ms() + RETRY_MS;
-		snprintf(fetch->error, sizeof fetch->error, "%.*s", (int)sizeof fetch->error - 1, err.text);
-	}
+	if (!fetch->move && w->moving < MOVES_MAX && fetch->retry_ms <= rain_clock_monotonic_ms())
+		start(w, fetch, size);
 	return 0;
 }
 
@@ -101,8 +119,10 @@ size_t rain_fetches_work(struct rain_gateway *gateway, struct rain_fetch **list,
 			 const json_t *blobs, bool push, const char *owner, bool is_loan, const char *id,
 			 const char **error)
 {
-	struct working w = { gateway, list, peer, push, is_loan, owner, id, 0, NULL };
+	struct working w = { gateway, list, peer, push, is_loan, owner, id, 0, 0, NULL };
 
+	for (const struct rain_fetch *fetch = *list; fetch; fetch = fetch->next)
+		w.moving += fetch->move != NULL;
 	rain_outputs_blobs(blobs, work_one, &w);
 	if (error)
 		*error = w.error;
@@ -165,15 +185,40 @@ bool rain_fetches_progress(const struct rain_gateway *gateway, const struct rain
 	return c.at > 0 && c.at < c.size;
 }
 
-static int is_missing(void *arg, const char *sha256, int64_t size)
+struct looking {
+	struct rain_gateway *gateway;
+	const char *owner;
+	int64_t missing;
+	bool coming;
+};
+
+static int look_one(void *arg, const char *sha256, int64_t size)
 {
-	const struct rain_gateway *gateway = arg;
-	return rain_blob_size(gateway->blobs, sha256) != size;
+	struct looking *l = arg;
+
+	if (!is_here(l->gateway, sha256, size, l->owner))
+		l->missing += size ? size : 1;
+	l->coming |= rain_blob_is_coming(l->gateway->blobs, sha256);
+	return 0;
 }
 
-bool rain_fetches_have(const struct rain_gateway *gateway, const json_t *blobs)
+int64_t rain_fetches_missing(struct rain_gateway *gateway, const json_t *blobs, const char *owner)
 {
-	return rain_outputs_blobs(blobs, is_missing, (void *)gateway) == 0;
+	struct looking l = { gateway, owner, 0, false };
+
+	rain_outputs_blobs(blobs, look_one, &l);
+	return l.missing;
+}
+
+bool rain_fetches_are_brought(struct rain_gateway *gateway, const struct rain_fetch *list, const json_t *blobs)
+{
+	struct looking l = { gateway, "", 0, false };
+
+	for (; list; list = list->next)
+		if (list->move)
+			return false;
+	rain_outputs_blobs(blobs, look_one, &l);
+	return l.coming;
 }
 
 static int append_blob(void *arg, const char *sha256, int64_t size)

@@ -27,6 +27,12 @@ struct rain_gateway;
 
 #define RAIN_GATEWAY_MODULES_MAX 8
 
+/* What a peer may bring: how much, and whose it will be. */
+struct rain_blob_leave {
+	int64_t size_max;
+	char owner[RAIN_BLOB_OWNER_SIZE];
+};
+
 struct rain_gateway_module {
 	const char *name;
 
@@ -45,11 +51,15 @@ struct rain_gateway_module {
 
 	/* Adds what this peer (NULL: one that is just joining) should know to our card. */
 	void (*card)(struct rain_gateway *gateway, const struct rain_peer *peer, json_t *card);
-	/* May this peer read (or write) this blob?  Sets *size_max when it may
-	 * write. false with err, whose text the peer gets. */
+	/* May this peer read (or write) this blob, as it says for `burst` (NULL: it
+	 * doesn't say)?  Fills *leave when it may write. false with err, whose text
+	 * the peer gets. */
 	bool (*blob_allow)(struct rain_gateway *gateway, const struct rain_peer *peer,
-			   const char *sha256, bool write, int64_t *size_max,
-			   struct rain_error *err);
+			   const char *sha256, bool write, const char *burst,
+			   struct rain_blob_leave *leave, struct rain_error *err);
+	/* The peer has brought this blob. */
+	void (*blob_came)(struct rain_gateway *gateway, const struct rain_peer *peer,
+			  const char *sha256);
 	/* Is this blob still needed? */
 	bool (*blob_in_use)(struct rain_gateway *gateway, const char *sha256);
 };

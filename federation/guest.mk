@@ -8,6 +8,7 @@ liblocal_la_SOURCES = \
 	federation/limits.h \
 	federation/local_blob.c \
 	federation/local_bundle.c \
+	federation/local_bundle_get.c \
 	federation/local_bundle.h \
 	federation/local_digest.c \
 	federation/local_http.c \

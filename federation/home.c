@@ -286,6 +286,8 @@ int rain_home_on_message(struct rain_gateway *gateway, PGconn *tx, const struct 
 		event.type = m->kind == RAIN_EVENT_STAGED ? RAIN_BURST_EVENT_STAGED : RAIN_BURST_EVENT_STARTED;
 	}
 	changed = rain_home_apply(gateway, tx, m->burst, &event, &extra, err);
+	if (changed > 0 && event.type == RAIN_BURST_EVENT_STAGED)
+		rain_log_info("the inputs are there burst=%s peer=%s", m->burst, peer->name);
 	if (changed > 0 && m->type == RAIN_MESSAGE_FINISHED && rain_outcome_is_final(m->outcome))
 		rain_candidates_kept(gateway, peer, m->signal ? 0 : m->code);
 	if (changed >= 0 && m->type == RAIN_MESSAGE_FINISHED)

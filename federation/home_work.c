@@ -21,6 +21,7 @@
 #define END_AGAIN_MS 1100
 /* A lender that said it fetches by itself has so long. */
 #define PUSH_AFTER_MS 3000
+#define EARLY_MAX 1024 /* blobs that go ahead of their manifest */
 
 struct call {
 	struct rain_gateway *gateway;
@@ -200,6 +201,16 @@ static void end_job(struct rain_gateway *gateway, struct rain_live_burst *burst)
 
 /* --- files --- */
 
+/* The lender fetches by itself if it can, but home goes on with what it began. */
+static bool is_to_push(const struct rain_live_burst *burst, const struct rain_peer *peer)
+{
+	const struct rain_burst_record *record = &burst->row.record;
+
+	return record->state == RAIN_BURST_PLACED && record->inputs_sent && record->seq_in == 0 &&
+	       (!peer->dials_us || burst->early ||
+		rain_clock_realtime_ms() - record->inputs_ms > PUSH_AFTER_MS);
+}
+
 static void move_files(struct rain_gateway *gateway, struct rain_live_burst *burst)
 {
 	const struct rain_burst_record *record = &burst->row.record;
@@ -209,8 +220,9 @@ static void move_files(struct rain_gateway *gateway, struct rain_live_burst *bur
 
 	if (!peer || peer->address_count == 0)
 		return;
-	if (record->state == RAIN_BURST_PLACED && record->inputs_sent && record->seq_in == 0 &&
-	    (!peer->dials_us || rain_clock_realtime_ms() - record->inputs_ms > PUSH_AFTER_MS)) {
+	if (record->state == RAIN_BURST_PLACED && !record->inputs_sent && burst->early)
+		rain_fetches_work(gateway, &burst->fetches, peer, burst->early, true, "", false, burst->row.id, NULL);
+	if (is_to_push(burst, peer)) {
 		blobs = rain_fetches_of_manifest(burst->row.manifest);
 		rain_fetches_work(gateway, &burst->fetches, peer, blobs, true, "", false, burst->row.id, NULL);
 		json_decref(blobs);
@@ -220,6 +232,23 @@ static void move_files(struct rain_gateway *gateway, struct rain_live_burst *bur
 		rain_fetches_work(gateway, &burst->fetches, peer, burst->row.outputs, false, owner, false,
 				  burst->row.id, NULL);
 	}
+}
+
+void rain_home_bring(struct rain_gateway *gateway, int64_t job_id, int64_t uid, const char *sha256)
+{
+	struct rain_live_burst *burst = rain_burst_of_job(gateway, job_id);
+	const struct rain_peer *peer = burst ? rain_mind_peer(gateway, burst->row.peer) : NULL;
+	int64_t size = rain_blob_size(gateway->blobs, sha256);
+
+	if (!peer || burst->row.uid != uid || size < 0 || burst->row.record.inputs_given ||
+	    burst->row.record.state > RAIN_BURST_PLACED || !rain_mind_peer_takes_parts(peer))
+		return;
+	if (!burst->early)
+		burst->early = json_array();
+	if (json_array_size(burst->early) >= EARLY_MAX)
+		return;
+	json_array_append_new(burst->early, json_pack("{s:s, s:I}", "sha256", sha256, "size", (json_int_t)size));
+	move_files(gateway, burst);
 }
 
 static void annotate(struct rain_gateway *gateway, struct rain_live_burst *burst)
@@ -270,6 +299,7 @@ void rain_home_work(struct rain_gateway *gateway, struct rain_live_burst *burst)
 void rain_home_stop(struct rain_live_burst *burst)
 {
 	rain_fetches_stop(&burst->fetches);
+	json_decref(burst->early);
 	for (int i = 0; i < 2; i++)
 		rain_stream_move_stop(&burst->polls[i]);
 	rain_input_stop(&burst->input);

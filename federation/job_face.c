@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/json.h"
+#include "common/log.h"
 #include "federation/faces.h"
 #include "federation/limits.h"
 
@@ -75,10 +76,11 @@ static json_t *job_json(const struct rain_gateway *gateway, const struct rain_li
 	const struct rain_burst_row *row = &burst->row;
 	const struct rain_peer *peer = rain_mind_peer(gateway, row->peer);
 	bool stuck = is_stuck(burst);
-	json_t *object = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:b}", "burst", row->id, "state", state_of(burst),
+	json_t *object = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:b, s:b}", "burst", row->id, "state", state_of(burst),
 				   "peer", peer ? peer->name : "", "reason", row->sentence, "remote_job_id",
 				   (json_int_t)row->remote_job_id, "ceiling_utok", (json_int_t)row->terms.ceiling_utok,
-				   "restart", (json_int_t)row->restart, "inputs_given", row->record.inputs_given);
+				   "restart", (json_int_t)row->restart, "inputs_given", row->record.inputs_given,
+				   "parts", peer && rain_mind_peer_takes_parts(peer));
 
 	if (!object || !(is_over(burst) || stuck))
 		return object;
@@ -242,13 +244,34 @@ void rain_job_signal(struct rain_gateway *gateway, struct rain_http_request *req
 	reply_event(request, changed, &err);
 }
 
+/* What the relay couldn't take of what the peer returned.  Its words are the
+ * user's, so that no line is begun by them. */
+static void log_loss(const struct rain_gateway *gateway, const struct rain_live_burst *burst, const json_t *body)
+{
+	const struct rain_peer *peer = rain_mind_peer(gateway, burst->row.peer);
+	const char *error;
+	char text[256];
+
+	if (rain_json_string_or(body, "error", 4096, "", &error, NULL) || !*error)
+		return;
+	snprintf(text, sizeof text, "%s", error);
+	for (char *c = text; *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			*c = '?';
+	rain_log_warning("what peer=%s returned isn't all taken burst=%s job=%" PRId64 ": %s", peer ? peer->name : "?",
+			 burst->row.id, burst->row.job_id, text);
+}
+
 void rain_job_delivered(struct rain_gateway *gateway, struct rain_http_request *request)
 {
 	struct rain_live_burst *burst = burst_of(gateway, request);
+	const json_t *body = burst ? rain_http_request_json(request) : NULL;
 	struct rain_error err;
 
-	if (burst)
-		reply_event(request, rain_home_do(gateway, burst->row.id, RAIN_BURST_EVENT_DELIVERED, NULL, &err), &err);
+	if (!body)
+		return;
+	log_loss(gateway, burst, body);
+	reply_event(request, rain_home_do(gateway, burst->row.id, RAIN_BURST_EVENT_DELIVERED, NULL, &err), &err);
 }
 
 /* --- streams --- */
@@ -303,8 +326,10 @@ static bool answer_output(struct rain_gateway *gateway, struct rain_waiter *wait
 {
 	const struct rain_live_burst *burst = rain_burst_live(gateway, waiter->id);
 	const char *error = burst ? rain_fetches_error(burst->fetches, waiter->text) : "the burst is over";
+	char owner[RAIN_BLOB_OWNER_SIZE];
 
-	if (rain_blob_size(gateway->blobs, waiter->text) >= 0)
+	snprintf(owner, sizeof owner, "uid-%" PRId64, burst ? burst->row.uid : -1);
+	if (rain_blob_is_owned(gateway->blobs, waiter->text, owner))
 		rain_blob_http_get(gateway, waiter->request, waiter->text);
 	else if (error)
 		rain_http_reply_error(waiter->request, 410, "%s", error);
@@ -337,12 +362,25 @@ static void owner_of(const struct rain_http_request *request, char owner[static 
 	snprintf(owner, RAIN_BLOB_OWNER_SIZE, "uid-%" PRId64, (int64_t)rain_http_request_uid(request));
 }
 
+/* What the relay has brought for a job, ?job=N, may go on at once. */
+static void pass_on(struct rain_gateway *gateway, struct rain_http_request *request, const char *owner)
+{
+	const char *sha256 = rain_http_request_param(request, "sha256");
+	struct rain_error err;
+	int64_t job;
+
+	if (rain_http_request_query_int(request, "job", 1, UINT32_MAX, 0, &job, &err) == 0 && job > 0 &&
+	    rain_blob_is_owned(gateway->blobs, sha256, owner))
+		rain_home_bring(gateway, job, rain_http_request_uid(request), sha256);
+}
+
 void rain_job_blob_get(struct rain_gateway *gateway, struct rain_http_request *request)
 {
 	char owner[RAIN_BLOB_OWNER_SIZE];
 
 	owner_of(request, owner);
 	rain_face_upload_head(gateway, request, rain_http_request_param(request, "sha256"), owner);
+	pass_on(gateway, request, owner);
 }
 
 void rain_job_blob_begin(struct rain_gateway *gateway, struct rain_http_request *request)
@@ -353,10 +391,19 @@ void rain_job_blob_begin(struct rain_gateway *gateway, struct rain_http_request 
 	rain_blob_http_put_begin(gateway, request, rain_http_request_param(request, "sha256"), owner, RAIN_LIMIT_BLOB);
 }
 
-void rain_job_blob_post(struct rain_gateway *gateway, struct rain_http_request *request)
+void rain_job_blob_end(struct rain_gateway *gateway, struct rain_http_request *request)
 {
 	char owner[RAIN_BLOB_OWNER_SIZE];
 
 	owner_of(request, owner);
-	rain_blob_http_post_begin(gateway, request, owner);
+	rain_blob_http_put_end(gateway, request);
+	pass_on(gateway, request, owner);
+}
+
+void rain_job_blob_room(struct rain_gateway *gateway, struct rain_http_request *request)
+{
+	char owner[RAIN_BLOB_OWNER_SIZE];
+
+	owner_of(request, owner);
+	rain_face_upload_room(gateway, request, owner);
 }

@@ -164,6 +164,30 @@ static json_t *job_request(const char *op, const struct rain_live_loan *loan)
 
 /* --- files --- */
 
+static void stage_failed(struct rain_gateway *gateway, struct rain_live_loan *loan, const char *reason)
+{
+	struct rain_lender_extra extra = { .reason = reason };
+
+	event(gateway, loan, (struct rain_loan_event){ .type = RAIN_LOAN_EVENT_STAGE_FAILED }, &extra);
+}
+
+/* Whether everything is here; before anything is fetched, whether it will fit. */
+static bool has_inputs(struct rain_gateway *gateway, struct rain_live_loan *loan, const json_t *blobs,
+		       const char *owner)
+{
+	int64_t missing = rain_fetches_missing(gateway, blobs, owner);
+	struct rain_error err;
+
+	if (missing == 0)
+		event(gateway, loan, (struct rain_loan_event){ .type = RAIN_LOAN_EVENT_STAGED }, NULL);
+	else if (!loan->fetches && !rain_fetches_are_brought(gateway, NULL, blobs) &&
+		 rain_blob_room(gateway->blobs, owner, missing, &err) < 0)
+		stage_failed(gateway, loan, err.text);
+	else
+		return false;
+	return true;
+}
+
 static void fetch(struct rain_gateway *gateway, struct rain_live_loan *loan)
 {
 	struct rain_peer *peer = rain_mind_peer(gateway, loan->row.peer);
@@ -171,17 +195,15 @@ static void fetch(struct rain_gateway *gateway, struct rain_live_loan *loan)
 	char owner[RAIN_BLOB_OWNER_SIZE];
 	const char *error = NULL;
 
-	if (peer && peer->address_count > 0) {
-		snprintf(owner, sizeof owner, "peer-%s", peer->name);
+	snprintf(owner, sizeof owner, "peer-%s", peer ? peer->name : "");
+	if (!peer || has_inputs(gateway, loan, blobs, owner))
+		goto out;
+	if (peer->address_count > 0 && !rain_fetches_are_brought(gateway, loan->fetches, blobs))
 		rain_fetches_work(gateway, &loan->fetches, peer, blobs, false, owner, true, loan->row.id, &error);
-	}
-	if (rain_fetches_have(gateway, blobs)) {
-		event(gateway, loan, (struct rain_loan_event){ .type = RAIN_LOAN_EVENT_STAGED }, NULL);
-	} else if (rain_clock_realtime_ms() - loan->row.record.accepted_ms > (error ? STAGE_MS / 30 : STAGE_MS)) {
-		/* Home may still have brought what we couldn't fetch. */
-		struct rain_lender_extra extra = { .reason = error ? error : "the inputs did not arrive" };
-		event(gateway, loan, (struct rain_loan_event){ .type = RAIN_LOAN_EVENT_STAGE_FAILED }, &extra);
-	}
+	/* Home may still bring what we can't fetch. */
+	if (rain_clock_realtime_ms() - loan->row.record.accepted_ms > (error ? STAGE_MS / 30 : STAGE_MS))
+		stage_failed(gateway, loan, error ? error : "the inputs did not arrive");
+out:
 	json_decref(blobs);
 }
 

@@ -23,7 +23,7 @@
 #define GRACE_S 30
 #define ERROR_BODY_MAX 65536
 #define STALE_MAX 5
-#define UPLOAD_BUFFER (256 * 1024L)
+#define BUFFER (256 * 1024L)
 
 struct rain_local_client {
 	CURLM *multi;
@@ -70,6 +70,7 @@ struct rain_local_client *rain_local_client_create(const char *socket_path, cons
 	curl_easy_setopt(client->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(client->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)RAIN_LIMIT_HTTP_CONNECT_MS);
 	curl_easy_setopt(client->easy, CURLOPT_TCP_KEEPALIVE, 1L);
+	curl_easy_setopt(client->easy, CURLOPT_BUFFERSIZE, BUFFER);
 	if (socket_path)
 		curl_easy_setopt(client->easy, CURLOPT_UNIX_SOCKET_PATH, socket_path);
 	return client;
@@ -221,12 +222,6 @@ static size_t body_read(char *data, size_t one, size_t size, void *arg)
 	size_t length = one * size;
 	ssize_t got;
 
-	if (transfer->in_size < 0) {
-		do
-			got = read(transfer->in, data, length);
-		while (got < 0 && errno == EINTR);
-		return got < 0 ? CURL_READFUNC_ABORT : (size_t)got;
-	}
 	if ((int64_t)length > transfer->in_left)
 		length = (size_t)transfer->in_left;
 	got = pread(transfer->in, data, length, transfer->in_offset);
@@ -284,7 +279,7 @@ static void try_options(struct rain_local_client *client, struct rain_local_tran
 		curl_easy_setopt(easy, CURLOPT_READFUNCTION, body_read);
 		curl_easy_setopt(easy, CURLOPT_READDATA, transfer);
 		curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)transfer->in_size);
-		curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, UPLOAD_BUFFER);
+		curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, BUFFER);
 		transfer->in_offset = transfer->in_start;
 		transfer->in_left = transfer->in_size;
 	} else if (transfer->body) {

@@ -81,5 +81,10 @@ int rain_local_blob_pipe(struct rain_local_client *client, const char *path, int
 json_t *rain_local_digest_json(const struct rain_digest *digest);
 int rain_local_digest_read(const json_t *object, struct rain_digest *digest,
 			   struct rain_error *err);
+/* The same for a bundle: in several parts it is {"parts":[…]}.  What _read
+ * filled is to be released, also after an error. */
+json_t *rain_local_digests_json(const struct rain_digests *digests);
+int rain_local_digests_read(const json_t *object, struct rain_digests *digests,
+			    struct rain_error *err);
 
 #endif

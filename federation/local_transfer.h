@@ -12,8 +12,7 @@ struct rain_local_transfer {
 	const char *headers[2]; /* "Name: value" or NULL */
 	const void *body;	/* in memory, or NULL */
 	size_t size;
-	/* or in_size bytes of a file, from in_start on; -1: none. in_size -1: a pipe,
-	 * to its end */
+	/* or in_size bytes of a file, from in_start on; -1: none */
 	int in;
 	int64_t in_start, in_size;
 	int64_t in_offset, in_left; /* of this try */

@@ -85,6 +85,22 @@ fail:
 	return NULL;
 }
 
+/* A blob, or {parts:[blob,…]}: one bundle, cut. */
+static json_t *parse_bundle(const json_t *item, struct rain_error *err)
+{
+	json_t *parts;
+
+	if (!json_is_object(item) || !json_object_get(item, "parts"))
+		return parse_blob(item, err);
+	parts = parse_array(item, "parts", RAIN_MANIFEST_PARTS_MAX, parse_blob, err);
+	if (parts && json_array_size(parts) == 0) {
+		rain_error_set(err, "a bundle has no parts");
+		json_decref(parts);
+		return NULL;
+	}
+	return parts ? json_pack("{s:o}", "parts", parts) : NULL;
+}
+
 /* Arguments may hold any bytes but NUL, which jansson refuses. */
 static json_t *parse_argument(const json_t *item, struct rain_error *err)
 {
@@ -108,7 +124,7 @@ static json_t *parse_pattern(const json_t *item, struct rain_error *err)
 static json_t *parse_output(const json_t *item, struct rain_error *err)
 {
 	const char *path;
-	json_t *output = parse_blob(item, err);
+	json_t *output = parse_bundle(item, err);
 
 	if (!output)
 		return NULL;
@@ -149,7 +165,7 @@ json_t *rain_manifest_parse(const json_t *object, struct rain_error *err)
 	json_t *script = parse_blob_at(object, "script", err);
 	json_t *environment = script ? parse_blob_at(object, "environment", err) : NULL;
 	json_t *args = environment ? parse_array(object, "args", RAIN_MANIFEST_ARGS_MAX, parse_argument, err) : NULL;
-	json_t *inputs = args ? parse_array(object, "inputs", RAIN_MANIFEST_INPUTS_MAX, parse_blob, err) : NULL;
+	json_t *inputs = args ? parse_array(object, "inputs", RAIN_MANIFEST_INPUTS_MAX, parse_bundle, err) : NULL;
 	json_t *patterns = inputs ? parse_array(object, "stage_out", RAIN_MANIFEST_PATTERNS_MAX, parse_pattern, err)
 				  : NULL;
 	json_t *manifest = NULL;
@@ -190,6 +206,10 @@ json_t *rain_outputs_parse(const json_t *object, const char *key, struct rain_er
 static int visit_blob(const json_t *blob, rain_blob_visit visit, void *arg)
 {
 	const char *sha256 = json_string_value(json_object_get(blob, "sha256"));
+	const json_t *parts = json_object_get(blob, "parts");
+
+	if (parts)
+		return rain_outputs_blobs(parts, visit, arg);
 	return sha256 ? visit(arg, sha256, json_integer_value(json_object_get(blob, "size"))) : 0;
 }
 

@@ -37,6 +37,7 @@
 #define RAIN_STREAM_BYTES_MAX (INT64_C(1) << 46)
 #define RAIN_MANIFEST_ARGS_MAX 256
 #define RAIN_MANIFEST_INPUTS_MAX 256
+#define RAIN_MANIFEST_PARTS_MAX 512  /* of one bundle */
 #define RAIN_MANIFEST_PATTERNS_MAX 64
 #define RAIN_MANIFEST_TEXT_MAX 4096  /* one argument, pattern or path */
 #define RAIN_MANIFEST_BYTES_MAX (48 * 1024) /* fits one message */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "federation/mind.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +31,11 @@ void rain_mind_uuid(char id[static RAIN_UUID_SIZE])
 struct rain_peer *rain_mind_peer(const struct rain_gateway *gateway, int64_t row)
 {
 	return rain_peers_by_row(gateway->peers, row);
+}
+
+bool rain_mind_peer_takes_parts(const struct rain_peer *peer)
+{
+	return json_is_true(json_object_get(json_object_get(peer->card, "capabilities"), "parts"));
 }
 
 bool rain_mind_peer_is_near(const struct rain_peer *peer)
@@ -172,6 +178,7 @@ static void ready(struct rain_gateway *gateway)
 static void card(struct rain_gateway *gateway, const struct rain_peer *peer, json_t *capabilities)
 {
 	json_object_set_new(capabilities, "lend", rain_leases_card(gateway, peer));
+	json_object_set_new(capabilities, "parts", json_true());
 }
 
 struct wanted {
@@ -189,26 +196,41 @@ static int is_wanted(void *arg, const char *sha256, int64_t size)
 	return 1;
 }
 
+/* While home still packs, it brings what is ready. */
+static bool is_early(const struct rain_live_loan *loan, const char *burst)
+{
+	return burst && !loan->row.manifest && !rain_loan_is_over(&loan->row.record);
+}
+
+static bool is_for(const char *id, const char *burst)
+{
+	return !burst || !strcmp(id, burst);
+}
+
 /* Inputs travel from home to lender, outputs back: nothing else is anybody's
  * business. */
-static bool blob_allow(struct rain_gateway *gateway, const struct rain_peer *peer,
-		       const char *sha256, bool write, int64_t *size_max, struct rain_error *err)
+static bool blob_allow(struct rain_gateway *gateway, const struct rain_peer *peer, const char *sha256, bool write,
+		       const char *burst, struct rain_blob_leave *leave, struct rain_error *err)
 {
 	const struct rain_mind *mind = rain_mind_of(gateway);
 	struct wanted wanted = { .sha256 = sha256 };
 
 	for (struct rain_live_burst *b = mind->bursts; b; b = b->next) {
-		if (b->row.peer != peer->row)
+		if (b->row.peer != peer->row || !is_for(b->row.id, burst))
 			continue;
 		if (write ? rain_outputs_blobs(b->row.outputs, is_wanted, &wanted)
-			  : b->row.record.inputs_sent && rain_manifest_blobs(b->row.manifest, is_wanted, &wanted))
+			  : b->row.record.inputs_sent && rain_manifest_blobs(b->row.manifest, is_wanted, &wanted)) {
+			snprintf(leave->owner, sizeof leave->owner, "uid-%" PRId64, b->row.uid);
 			goto allowed;
+		}
 	}
 	for (struct rain_live_loan *l = mind->loans; l; l = l->next) {
-		if (l->row.peer != peer->row)
+		if (l->row.peer != peer->row || !is_for(l->row.id, burst))
 			continue;
-		if (write ? l->row.manifest && !l->row.record.staged &&
-				    rain_manifest_blobs(l->row.manifest, is_wanted, &wanted)
+		wanted.size = RAIN_LIMIT_BLOB;
+		if (write && is_early(l, burst))
+			goto allowed;
+		if (write ? rain_manifest_blobs(l->row.manifest, is_wanted, &wanted)
 			  : rain_loan_is_over(&l->row.record) &&
 				    rain_outputs_blobs(l->row.outputs, is_wanted, &wanted))
 			goto allowed;
@@ -216,8 +238,20 @@ static bool blob_allow(struct rain_gateway *gateway, const struct rain_peer *pee
 	rain_error_set(err, "no order between us names this blob");
 	return false;
 allowed:
-	*size_max = wanted.size;
+	leave->size_max = wanted.size;
 	return true;
+}
+
+/* A loan may have waited for it. */
+static void blob_came(struct rain_gateway *gateway, const struct rain_peer *peer, const char *sha256)
+{
+	const struct rain_mind *mind = rain_mind_of(gateway);
+	struct wanted wanted = { .sha256 = sha256 };
+
+	for (struct rain_live_loan *l = mind->loans; l; l = l->next)
+		if (l->row.peer == peer->row && l->row.manifest && !l->row.record.staged &&
+		    rain_manifest_blobs(l->row.manifest, is_wanted, &wanted))
+			rain_loan_touch(gateway, l->row.id);
 }
 
 static bool blob_in_use(struct rain_gateway *gateway, const char *sha256)
@@ -246,5 +280,6 @@ const struct rain_gateway_module rain_mind_module = {
 	.ops = rain_mind_ops,
 	.card = card,
 	.blob_allow = blob_allow,
+	.blob_came = blob_came,
 	.blob_in_use = blob_in_use,
 };

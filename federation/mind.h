@@ -105,6 +105,7 @@ struct rain_live_burst {
 	struct rain_burst_row row;
 	struct rain_waiters waiters;
 	struct rain_fetch *fetches;
+	json_t *early; /* blobs that the relay brought before it named them, or NULL */
 	struct rain_stream_move *polls[2]; /* stdout, stderr: fetched from the lender */
 	struct rain_input input;
 	int64_t relay_signal;	/* number of the last signal that the relay passed on */
@@ -220,6 +221,8 @@ void rain_live_drop_all(struct rain_mind *mind);
 struct rain_peer *rain_mind_peer(const struct rain_gateway *gateway, int64_t row);
 /* Messages reach it, as far as we know. */
 bool rain_mind_peer_is_near(const struct rain_peer *peer);
+/* Bundles may come to it in parts, and before a manifest names them. */
+bool rain_mind_peer_takes_parts(const struct rain_peer *peer);
 
 /* Sends m about burst `id` to the peer, in this transaction. */
 int rain_mind_send(struct rain_gateway *gateway, PGconn *tx, const struct rain_peer *peer,
@@ -259,6 +262,9 @@ int rain_home_on_message(struct rain_gateway *gateway, PGconn *tx, const struct 
 void rain_home_work(struct rain_gateway *gateway, struct rain_live_burst *burst);
 void rain_home_on_queue(struct rain_gateway *gateway, struct rain_live_burst *burst);
 void rain_home_stop(struct rain_live_burst *burst);
+/* The relay of this user's job has brought a blob that its manifest will name:
+ * it goes on to the lender at once. */
+void rain_home_bring(struct rain_gateway *gateway, int64_t job_id, int64_t uid, const char *sha256);
 
 /* --- candidates.c --- */
 int rain_candidates_start(struct rain_gateway *gateway, struct rain_error *err);
@@ -381,8 +387,11 @@ const char *rain_fetches_error(const struct rain_fetch *list, const char *sha256
 bool rain_fetches_progress(const struct rain_gateway *gateway, const struct rain_fetch *list,
 			   const json_t *blobs, bool push, int64_t *at, int64_t *size);
 void rain_fetches_stop(struct rain_fetch **list);
-/* True when all blobs are here, whole. */
-bool rain_fetches_have(const struct rain_gateway *gateway, const json_t *blobs);
+/* How many bytes of `blobs` are still to come for `owner`; 0: all are here, whole. */
+int64_t rain_fetches_missing(struct rain_gateway *gateway, const json_t *blobs, const char *owner);
+/* True while somebody brings some of `blobs` here, and none is fetched by `list`. */
+bool rain_fetches_are_brought(struct rain_gateway *gateway, const struct rain_fetch *list,
+			      const json_t *blobs);
 /* A new list of all blobs that a manifest names. */
 json_t *rain_fetches_of_manifest(const json_t *manifest);
 

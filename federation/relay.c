@@ -262,6 +262,7 @@ static int run(struct rain_relay *relay)
 		return rain_cli_fail(RAIN_RELAY_EXIT_FAILED, &err);
 	if (end == 2)
 		return go_back(relay, job, &signals);
+	relay->whole = !json_is_true(json_object_get(job, "parts"));
 	json_decref(job);
 	if (end == 0 && rain_relay_inputs_send(relay, environ, &err) < 0) {
 		/* Perhaps because nobody wants them any more. */

@@ -33,6 +33,7 @@ struct rain_relay {
 	bool interactive; /* … the shell of salloc */
 	bool terminal; /* … at a terminal */
 	struct rain_local_client *client; /* of the main thread */
+	bool whole;    /* the peer takes no bundles in parts */
 };
 
 /* relay_inputs.c: brings script, environment and files to the gateway and
@@ -40,20 +41,17 @@ struct rain_relay {
 int rain_relay_inputs_send(struct rain_relay *relay, char *const environment[],
 			   struct rain_error *err);
 
-/* relay_cache.c: the bundle that files with this fingerprint made before. */
-bool rain_relay_cache_find(const struct rain_bundle_print *print, struct rain_digest *digest);
+/* relay_cache.c: the bundle that files with this fingerprint made before.  True
+ * when it is known; *parts is to be released in any case. */
+bool rain_relay_cache_find(const struct rain_bundle_print *print, struct rain_digests *parts);
 /* looked_ns: what the file system's clock said before the files were looked at. */
 void rain_relay_cache_keep(const struct rain_bundle_print *print, int64_t looked_ns,
-			   const struct rain_digest *digest);
+			   const struct rain_digests *parts);
 
 /* relay_outputs.c: fetches and unpacks what came back. `outputs` is the array
  * of the gateway's answer. */
 int rain_relay_outputs_take(struct rain_relay *relay, const json_t *outputs,
 			    struct rain_error *err);
-
-/* An unnamed file in `directory`, or where temporary files go when that can't
- * be written. -1 with err. */
-int rain_relay_temporary(int directory, struct rain_error *err);
 
 /* relay_stream.c: one of the two output streams, in a thread of its own. */
 struct rain_relay_stream {

@@ -17,7 +17,6 @@
 #include "federation/tree.h"
 
 #define ENTRIES_MAX 4096
-#define TEXT_MAX 128
 /* File systems stamp changes with a clock that ticks: a file that changed within
  * a tick before the look may change again unseen.  Those with stamps below the
  * second take the kernel's coarse clock, the others whole or even seconds. */
@@ -60,26 +59,35 @@ static int cache_open(bool create)
 	return fd;
 }
 
-bool rain_relay_cache_find(const struct rain_bundle_print *print, struct rain_digest *digest)
+/* A line "SHA256 SIZE" for each part. */
+bool rain_relay_cache_find(const struct rain_bundle_print *print, struct rain_digests *parts)
 {
 	int directory = cache_open(false), fd = -1;
-	char text[TEXT_MAX] = "";
+	struct rain_digest part;
+	char line[128];
 	long long size;
-	ssize_t got;
+	bool good = true;
+	FILE *file;
 
+	*parts = (struct rain_digests){0};
 	if (directory >= 0) {
 		fd = openat(directory, print->key.sha256, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 		close(directory);
 	}
-	if (fd < 0)
+	file = fd >= 0 ? fdopen(fd, "r") : NULL;
+	if (!file) {
+		if (fd >= 0)
+			close(fd);
 		return false;
-	got = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	if (got <= 0 || sscanf(text, "%64[0-9a-f] %lld", digest->sha256, &size) != 2 || size <= 0 ||
-	    !rain_digest_is_valid(digest->sha256))
-		return false;
-	digest->size = size;
-	return true;
+	}
+	while (good && fgets(line, sizeof(line), file)) {
+		good = sscanf(line, "%64[0-9a-f] %lld", part.sha256, &size) == 2 && size > 0 &&
+		       rain_digest_is_valid(part.sha256);
+		part.size = size;
+		good = good && rain_digests_add(parts, &part, NULL) == 0;
+	}
+	fclose(file);
+	return good && parts->count > 0;
 }
 
 /* Half of them, when they are many; which ones doesn't matter. */
@@ -95,11 +103,24 @@ static void cache_thin(int directory)
 	rain_tree_names_free(names);
 }
 
-void rain_relay_cache_keep(const struct rain_bundle_print *print, int64_t looked_ns,
-			   const struct rain_digest *digest)
+static bool lines_write(int fd, const struct rain_digests *parts)
 {
-	char text[TEXT_MAX], temporary[64];
-	int directory, fd, length;
+	FILE *file = fdopen(fd, "w");
+	bool good = file != NULL;
+
+	if (!file)
+		close(fd);
+	for (size_t i = 0; good && i < parts->count; i++)
+		good = fprintf(file, "%s %lld\n", parts->list[i].sha256,
+			       (long long)parts->list[i].size) > 0;
+	return file && fclose(file) == 0 && good;
+}
+
+void rain_relay_cache_keep(const struct rain_bundle_print *print, int64_t looked_ns,
+			   const struct rain_digests *parts)
+{
+	char temporary[64];
+	int directory, fd;
 
 	if (print->changed_ns >
 	    looked_ns - (print->changed_ns % 1000000000 ? TICK_NS : SECONDS_TICK_NS))
@@ -108,13 +129,10 @@ void rain_relay_cache_keep(const struct rain_bundle_print *print, int64_t looked
 	if (directory < 0)
 		return;
 	cache_thin(directory);
-	length = snprintf(text, sizeof(text), "%s %lld\n", digest->sha256, (long long)digest->size);
 	snprintf(temporary, sizeof(temporary), ".new-%d", (int)getpid());
 	fd = openat(directory, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	/* Without it the files are only read once more. */
-	if (fd >= 0 && write(fd, text, (size_t)length) == length)
+	if (fd >= 0 && lines_write(fd, parts))
 		(void)renameat(directory, temporary, directory, print->key.sha256);
-	if (fd >= 0)
-		close(fd);
 	close(directory);
 }

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/file.h"
 #include "federation/bundle.h"
 #include "federation/environment.h"
@@ -18,25 +19,6 @@
 #define SCRIPT_MAX (4 * 1024 * 1024)
 #define ARGUMENTS_MAX 256
 #define ARGUMENTS_BYTES_MAX 65536
-
-int rain_relay_temporary(int directory, struct rain_error *err)
-{
-	const char *elsewhere = getenv("TMPDIR");
-	int fd = openat(directory, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	char path[PATH_MAX];
-
-	if (fd >= 0)
-		return fd;
-	/* Not every file system can, and not every directory may be written. */
-	snprintf(path, sizeof(path), "%s/rain-relay-XXXXXX",
-		 elsewhere && *elsewhere == '/' ? elsewhere : "/var/tmp");
-	fd = mkostemp(path, O_CLOEXEC);
-	if (fd < 0)
-		return rain_error_set(err, "can't make a temporary file (%s): %s", path,
-				      strerror(errno));
-	unlink(path);
-	return fd;
-}
 
 static int blob_send(struct rain_relay *relay, int fd, const struct rain_digest *digest,
 		     struct rain_error *err)
@@ -51,7 +33,7 @@ static int blob_send(struct rain_relay *relay, int fd, const struct rain_digest 
 static json_t *bytes_send(struct rain_relay *relay, const void *data, size_t size,
 			  struct rain_error *err)
 {
-	int fd = rain_relay_temporary(relay->directory, err);
+	int fd = rain_local_temporary(relay->directory, err);
 	struct rain_digest digest;
 	json_t *result = NULL;
 
@@ -108,7 +90,7 @@ static json_t *environment_send(struct rain_relay *relay, char *const from[],
 /* The clock that stamps changes of files here. */
 static int64_t file_clock_ns(int directory)
 {
-	int fd = rain_relay_temporary(directory, NULL);
+	int fd = rain_local_temporary(directory, NULL);
 	struct stat st = {0};
 
 	if (fd < 0)
@@ -116,59 +98,75 @@ static int64_t file_clock_ns(int directory)
 	if (fstat(fd, &st) < 0)
 		st.st_ctim.tv_sec = 0;
 	close(fd);
-	return (int64_t)st.st_ctim.tv_sec * 1000000000 + st.st_ctim.tv_nsec;
+	return rain_clock_nanoseconds(&st.st_ctim);
 }
 
 /* 1: the gateway has the bundle that these files made before; 0: it hasn't. */
 static int is_there(struct rain_relay *relay, const struct rain_bundle_print *print,
-		    struct rain_digest *digest, struct rain_error *err)
+		    struct rain_digests *parts, struct rain_error *err)
 {
-	struct rain_local_answer answer = {0};
-	char path[128];
-	int result;
+	int result = rain_relay_cache_find(print, parts) && (!relay->whole || parts->count == 1);
 
-	if (!rain_relay_cache_find(print, digest))
-		return 0;
-	snprintf(path, sizeof(path), "/v1/blobs/%s", digest->sha256);
-	result = rain_local_call(relay->client, "HEAD", path, NULL, 0, 0, 0, &answer, err);
-	if (result == 0)
-		result = answer.status == 200;
-	rain_local_answer_release(&answer);
+	for (size_t i = 0; i < parts->count && result > 0; i++) {
+		struct rain_local_answer answer = {0};
+		char path[128];
+
+		snprintf(path, sizeof(path), "/v1/blobs/%s", parts->list[i].sha256);
+		result = rain_local_call(relay->client, "HEAD", path, NULL, 0, 0, 0, &answer, err);
+		if (result == 0)
+			result = answer.status == 200;
+		rain_local_answer_release(&answer);
+	}
 	return result;
+}
+
+static int item_pack(struct rain_relay *relay, struct rain_local_target *target, const char *item,
+		     const struct rain_bundle_print *before, int64_t looked_ns,
+		     struct rain_digests *parts, struct rain_error *err)
+{
+	struct rain_bundle_print after;
+	struct rain_bundle_summary summary;
+
+	if (rain_local_bundle_send(target, relay->directory, &item, 1, false, NULL, parts, &summary,
+				   err) < 0)
+		return -1;
+	if (rain_bundle_fingerprint(relay->directory, &item, 1, &after, NULL) == 0 &&
+	    strcmp(before->key.sha256, after.key.sha256) == 0)
+		rain_relay_cache_keep(before, looked_ns, parts);
+	return 0;
 }
 
 /* One bundle for each item, so that what changes doesn't drag along what
  * doesn't. */
-static json_t *item_send(struct rain_relay *relay, const char *item, struct rain_error *err)
+static json_t *item_send(struct rain_relay *relay, struct rain_local_target *target,
+			 const char *item, struct rain_error *err)
 {
 	int64_t looked_ns = file_clock_ns(relay->directory);
-	struct rain_bundle_print before, after;
-	struct rain_bundle_summary summary;
-	struct rain_digest digest;
+	struct rain_digests parts = {0};
+	struct rain_bundle_print before;
+	json_t *result = NULL;
 	int there;
 
 	if (rain_bundle_fingerprint(relay->directory, &item, 1, &before, err) < 0)
 		return NULL;
-	there = is_there(relay, &before, &digest, err);
-	if (there < 0)
-		return NULL;
-	if (there > 0)
-		return rain_local_digest_json(&digest);
-	if (rain_local_bundle_send(relay->client, "/v1/blobs", relay->directory, &item, 1, false, NULL,
-				   &summary, err) < 0)
-		return NULL;
-	if (rain_bundle_fingerprint(relay->directory, &item, 1, &after, NULL) == 0 &&
-	    strcmp(before.key.sha256, after.key.sha256) == 0)
-		rain_relay_cache_keep(&before, looked_ns, &summary.digest);
-	return rain_local_digest_json(&summary.digest);
+	there = is_there(relay, &before, &parts, err);
+	if (there == 0) {
+		rain_digests_release(&parts);
+		there = item_pack(relay, target, item, &before, looked_ns, &parts, err);
+	}
+	if (there >= 0)
+		result = rain_local_digests_json(&parts);
+	rain_digests_release(&parts);
+	return result;
 }
 
-static json_t *items_send(struct rain_relay *relay, struct rain_error *err)
+static json_t *items_send(struct rain_relay *relay, struct rain_local_target *target,
+			  struct rain_error *err)
 {
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < relay->stage_in.count; i++) {
-		json_t *item = item_send(relay, relay->stage_in.items[i], err);
+		json_t *item = item_send(relay, target, relay->stage_in.items[i], err);
 
 		if (!item || json_array_append_new(list, item) < 0) {
 			rain_error_prefix(err, "--stage-in");
@@ -180,10 +178,11 @@ static json_t *items_send(struct rain_relay *relay, struct rain_error *err)
 }
 
 /* What is typed at srun is a program of this directory more often than not. */
-static int program_send(struct rain_relay *relay, json_t *list, struct rain_error *err)
+static int program_send(struct rain_relay *relay, struct rain_local_target *target, json_t *list,
+			struct rain_error *err)
 {
 	const char *program = relay->direct ? rain_relay_direct_program(relay) : NULL;
-	json_t *item = program ? item_send(relay, program, err) : NULL;
+	json_t *item = program ? item_send(relay, target, program, err) : NULL;
 
 	if (!program)
 		return 0;
@@ -249,16 +248,20 @@ int rain_relay_inputs_send(struct rain_relay *relay, char *const environment[],
 			   struct rain_error *err)
 {
 	json_t *request = json_object(), *answer = NULL;
-	char path[64];
+	char path[64], query[32];
+	struct rain_local_target target = {
+		.client = relay->client, .blobs = "/v1/blobs", .query = query,
+		.spool = relay->directory, .whole = relay->whole};
 
+	snprintf(query, sizeof(query), "?job=%u", relay->job);
 	/* What can be refused without work comes first. */
 	if (json_object_set_new(request, "stage_out", patterns_json(relay, err)) == 0 &&
 	    json_object_set_new(request, "args", arguments_json(relay, err)) == 0 &&
 	    json_object_set_new(request, "script", script_send(relay, err)) == 0 &&
 	    json_object_set_new(request, "environment",
 				environment_send(relay, environment, err)) == 0 &&
-	    json_object_set_new(request, "inputs", items_send(relay, err)) == 0 &&
-	    program_send(relay, json_object_get(request, "inputs"), err) == 0) {
+	    json_object_set_new(request, "inputs", items_send(relay, &target, err)) == 0 &&
+	    program_send(relay, &target, json_object_get(request, "inputs"), err) == 0) {
 		if (relay->direct)
 			json_object_set_new(request, "direct", rain_relay_direct_json(relay));
 		snprintf(path, sizeof(path), "/v1/jobs/%u/inputs", relay->job);

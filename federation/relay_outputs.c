@@ -16,14 +16,17 @@ static bool was_asked_for(void *arg, const char *path)
 
 static int output_take(struct rain_relay *relay, const json_t *output, struct rain_error *err)
 {
-	struct rain_digest digest;
-	char path[128];
+	struct rain_digests parts;
+	char blobs[64];
+	int result;
 
-	if (rain_local_digest_read(output, &digest, err) < 0)
-		return -1;
-	snprintf(path, sizeof(path), "/v1/jobs/%u/blobs/%s", relay->job, digest.sha256);
-	return rain_local_bundle_get(relay->client, path, &digest, relay->directory, was_asked_for,
-				     relay, err);
+	snprintf(blobs, sizeof(blobs), "/v1/jobs/%u/blobs", relay->job);
+	result = rain_local_digests_read(output, &parts, err);
+	if (result == 0)
+		result = rain_local_bundle_get(relay->client, blobs, "", &parts, relay->directory,
+					       was_asked_for, relay, err);
+	rain_digests_release(&parts);
+	return result;
 }
 
 int rain_relay_outputs_take(struct rain_relay *relay, const json_t *outputs, struct rain_error *err)

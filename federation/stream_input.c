@@ -200,7 +200,6 @@ static bool input_take(struct rain_gateway *gateway, struct rain_http_request *r
 	int64_t offset, end, now = 0, have = rain_stream_size(gateway, is_loan, id, RAIN_STREAM_STDIN), room;
 	struct rain_error err;
 	const char *data;
-	char text[24];
 	size_t size;
 	int result;
 
@@ -225,15 +224,7 @@ static bool input_take(struct rain_gateway *gateway, struct rain_http_request *r
 	result = rain_stream_write(gateway, is_loan, id, RAIN_STREAM_STDIN, offset, data, size, &now, &err);
 	if (result == 0 && end && now == offset + (int64_t)size)
 		result = rain_stream_end(gateway, is_loan, id, &err);
-	snprintf(text, sizeof text, "%" PRId64, now);
-	if (result >= 0)
-		rain_http_reply_header(request, "Rain-Offset", text);
-	if (result < 0)
-		rain_http_reply_error(request, 507, "%s", err.text);
-	else if (result > 0)
-		rain_http_reply_error(request, 416, "%" PRId64 " bytes are here", now);
-	else
-		rain_http_reply_empty(request, 200);
+	rain_face_stream_reply(request, result, now, &err);
 	return true;
 }
 

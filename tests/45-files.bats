@@ -45,10 +45,9 @@ burst() {
 	[[ $status -ne 0 && $output == *'".."'* ]]
 }
 
-# bytes of the upload that the lender has so far
-partial() { on bravo root 'cat /var/lib/rain/gateway/blobs/partial/* 2>/dev/null | wc -c'; }
-partial_passes() { (($(partial) > $1)); }
-blob_arrived() { on bravo root "[ -n \"\$(find /var/lib/rain/gateway/blobs/?? -type f -size +20000k -newermt @$1)\" ]"; }
+# bytes that have come to the lender since $1
+came() { on bravo root "find /var/lib/rain/gateway/blobs/?? /var/lib/rain/gateway/blobs/partial -type f -newermt @$1 -printf '%s\n' | awk '{ n += \$1 } END { print n + 0 }'"; }
+more_came() { (($(came "$1") > $2)); }
 
 @test "a transfer goes on where the lender's gateway was killed, to the same bytes" {
 	local before start
@@ -57,15 +56,15 @@ blob_arrived() { on bravo root "[ -n \"\$(find /var/lib/rain/gateway/blobs/?? -t
 	start=$(date +%s)
 	"$TRAINER" wan --rate 40mbit
 	id=$(submit ada --burst=only --stage-in=large --stage-out=large:came-back --wrap='sha256sum <large')
-	await 30 partial_passes 4000000
+	await 30 more_came "$start" 4000000
 	await 10 on alpha ada 'rain bursts | grep -E "inputs: [0-9.]+ of 24\.[0-9] MiB"'
 	"$TRAINER" kill bravo gatewayd
-	partial_passes 4000000
+	more_came "$start" 4000000
 	"$TRAINER" start bravo gatewayd
-	await 30 partial_passes 8000000
+	await 30 more_came "$start" 8000000
 	"$TRAINER" cut alpha bravo
 	"$TRAINER" heal alpha bravo
-	await 60 blob_arrived "$start"
+	await 60 more_came "$start" 25000000
 	"$TRAINER" wan --rate unlimited
 	await 60 job_ended alpha "$id"
 	[ "$(output ada "$id")" = "$before" ]

@@ -84,12 +84,13 @@ static char results[16][512];
 static int result_count;
 
 static bool allow(struct rain_gateway *gateway, const struct rain_peer *peer, const char *sha256,
-		  bool write, int64_t *size_max, struct rain_error *err)
+		  bool write, const char *burst, struct rain_blob_leave *leave, struct rain_error *err)
 {
 	(void)gateway;
 	(void)peer;
 	(void)write;
-	*size_max = RAIN_LIMIT_BLOB;
+	(void)burst;
+	leave->size_max = RAIN_LIMIT_BLOB;
 	/* A hash that no file of a test has. */
 	if (strspn(sha256, "0") != RAIN_BLOB_NAME_SIZE - 1)
 		return true;
@@ -122,7 +123,7 @@ static json_t *op_move(void *arg, const struct rain_rpc_caller *caller, const js
 	}
 	strcpy(results[result_count], "moving");
 	if (strcmp(op, "push") == 0)
-		move = rain_blob_push(gateway, peer, sha256, moved, results[result_count], err);
+		move = rain_blob_push(gateway, peer, sha256, "", moved, results[result_count], err);
 	else
 		move = rain_blob_pull(gateway, peer, sha256, "peer-test", RAIN_LIMIT_BLOB, moved,
 				      results[result_count], err);

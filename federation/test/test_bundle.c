@@ -25,6 +25,7 @@ struct room {
 	char path[64];
 	int dir, in, out, bundle;
 	struct rain_bundle_summary summary;
+	struct rain_digest digest; /* of what was packed */
 	struct rain_error err;
 };
 
@@ -99,12 +100,30 @@ static size_t entries(int dir)
 	return count;
 }
 
-static int pack(struct room *room, const char *item)
+static int write_bundle(void *arg, const void *data, size_t size, struct rain_error *err)
 {
+	struct room *room = arg;
+
+	return rain_file_write_fd(room->bundle, data, size, err);
+}
+
+/* Items of a directory into the bundle, which is emptied first. */
+static int pack_from(struct room *room, int from, const char *const items[], size_t count,
+		     bool allow_missing, const struct rain_bundle_seen *seen)
+{
+	int result;
+
 	assert_int_equal(ftruncate(room->bundle, 0), 0);
 	assert_int_equal(lseek(room->bundle, 0, SEEK_SET), 0);
-	return rain_bundle_pack(room->in, &item, 1, false, NULL, room->bundle, &room->summary,
-				&room->err);
+	result = rain_bundle_pack(from, items, count, allow_missing, seen, write_bundle, room,
+				  &room->summary, &room->err);
+	assert_int_equal(rain_digest_file(room->bundle, &room->digest, &room->err), 0);
+	return result;
+}
+
+static int pack(struct room *room, const char *item)
+{
+	return pack_from(room, room->in, &item, 1, false, NULL);
 }
 
 static int unpack(struct room *room)
@@ -140,8 +159,7 @@ static void test_seen(void **state)
 	put(room->in, "data/new", "new", 0644);
 	assert_int_equal(fchmodat(room->in, "data/mode", 0600, 0), 0);
 	assert_int_equal(renameat(room->in, "data/moved", room->in, "data/there"), 0);
-	assert_int_equal(rain_bundle_pack(room->in, items, 2, true, seen, room->bundle, &room->summary,
-					  &room->err), 0);
+	assert_int_equal(pack_from(room, room->in, items, 2, true, seen), 0);
 	assert_int_equal(unpack(room), 0);
 	assert_true(absent(room->out, "data/same"));
 	assert_true(absent(room->out, "data/link"));
@@ -184,23 +202,20 @@ static void test_round_trip(void **state)
 static void test_deterministic(void **state)
 {
 	struct room *room = *state;
-	struct rain_digest first, whole;
+	struct rain_digest first;
 
 	assert_int_equal(mkdirat(room->in, "d", 0755), 0);
 	put(room->in, "d/z", "1", 0644);
 	put(room->in, "d/a", "2", 0644);
 	assert_int_equal(pack(room, "d/*"), 0);
-	first = room->summary.digest;
-	assert_int_equal(rain_digest_file(room->bundle, &whole, &room->err), 0);
-	assert_string_equal(first.sha256, whole.sha256);
-	assert_int_equal(first.size, whole.size);
+	first = room->digest;
 	/* The same files, made in another order: the same bytes. */
 	assert_int_equal(rain_tree_remove(room->in, "d", &room->err), 0);
 	assert_int_equal(mkdirat(room->in, "d", 0755), 0);
 	put(room->in, "d/a", "2", 0644);
 	put(room->in, "d/z", "1", 0644);
 	assert_int_equal(pack(room, "d/*"), 0);
-	assert_string_equal(first.sha256, room->summary.digest.sha256);
+	assert_string_equal(first.sha256, room->digest.sha256);
 }
 
 static void test_sparse(void **state)
@@ -218,7 +233,7 @@ static void test_sparse(void **state)
 	assert_int_equal(ftruncate(fd, size), 0);
 	close(fd);
 	assert_int_equal(pack(room, "*"), 0);
-	assert_true(room->summary.digest.size < 65536);
+	assert_true(room->digest.size < 65536);
 	assert_int_equal(unpack(room), 0);
 	fd = openat(room->out, "sparse", O_RDONLY);
 	assert_int_equal(fstat(fd, &st), 0);
@@ -246,15 +261,19 @@ static void test_patterns(void **state)
 	put(room->in, "r/.hidden.dat", "h", 0644);
 	put(room->in, "one", "one", 0644);
 	/* What is named twice is packed once. */
-	assert_int_equal(rain_bundle_pack(room->in, items, 4, true, NULL, room->bundle, &room->summary,
-					  &room->err),
-			 0);
+	assert_int_equal(pack_from(room, room->in, items, 4, true, NULL), 0);
 	assert_int_equal(room->summary.entries, 4);
 	assert_int_equal(room->summary.unmatched, 1);
 	assert_int_equal(pack(room, "r/*.dat"), 0);
 	assert_int_equal(room->summary.entries, 1); /* '*' doesn't name what is hidden */
 	assert_int_equal(pack(room, "nothing-*"), -1);
 	assert_string_equal(room->err.text, "nothing-*: there is no such file");
+	put(room->in, "a:b", "colon", 0644);
+	assert_int_equal(pack(room, "a:b"), -1);
+	assert_int_equal(pack(room, "a\\:b:c/"), 0);
+	assert_int_equal(unpack(room), 0);
+	expect(room->out, "c/a:b", "colon");
+	assert_true(rain_bundle_path_matches((const char *const[]){"a\\:b"}, 1, "a:b"));
 	assert_int_equal(pack(room, "../in"), -1);
 	assert_int_equal(pack(room, "r/../one"), -1);
 	assert_int_equal(pack(room, ""), -1);
@@ -263,11 +282,7 @@ static void test_patterns(void **state)
 	strcat(absolute, "/");
 	strcat(absolute, room->path);
 	strcat(absolute, "/in/r/1.*");
-	assert_int_equal(ftruncate(room->bundle, 0), 0);
-	lseek(room->bundle, 0, SEEK_SET);
-	assert_int_equal(rain_bundle_pack(room->out, &item, 1, false, NULL, room->bundle, &room->summary,
-					  &room->err),
-			 0);
+	assert_int_equal(pack_from(room, room->out, &item, 1, false, NULL), 0);
 	assert_int_equal(unpack(room), 0);
 	expect(room->out, "1.dat", "1");
 }
@@ -546,7 +561,7 @@ static void test_damaged(void **state)
 	assert_int_equal(unpack(room), -1); /* an empty file is no bundle */
 	put(room->in, "f", "text", 0644);
 	assert_int_equal(pack(room, "f"), 0);
-	size = room->summary.digest.size;
+	size = room->digest.size;
 	for (off_t cut = 1; cut < size; cut++) {
 		assert_int_equal(ftruncate(room->bundle, size - cut), 0);
 		assert_int_equal(unpack(room), -1);

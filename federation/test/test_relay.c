@@ -19,7 +19,7 @@
 
 #include "common/file.h"
 #include "federation/agent.h"
-#include "federation/bundle.h"
+#include "federation/local_bundle.h"
 #include "federation/test/fake_gateway.h"
 #include "federation/tree.h"
 
@@ -148,18 +148,11 @@ static void lender_take(struct room *room, struct rain_agent_manifest *manifest,
 	}
 	assert_int_equal(rain_agent_manifest_read(json, manifest, &room->err), 0);
 	json_decref(json);
-	for (size_t i = 0; i < manifest->input_count; i++) {
-		struct rain_bundle_summary summary;
-		int fd = openat(room->top, ".", O_TMPFILE | O_RDWR, 0600);
-		char path[128];
-
-		snprintf(path, sizeof(path), "/v1/loans/u/blobs/%s", manifest->inputs[i].sha256);
-		assert_int_equal(rain_local_blob_get(room->client, path, fd, &manifest->inputs[i],
-						     &room->err),
+	for (size_t i = 0; i < manifest->input_count; i++)
+		assert_int_equal(rain_local_bundle_get(room->client, "/v1/loans/u/blobs", "",
+						       &manifest->inputs[i], into, NULL, NULL,
+						       &room->err),
 				 0);
-		assert_int_equal(rain_bundle_unpack(fd, into, NULL, NULL, &summary, &room->err), 0);
-		close(fd);
-	}
 }
 
 static void lender_post(struct room *room, const char *what, json_t *json)
@@ -188,18 +181,17 @@ static int64_t lender_print(struct room *room, const char *stream, int64_t offse
 
 static json_t *lender_output(struct room *room, int dir, const char *item)
 {
+	struct rain_local_target target = {.client = room->client, .blobs = "/v1/loans/u/blobs",
+					   .query = "", .spool = room->top};
 	struct rain_bundle_summary summary;
-	int fd = openat(room->top, ".", O_TMPFILE | O_RDWR, 0600);
+	struct rain_digests parts = {0};
 	json_t *json;
-	char path[128];
-	bool sent;
 
-	assert_int_equal(rain_bundle_pack(dir, &item, 1, false, NULL, fd, &summary, &room->err), 0);
-	snprintf(path, sizeof(path), "/v1/loans/u/blobs/%s", summary.digest.sha256);
-	assert_int_equal(
-		rain_local_blob_put(room->client, path, fd, &summary.digest, &sent, &room->err), 0);
-	close(fd);
-	json = rain_local_digest_json(&summary.digest);
+	assert_int_equal(rain_local_bundle_send(&target, dir, &item, 1, false, NULL, &parts, &summary,
+						&room->err),
+			 0);
+	json = rain_local_digests_json(&parts);
+	rain_digests_release(&parts);
 	json_object_set_new(json, "path", json_string("outputs"));
 	return json;
 }
@@ -415,7 +407,8 @@ static void settle(struct room *room, int fd)
 			 (now.st_ctim.tv_nsec - changed.st_ctim.tv_nsec) / 1000000 < 100);
 }
 
-/* The same input twice travels once, and memory stays small. */
+/* It comes in parts, of which a cut costs what it cut off; the same input twice
+ * travels once, and memory stays small. */
 static void test_large_input(void **state)
 {
 	static const char *const options[] = {"--stage-in=large", NULL};
@@ -438,17 +431,22 @@ static void test_large_input(void **state)
 	close(fd);
 	for (int round = 0; round < 2; round++) {
 		before = fake_gateway_uploaded(room->gateway);
+		fake_gateway_set_faults(room->gateway, 5);
 		pid = relay_start(room, options);
 		lender_take(room, &manifest, room->top);
+		assert_in_range(manifest.inputs[0].count, 12, 13);
 		rain_agent_manifest_release(&manifest);
 		lender_post(room, "exit", exit_json(0, 0, 0, 0));
 		assert_int_equal(relay_wait(room, pid), 0);
 #if !defined(__SANITIZE_ADDRESS__)
-		assert_true(room->max_rss_kib < 32 * 1024);
-#endif
+		/* Later on what the gateway's half has had counts, too: it is inherited. */
 		if (round == 0)
-			assert_true(fake_gateway_uploaded(room->gateway) - before >
-				    (int64_t)size / 2);
+			assert_true(room->max_rss_kib < 32 * 1024);
+#endif
+		/* What came before a cut isn't counted, and isn't sent again. */
+		if (round == 0)
+			assert_in_range(fake_gateway_uploaded(room->gateway) - before, size / 2,
+					size + size / 64);
 		else
 			assert_int_equal(fake_gateway_uploaded(room->gateway), before);
 		fake_gateway_destroy(room->gateway);

@@ -24,9 +24,10 @@ static void manifest(const char *data, size_t size)
 		    manifest.stage_out_count > RAIN_AGENT_INPUTS_MAX)
 			abort();
 		for (size_t i = 0; i < manifest.input_count; i++)
-			if (!rain_digest_is_valid(manifest.inputs[i].sha256) ||
-			    manifest.inputs[i].size < 0)
-				abort();
+			for (size_t j = 0; j < manifest.inputs[i].count; j++)
+				if (!rain_digest_is_valid(manifest.inputs[i].list[j].sha256) ||
+				    manifest.inputs[i].list[j].size < 0)
+					abort();
 		for (size_t i = 0; i < manifest.stage_out_count; i++)
 			if (*manifest.stage_out[i] == '/')
 				abort();

@@ -88,5 +88,6 @@ noinst_PROGRAMS += federation/test/lying_gatewayd
 federation_test_lying_gatewayd_SOURCES = federation/gatewayd.c federation/test/lying_gatewayd.c
 federation_test_lying_gatewayd_CFLAGS = $(wire_cflags)
 federation_test_lying_gatewayd_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=rain_receipt_sign \
-	-Wl,--wrap=rain_receipt_amount -Wl,--wrap=rain_mailbox_post -Wl,--wrap=rain_mind_price
+	-Wl,--wrap=rain_receipt_amount -Wl,--wrap=rain_mailbox_post -Wl,--wrap=rain_mind_price \
+	-Wl,--wrap=rain_exit_report_parse -Wl,--wrap=rain_manifest_parse
 federation_test_lying_gatewayd_LDADD = libmind.la libwire.la

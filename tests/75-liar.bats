@@ -237,3 +237,36 @@ memory_kb() { on "$1" root "awk '/^VmHWM/ { print \$2 }' /proc/\$(pgrep -x rain-
 	on alpha root "rain peer list" | grep -q bravo
 	(($(memory_kb alpha) < 65536))
 }
+
+# plants CLUSTER OWNER KIND: a hostile bundle lies among its blobs, to be told of
+plants() {
+	local bundle=$BATS_FILE_TMPDIR/bundle name
+	python3 "$BATS_TEST_DIRNAME/hostile.py" "$3" >"$bundle"
+	name=$(sha256sum "$bundle" | head -c 64)
+	on "$1" rain-gw "cd /var/lib/rain/gateway/blobs && mkdir -p ${name::2} owner/$2 && { [ -e ${name::2}/$name ] || cat >${name::2}/$name; } &&
+		ln -f ${name::2}/$name owner/$2/$name && echo $name $(stat -c %s "$bundle") >$LIE.blob" <"$bundle"
+}
+declare -A says=([climb]="a path that is not allowed" [link]="a link that leads out" [bomb]="more than 64 GiB")
+
+@test "bundles that climb, lead out or blow up land nowhere, and their sender is named" {
+	on alpha ada 'rm -rf safe; mkdir safe; echo in >safe/in'
+	lies bravo bundle-back
+	for kind in climb link bomb; do
+		plants bravo peer-alpha $kind
+		id=$(submit ada --chdir=safe --burst=only --stage-out='*' --wrap='echo ran; echo out >out')
+		await 40 job_ended alpha "$id"
+		[ "$(job alpha "$id" ExitCode)" = 125:0 ]
+		on alpha ada "cat safe/slurm-$id.out" | grep -q "${says[$kind]}"
+		log_says alpha "what peer=bravo returned .*burst=$(burst_of "$id" burst_id) .*${says[$kind]}"
+		[ "$(on alpha ada "ls -A safe evil 2>/dev/null | grep -v '^slurm-' | xargs")" = "safe: in" ]
+	done
+	bravo_repents
+	lies alpha bundle-there
+	for kind in climb bomb; do
+		plants alpha "uid-$(on alpha ada 'id -u')" $kind
+		id=$(submit ada --chdir=safe --burst=only --stage-in=in --wrap='echo ran')
+		await 40 log_says bravo "peer=alpha.*${says[$kind]}"
+		on alpha ada "scancel $id; ! grep -q ran safe/slurm-$id.out"
+	done
+	on alpha root "rm -f $LIE"
+}

@@ -24,7 +24,7 @@ include tests/fuzz/fuzz.mk
 EXTRA_DIST += tests/browser.py tests/terminal.py
 
 # How fast files reach a peer, beside a bare TLS stream: as root, on a trainer.
-EXTRA_DIST += tests/bench-staging
+EXTRA_DIST += tests/bench-staging tests/hostile.py
 bench-staging:
 	$(srcdir)/tests/bench-staging $(RATES)
 .PHONY: bench-staging

@@ -34,6 +34,8 @@ struct rain_relay {
 	bool terminal; /* … at a terminal */
 	struct rain_local_client *client; /* of the main thread */
 	bool whole;    /* the peer takes no bundles in parts */
+	bool remembered; /* some inputs are named as they were brought another time, … */
+	bool forgotten;	 /* … but the gateway doesn't have them any more */
 };
 
 /* relay_inputs.c: brings script, environment and files to the gateway and

@@ -101,25 +101,6 @@ static int64_t file_clock_ns(int directory)
 	return rain_clock_nanoseconds(&st.st_ctim);
 }
 
-/* 1: the gateway has the bundle that these files made before; 0: it hasn't. */
-static int is_there(struct rain_relay *relay, const struct rain_bundle_print *print,
-		    struct rain_digests *parts, struct rain_error *err)
-{
-	int result = rain_relay_cache_find(print, parts) && (!relay->whole || parts->count == 1);
-
-	for (size_t i = 0; i < parts->count && result > 0; i++) {
-		struct rain_local_answer answer = {0};
-		char path[128];
-
-		snprintf(path, sizeof(path), "/v1/blobs/%s", parts->list[i].sha256);
-		result = rain_local_call(relay->client, "HEAD", path, NULL, 0, 0, 0, &answer, err);
-		if (result == 0)
-			result = answer.status == 200;
-		rain_local_answer_release(&answer);
-	}
-	return result;
-}
-
 static int item_pack(struct rain_relay *relay, struct rain_local_target *target, const char *item,
 		     const struct rain_bundle_print *before, int64_t looked_ns,
 		     struct rain_digests *parts, struct rain_error *err)
@@ -145,16 +126,16 @@ static json_t *item_send(struct rain_relay *relay, struct rain_local_target *tar
 	struct rain_digests parts = {0};
 	struct rain_bundle_print before;
 	json_t *result = NULL;
-	int there;
+	bool known;
 
 	if (rain_bundle_fingerprint(relay->directory, &item, 1, &before, err) < 0)
 		return NULL;
-	there = is_there(relay, &before, &parts, err);
-	if (there == 0) {
+	known = !relay->forgotten && rain_relay_cache_find(&before, &parts) &&
+		(!relay->whole || parts.count == 1);
+	if (!known)
 		rain_digests_release(&parts);
-		there = item_pack(relay, target, item, &before, looked_ns, &parts, err);
-	}
-	if (there >= 0)
+	relay->remembered |= known;
+	if (known || item_pack(relay, target, item, &before, looked_ns, &parts, err) == 0)
 		result = rain_local_digests_json(&parts);
 	rain_digests_release(&parts);
 	return result;
@@ -244,8 +225,8 @@ static json_t *patterns_json(struct rain_relay *relay, struct rain_error *err)
 	return list;
 }
 
-int rain_relay_inputs_send(struct rain_relay *relay, char *const environment[],
-			   struct rain_error *err)
+static int inputs_send(struct rain_relay *relay, char *const environment[], int *status,
+		       struct rain_error *err)
 {
 	json_t *request = json_object(), *answer = NULL;
 	char path[64], query[32];
@@ -265,9 +246,22 @@ int rain_relay_inputs_send(struct rain_relay *relay, char *const environment[],
 		if (relay->direct)
 			json_object_set_new(request, "direct", rain_relay_direct_json(relay));
 		snprintf(path, sizeof(path), "/v1/jobs/%u/inputs", relay->job);
-		answer = rain_local_json(relay->client, "POST", path, request, 0, NULL, err);
+		answer = rain_local_json(relay->client, "POST", path, request, 0, status, err);
 	}
 	json_decref(request);
 	json_decref(answer);
 	return answer ? 0 : -1;
+}
+
+int rain_relay_inputs_send(struct rain_relay *relay, char *const environment[],
+			   struct rain_error *err)
+{
+	int status = 0, result = inputs_send(relay, environment, &status, err);
+
+	/* The gateway may have thrown away what it was brought once. */
+	if (result < 0 && status == 409 && relay->remembered) {
+		relay->forgotten = true;
+		result = inputs_send(relay, environment, &status, err);
+	}
+	return result;
 }

@@ -82,6 +82,10 @@ more_came() { (($(came "$1") > $2)); }
 	on alpha ada "cp .cache/rain/$other .cache/rain/$same"
 	burst --stage-in=same --wrap='cat other'
 	[ "$output" = second ]
+	# What the gateway has thrown away meanwhile is packed again.
+	on alpha root 'rm -f /var/lib/rain/gateway/blobs/owner/uid-*/*'
+	burst --stage-in=other --wrap='cat other'
+	[ "$output" = second ]
 	# A file that has changed is another one, whatever is known.
 	on alpha ada 'echo third >>same'
 	burst --stage-in=same --wrap='cat same'

@@ -136,6 +136,9 @@ def look_at_jobs(b, directory, job, user, peer_job):
         lambda: b.run(f"return !!document.querySelector('[data-place^=\"At home\"] [data-job=\"{job}\"]')")))
     check("the job at the peer is drawn there", b.wait(
         lambda: b.run(f"return !!document.querySelector('[data-place=\"At bravo\"] [data-job=\"{peer_job}\"]')"), 30))
+    check("and in the colour that its owner has at home", b.wait(
+        lambda: b.run(f"const edge = id => getComputedStyle(document.querySelector(`[data-place] [data-job=\"${{id}}\"]`)).borderLeftColor;"
+                      f"return edge({job}) === edge({peer_job}) && edge({job}) !== 'rgb(100, 112, 126)'")))
     check("a light comes on with a job", light(b, directory))
 
 

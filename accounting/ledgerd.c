@@ -12,6 +12,7 @@
 
 #include "accounting/intake.h"
 #include "accounting/ledgerd_group.h"
+#include "accounting/ledgerd_keep.h"
 #include "accounting/spool.h"
 #include "common/cli.h"
 #include "common/clock.h"
@@ -252,7 +253,9 @@ static int reload(struct rain_ledgerd *ledgerd, struct rain_error *err)
 	inotify_close(ledgerd);
 	if (inotify_open(ledgerd, err) < 0)
 		return -1;
-	return rain_ledgerd_group_reload(ledgerd->group, err);
+	if (rain_ledgerd_group_reload(ledgerd->group, err) < 0)
+		return -1;
+	return rain_keep_reload(ledgerd->keep, config->ledger.database, err);
 }
 
 static void on_reload(evutil_socket_t signal_number, short events, void *arg)
@@ -276,13 +279,11 @@ static void on_keeping(evutil_socket_t fd, short events, void *arg)
 {
 	struct rain_ledgerd *ledgerd = arg;
 	int64_t now = rain_clock_monotonic_ms();
-	int64_t wait = rain_keep_run(&ledgerd->keep, ledgerd->store, now);
-	int64_t policies = rain_policies_run(&ledgerd->policies, ledgerd->config, ledgerd->store, now);
+	int64_t wait = rain_policies_run(&ledgerd->policies, ledgerd->config, ledgerd->store, now);
 	struct timeval delay;
 
 	(void)fd;
 	(void)events;
-	wait = policies < wait ? policies : wait;
 	delay = (struct timeval){.tv_sec = wait / 1000, .tv_usec = wait % 1000 * 1000};
 	evtimer_add(ledgerd->keeping, &delay);
 }
@@ -365,7 +366,9 @@ static int ledgerd_init(struct rain_ledgerd *ledgerd, struct rain_error *err)
 	if (inotify_open(ledgerd, err) < 0 || timers_init(ledgerd, err) < 0)
 		return -1;
 	ledgerd->group = rain_ledgerd_group_create(ledgerd, err);
-	if (!ledgerd->group)
+	ledgerd->keep = ledgerd->group ? rain_keep_create(ledgerd->base, ledgerd->config->ledger.database, err)
+				       : NULL;
+	if (!ledgerd->keep)
 		return -1;
 	ledgerd->server = rain_rpc_server_create(ledgerd->base, ledgerd->config->ledger.socket,
 						 0666, rain_ledgerd_ops, ledgerd, err);
@@ -384,6 +387,7 @@ static void ledgerd_release(struct rain_ledgerd *ledgerd)
 	}
 	rain_rpc_server_destroy(ledgerd->server);
 	rain_ledgerd_group_destroy(ledgerd->group);
+	rain_keep_destroy(ledgerd->keep);
 	rain_metrics_server_destroy(ledgerd->metrics_server);
 	inotify_close(ledgerd);
 	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)

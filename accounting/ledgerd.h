@@ -14,16 +14,6 @@
 #include "common/config.h"
 #include "common/rpc_server.h"
 
-/* ledgerd_keep.c: what the ledger wants done every now and then. Looks what is due
- * at now_ms (monotonic), does it, and returns the time until it wants to be called
- * again. */
-#define RAIN_KEEP_COUNT 3
-struct rain_keep {
-	int64_t due_ms[RAIN_KEEP_COUNT];
-	bool failed[RAIN_KEEP_COUNT]; /* and it is said */
-};
-int64_t rain_keep_run(struct rain_keep *keep, struct rain_ledger *store, int64_t now_ms);
-
 /* All of rain-ledgerd. */
 struct rain_ledgerd {
 	const char *config_path;
@@ -49,7 +39,7 @@ struct rain_ledgerd {
 	struct rain_metrics_server *metrics_server; /* NULL: not wanted */
 	struct event *metrics_file;		    /* timer */
 	struct event *keeping;			    /* timer */
-	struct rain_keep keep;
+	struct rain_keep *keep;
 	struct rain_policies policies;
 };
 

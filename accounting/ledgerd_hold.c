@@ -42,7 +42,7 @@ static int begin(const struct rain_ledgerd *ledgerd, const struct rain_rpc_calle
 
 static const struct rain_ledgerd_call plain; /* nothing to tell but the answer */
 
-/* {hold, from, to, amount_utok, purpose?, until?} -> {"answer": "held" | "exists"} */
+/* {hold, from, to? (system:use), amount_utok, purpose?, until?} -> {"answer": "held" | "exists"} */
 json_t *rain_ledgerd_op_hold(void *arg, const struct rain_rpc_caller *caller, const json_t *request,
 			     struct rain_error *err)
 {
@@ -52,13 +52,18 @@ json_t *rain_ledgerd_op_hold(void *arg, const struct rain_rpc_caller *caller, co
 
 	if (begin(arg, caller, request, &hold, err) < 0 ||
 	    rain_json_string(request, "from", ACCOUNT_MAX - 1, &from_text, err) < 0 ||
-	    rain_json_string(request, "to", ACCOUNT_MAX - 1, &to_text, err) < 0 ||
+	    rain_json_string_or(request, "to", ACCOUNT_MAX - 1, "system:use", &to_text, err) < 0 ||
 	    rain_json_int(request, "amount_utok", 1, RAIN_TOKENS_MAX, &amount, err) < 0 ||
 	    rain_json_string_or(request, "purpose", PURPOSE_MAX, "", &purpose, err) < 0 ||
 	    rain_json_int_or(request, "until", 1, TIME_MAX, 0, &until, err) < 0 ||
 	    rain_ledgerd_account_name(from_text, from, err) < 0 ||
 	    rain_ledgerd_account_name(to_text, to, err) < 0)
 		return NULL;
+	/* The account of a peer is what both sides signed. */
+	if (strncmp(from, "peer:", 5) == 0 || strncmp(to, "peer:", 5) == 0) {
+		rain_error_set(err, "what peers owe is moved by receipts only, not by \"hold\"");
+		return NULL;
+	}
 	return rain_ledgerd_group_call(
 		arg, caller, &plain,
 		json_pack("{s:s s:s s:s s:s s:I s:s s:o}", "call", "hold", "hold", hold, "from", from,

@@ -89,7 +89,7 @@ accounts() {
 }
 
 start_ledgerd() {
-	mkdir "$work/spool"
+	mkdir -p "$work/spool"
 	cat >"$work/rain.conf" <<-CONF
 		cluster { name = "alpha" }
 		ledger {

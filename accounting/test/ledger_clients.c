@@ -3,10 +3,9 @@
  * Many clients of rain-ledgerd's socket at once, each with jobs one after another: a hold,
  * and when that is durable its post, and when that is durable the next job.
  *
- *   ledger_clients SOCKET [-c CLIENTS] [-t SECONDS | -n JOBS of each] [-u USERS] [-p PEERS]
- *                  [-m] [-l FILE]
+ *   ledger_clients SOCKET [-c CLIENTS] [-t SECONDS | -n JOBS of each] [-u USERS] [-m] [-l FILE]
  *
- * Users are user:u1 to user:uUSERS, peers likewise peer:p1. -m mixes: some jobs are voided,
+ * Users are user:u1 to user:uUSERS; what they pay goes to system:commons. -m mixes: some jobs are voided,
  * some extended, some ask before for more than there is. -l writes how long each job took, in
  * µs, a line each. Who gets no answer, or hears that the database is away, asks again with the
  * same keys until it is known. Prints "tps = …", and "jobs: posted N voided N refused N".
@@ -37,13 +36,13 @@ struct client {
 	enum step step;
 	bool repeated;
 	uint64_t hold[2], key[2];
-	int user, peer;
+	int user;
 	int64_t begun_us;
 	int jobs;
 };
 
 static struct sockaddr_un address = {.sun_family = AF_UNIX};
-static int users = 1000, peers = 20, jobs_each;
+static int users = 1000, jobs_each;
 static int64_t end_us;
 static bool mixed;
 static FILE *latencies;
@@ -84,13 +83,13 @@ static void write_request(struct client *c)
 	switch (c->step) {
 	case POOR:
 		snprintf(c->request, sizeof(c->request),
-			 "{\"op\":\"hold\",\"hold\":\"%s\",\"from\":\"user:u%d\",\"to\":\"peer:p%d\","
-			 "\"amount_utok\":999999999999999999}\n", key, c->user, c->peer);
+			 "{\"op\":\"hold\",\"hold\":\"%s\",\"from\":\"user:u%d\",\"to\":\"system:commons\","
+			 "\"amount_utok\":999999999999999999}\n", key, c->user);
 		break;
 	case HOLD:
 		snprintf(c->request, sizeof(c->request),
-			 "{\"op\":\"hold\",\"hold\":\"%s\",\"from\":\"user:u%d\",\"to\":\"peer:p%d\","
-			 "\"amount_utok\":%d%s}\n", hold, c->user, c->peer, HELD,
+			 "{\"op\":\"hold\",\"hold\":\"%s\",\"from\":\"user:u%d\",\"to\":\"system:commons\","
+			 "\"amount_utok\":%d%s}\n", hold, c->user, HELD,
 			 mixed ? ",\"until\":4102444800,\"purpose\":\"a \\\"job\\\"\"" : "");
 		break;
 	case EXTEND:
@@ -139,7 +138,6 @@ static bool begin(struct client *c)
 		c->key[i] = dice();
 	}
 	c->user = 1 + (int)(dice() % (uint64_t)users);
-	c->peer = 1 + (int)(dice() % (uint64_t)peers);
 	c->step = mixed && dice() % 8 == 0 ? POOR : HOLD;
 	c->begun_us = rain_clock_monotonic_us();
 	c->repeated = false;
@@ -256,18 +254,17 @@ int main(int argc, char *argv[])
 	int count = 1, seconds = 10, option;
 	int64_t begun_us = rain_clock_monotonic_us(), took_us;
 
-	while ((option = getopt(argc, argv, "c:t:n:u:p:ml:")) != -1)
+	while ((option = getopt(argc, argv, "c:t:n:u:ml:")) != -1)
 		switch (option) {
 		case 'c': count = atoi(optarg); break;
 		case 't': seconds = atoi(optarg); break;
 		case 'n': jobs_each = atoi(optarg); break;
 		case 'u': users = atoi(optarg); break;
-		case 'p': peers = atoi(optarg); break;
 		case 'm': mixed = true; break;
 		case 'l': latencies = fopen(optarg, "w"); break;
 		default: return 2;
 		}
-	if (optind != argc - 1 || count < 1 || count > CLIENTS_MAX || users < 1 || peers < 1 ||
+	if (optind != argc - 1 || count < 1 || count > CLIENTS_MAX || users < 1 ||
 	    strlen(argv[optind]) >= sizeof(address.sun_path)) {
 		fprintf(stderr, "Usage: ledger_clients SOCKET [OPTION]...\n");
 		return 2;

@@ -194,20 +194,19 @@ test_calls() {
 	local whom point environment posted=0 out
 	sql rain "SELECT ledger.grant_tokens(ledger.account_ensure_user('u' || i), 1000000000, '', gen_random_uuid())
 		FROM generate_series(1, 5) i" >/dev/null
-	sql rain-gw "SELECT ledger.account_ensure_peer('p1', 0)" >/dev/null
 	for whom in self postgres; do
 		for point in before:post sent:hold done:post; do
 			mapfile -t environment < <(armed "${point%:*}:group_calls" $whom)
 			start "${environment[@]}" "RAIN_KILL_VALUE=\"${point#*:}\""
 			wait_until answers
-			./accounting/test/ledger_clients -m -c 8 -n 4 -u 5 -p 1 "$work/ledger.sock" >"$work/clients" 2>&1 &
+			./accounting/test/ledger_clients -m -c 8 -n 4 -u 5 "$work/ledger.sock" >"$work/clients" 2>&1 &
 			out=$!
 			wait_until struck
 			rise $whom
 			wait $out || fail "clients while $whom dies at $point: $(cat "$work/clients")"
 			posted=$((posted + $(sed -n 's/^jobs: posted \([0-9]*\) .*/\1/p' "$work/clients")))
 			expect "$whom dies at $point: each job is paid once" rain "SELECT balance, (SELECT sum(held) FROM ledger.balances())
-				FROM ledger.balance('peer:p1')" "$((posted * 900))|0"
+				FROM ledger.balance('system:commons')" "$((posted * 900))|0"
 			stop
 			round=$((round + 1))
 		done

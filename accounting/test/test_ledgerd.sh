@@ -109,12 +109,11 @@ test_calls() {
 	calls=$(./rain-ledger -c "$conf" metrics | sed -n 's/^rain_ledger_calls_total //p')
 	sql rain "SELECT ledger.grant_tokens(ledger.account_ensure_user('u' || i), 1000000000, '', gen_random_uuid())
 		FROM generate_series(1, 20) i" >/dev/null
-	sql rain-gw "SELECT count(ledger.account_ensure_peer('p' || i, 0)) FROM generate_series(1, 3) i" >/dev/null
-	./accounting/test/ledger_clients -m -c 40 -n 15 -u 20 -p 3 "$work/ledger.sock" >"$work/clients" ||
+	./accounting/test/ledger_clients -m -c 40 -n 15 -u 20 "$work/ledger.sock" >"$work/clients" ||
 		fail "many clients: $(cat "$work/clients")"
 	read -r _ _ posted _ voided _ refused < <(grep ^jobs "$work/clients")
 	[ $((posted + voided)) = 600 ] && [ "$refused" -gt 0 ] || fail "many clients: $(cat "$work/clients")"
-	expect "many clients: each job is paid once" rain "SELECT sum(balance) FROM ledger.balances() WHERE name LIKE 'peer:p_'" $((posted * 900))
+	expect "many clients: each job is paid once" rain "SELECT balance FROM ledger.balance('system:commons')" $((posted * 900))
 	expect "many clients: nothing is held" rain "SELECT sum(held) FROM ledger.balances()" 0
 	sound "after many clients"
 	out=$(./rain-ledger -c "$conf" metrics)
@@ -138,7 +137,7 @@ test_calls() {
 # SIGTERM while calls wait: they are told or done, and asked again they are done once.
 test_calls_stop() {
 	local clients i
-	./accounting/test/ledger_clients -m -c 40 -n 20 -u 20 -p 3 "$work/ledger.sock" >"$work/clients" 2>&1 &
+	./accounting/test/ledger_clients -m -c 40 -n 20 -u 20 "$work/ledger.sock" >"$work/clients" 2>&1 &
 	clients=$!
 	for i in 1 2 3; do
 		stop TERM || fail "SIGTERM among calls isn't a clean end"
@@ -148,7 +147,7 @@ test_calls_stop() {
 	wait $clients || fail "clients while it stops: $(cat "$work/clients")"
 	read -r _ _ i _ < <(grep ^jobs "$work/clients")
 	posted=$((posted + i))
-	expect "stopped among calls: each job is paid once" rain "SELECT sum(balance) FROM ledger.balances() WHERE name LIKE 'peer:p_'" $((posted * 900))
+	expect "stopped among calls: each job is paid once" rain "SELECT balance FROM ledger.balance('system:commons')" $((posted * 900))
 	sound "stopped among calls"
 }
 

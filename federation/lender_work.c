@@ -18,7 +18,6 @@
 #define REUSED_MS 10000 /* … or its number is another job's: it can't come back */
 #define UNBEGUN_MS 15000 /* … or it can't begin without our leave, if it comes back */
 #define ABSENT_OVER_MS 30000
-#define UNSTARTED_MS 60000 /* Slurm's backfill has looked twice by then and starts it not */
 #define STAGE_MS (30 * 60 * 1000) /* for all inputs to arrive */
 /* Streams and outputs wait so long for a home that doesn't say it has them. */
 #define RETENTION_MS (60 * 60 * 1000)
@@ -324,7 +323,7 @@ void rain_lender_on_queue(struct rain_gateway *gateway, struct rain_live_loan *l
 		struct rain_lender_extra extra = { .reason = "the owner needs the nodes" };
 		event(gateway, loan, (struct rain_loan_event){ .type = RAIN_LOAN_EVENT_EVICT }, &extra);
 	} else if (r->state == RAIN_LOAN_RELEASED && !strcmp(job->state, "PENDING") &&
-		   rain_clock_realtime_ms() - r->accepted_ms > UNSTARTED_MS) {
+		   rain_clock_realtime_ms() - r->accepted_ms > gateway->config->lend.start_seconds * 1000) {
 		/* The owners' jobs came out otherwise than Slurm had planned: home may do better. */
 		struct rain_lender_extra extra = { .reason = "the nodes that it was promised are not free" };
 		event(gateway, loan, (struct rain_loan_event){ .type = RAIN_LOAN_EVENT_EVICT }, &extra);

@@ -146,6 +146,7 @@ as_before() { # CLUSTER: if it was changed
 }
 
 teardown() {
+	"$TRAINER" exec bravo scontrol update partitionname=guest maxtime=unlimited
 	as_before alpha
 	as_before bravo
 	"$TRAINER" exec alpha scancel --user="$CARL"
@@ -211,4 +212,24 @@ decided() { sql alpha "SELECT decision FROM federation.burst WHERE job_id = $1" 
 	on bravo eve "scancel --user=eve"
 	await 60 job_ended alpha "$long"
 	[[ $(job alpha "$long" NodeList) == bravo-* ]]
+}
+
+@test "a guest that Slurm doesn't start on the promised nodes goes back home, owes nothing, and goes again" {
+	on_alpha_full
+	reload bravo '/^lend {/a start-seconds = 2'
+	# Slurm takes the guest's job and then never starts it.
+	"$TRAINER" exec bravo scontrol update partitionname=guest maxtime=1
+	id=$(burst --nodes=1 --time=5 --wrap=true)
+	await 60 ends_of_bursts "$id" void evicted
+	"$TRAINER" exec bravo scontrol update partitionname=guest maxtime=unlimited
+	await 60 job_ended alpha "$id"
+	[[ $(job alpha "$id" NodeList) == bravo-* ]]
+	job_is alpha "$id" COMPLETED
+	await 20 ends_of_bursts "$id" settled exited
+	[ "$(sql alpha "SELECT count(*) FROM ledger.charge JOIN ledger.job_run USING (job_run_id)
+		WHERE slurm_job_id = $id AND amount > 0")" = 1 ]
+}
+
+ends_of_bursts() { # JOB STATE OUTCOME: one of its bursts ended like that
+	[ "$(sql alpha "SELECT count(*) FROM federation.burst WHERE job_id = $1 AND state = '$2' AND outcome = '$3'")" -ge 1 ]
 }

@@ -6,6 +6,7 @@
  */
 #include "plugins/compat/controller.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "plugins/submit_config.h"
@@ -50,6 +51,18 @@ static int answer_code(enum rain_submit_answer answer)
 	return SLURM_SUCCESS;
 }
 
+/* Slurm's own formatting is slow, and there is rarely anything to append to. */
+static void tell(const struct rain_submit_verdict *verdict, char **err_msg)
+{
+	char line[sizeof verdict->message + sizeof "rain: "];
+
+	snprintf(line, sizeof line, "rain: %s", verdict->message);
+	if (*err_msg)
+		xstrfmtcat(*err_msg, "\n%s", line);
+	else
+		*err_msg = xstrdup(line);
+}
+
 int job_submit(job_desc_msg_t *desc, uint32_t submit_uid, char **err_msg)
 {
 	struct rain_submission submission = {
@@ -69,7 +82,7 @@ int job_submit(job_desc_msg_t *desc, uint32_t submit_uid, char **err_msg)
 		rain_submit_balance_read(&submission, desc->user_id);
 	rain_submit_decide(&settings, &submission, &verdict);
 	if (verdict.message[0] && err_msg)
-		xstrfmtcat(*err_msg, "%srain: %s", *err_msg ? "\n" : "", verdict.message);
+		tell(&verdict, err_msg);
 	if (verdict.admin_comment) {
 		xfree(desc->admin_comment);
 		desc->admin_comment = xstrdup(verdict.admin_comment);

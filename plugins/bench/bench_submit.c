@@ -1,19 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The C part of `make bench-submit` (submit.sh):
- *   bench_submit submit N         submits N held jobs to the slurmctld of $SLURM_CONF, and
- *                                 cancels them; prints how many a second it took in
- *   bench_submit run N            submits N jobs that run `true`
+ *   bench_submit compare CONF CONF PAIRS N  submits N held jobs to the slurmctld of one slurm.conf
+ *                                 and N to that of the other, PAIRS times; prints for each pair how
+ *                                 many a second the two took in
+ *   bench_submit run N            submits N jobs that run `true` to that of $SLURM_CONF; prints the
+ *                                 number of the first
  *   bench_submit publish DIR      keeps the snapshots of rain-ledgerd fresh until it is ended
  *   bench_submit hooks FILE FIRST N  what the jobs FIRST .. FIRST+N-1 cost inside slurmctld
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <slurm/slurm.h>
 #include <slurm/slurm_errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -76,18 +80,110 @@ static uint32_t submit(bool held)
 
 static int submit_all(long count, bool held)
 {
-	double begun = now_s(), taken;
-
 	for (long i = 0; i < count; i++) {
 		jobs[i] = submit(held);
 		if (!jobs[i])
 			return fail("slurmctld refuses a job", slurm_strerror(slurm_get_errno()));
 	}
-	taken = now_s() - begun;
-	printf("%.3f %u\n", (double)count / taken, jobs[0]);
-	for (long i = 0; held && i < count; i++)
-		if (slurm_kill_job(jobs[i], SIGKILL, 0) != SLURM_SUCCESS)
-			return fail("a job can't be cancelled", slurm_strerror(slurm_get_errno()));
+	return EXIT_SUCCESS;
+}
+
+static int run(long count)
+{
+	if (submit_all(count, false))
+		return EXIT_FAILURE;
+	printf("%u\n", jobs[0]);
+	return EXIT_SUCCESS;
+}
+
+/* A process that knows one of the two slurmctld, for libslurm knows no more. */
+struct side {
+	pid_t pid;
+	int commands, answers; /* our ends */
+};
+
+/* Waits for a byte, submits, answers with the seconds that took, and cancels until it answers
+ * once more; ends with its standard input. */
+static int serve(long count)
+{
+	char byte;
+
+	while (read(STDIN_FILENO, &byte, 1) == 1) {
+		double begun = now_s(), taken;
+
+		if (submit_all(count, true))
+			return EXIT_FAILURE;
+		taken = now_s() - begun;
+		if (write(STDOUT_FILENO, &taken, sizeof taken) != sizeof taken)
+			return fail("a pipe", strerror(errno));
+		for (long i = 0; i < count; i++)
+			if (slurm_kill_job(jobs[i], SIGKILL, 0) != SLURM_SUCCESS)
+				return fail("a job can't be cancelled", slurm_strerror(slurm_get_errno()));
+		if (write(STDOUT_FILENO, &taken, sizeof taken) != sizeof taken)
+			return fail("a pipe", strerror(errno));
+	}
+	return EXIT_SUCCESS;
+}
+
+static int side_start(struct side *side, const char *conf, long count)
+{
+	int in[2], out[2];
+
+	if (pipe2(in, O_CLOEXEC) < 0 || pipe2(out, O_CLOEXEC) < 0)
+		return fail("a pipe", strerror(errno));
+	side->pid = fork();
+	if (side->pid < 0)
+		return fail("a process", strerror(errno));
+	if (side->pid == 0) {
+		close(in[1]); /* or it would never see the end */
+		if (dup2(in[0], STDIN_FILENO) < 0 || dup2(out[1], STDOUT_FILENO) < 0 ||
+		    setenv("SLURM_CONF", conf, 1) < 0)
+			_exit(fail(conf, strerror(errno)));
+		_exit(serve(count));
+	}
+	close(in[0]);
+	close(out[1]);
+	side->commands = in[1];
+	side->answers = out[0];
+	return EXIT_SUCCESS;
+}
+
+/* Jobs a second, or < 0. */
+static double side_rate(const struct side *side, long count)
+{
+	double taken, cancelled;
+
+	if (write(side->commands, "", 1) != 1 ||
+	    read(side->answers, &taken, sizeof taken) != sizeof taken ||
+	    read(side->answers, &cancelled, sizeof cancelled) != sizeof cancelled)
+		return -1;
+	return (double)count / taken;
+}
+
+/* The first pair is not told: it warms up. Who begins changes. */
+static int compare_rates(char *confs[2], long pairs, long count)
+{
+	struct side sides[2];
+
+	for (int i = 0; i < 2; i++)
+		if (side_start(&sides[i], confs[i], count))
+			return EXIT_FAILURE;
+	for (long pair = 0; pair <= pairs; pair++) {
+		int first = (int)(pair & 1);
+		double rates[2];
+
+		rates[first] = side_rate(&sides[first], count);
+		rates[!first] = side_rate(&sides[!first], count);
+		if (rates[0] < 0 || rates[1] < 0)
+			return EXIT_FAILURE; /* it has said why */
+		if (pair > 0)
+			printf("%.3f %.3f\n", rates[0], rates[1]);
+	}
+	/* The second was forked with the pipe to the first one open. */
+	for (int i = 1; i >= 0; i--) {
+		close(sides[i].commands);
+		waitpid(sides[i].pid, NULL, 0);
+	}
 	return EXIT_SUCCESS;
 }
 
@@ -130,18 +226,21 @@ static void line(const char *what, int64_t *ns, size_t count)
 /* One submits after the other, so the n-th call of job_submit is that of the n-th job. */
 static int sum_up(const struct rain_hook_log *records, uint32_t first, size_t count)
 {
-	static int64_t sums[4][JOBS_MAX]; /* [0]: all hooks */
+	static int64_t sums[RAIN_HOOK_COUNT][JOBS_MAX]; /* [RAIN_HOOK_NONE]: all hooks */
 	size_t submits = 0, ended = 0;
 
 	for (uint64_t i = 0; i < records->count; i++) {
 		const struct rain_hook_call *call = &records->calls[i];
-		size_t at = call->hook == RAIN_HOOK_SUBMIT ? submits++ : (size_t)call->job - first;
+		size_t at;
 
+		submits += call->hook == RAIN_HOOK_SUBMIT;
+		at = call->job ? (size_t)call->job - first : submits - 1;
 		if (at >= count)
 			continue;
 		ended += call->hook == RAIN_HOOK_COMPLETED;
 		sums[call->hook][at] += call->ns;
-		sums[0][at] += call->ns;
+		if (call->hook != RAIN_HOOK_LOOP)
+			sums[RAIN_HOOK_NONE][at] += call->ns;
 	}
 	if (submits != count || ended < count) {
 		fprintf(stderr, "bench_submit: %zu jobs, but %zu calls of job_submit and %zu of jobcomp\n", count,
@@ -151,7 +250,8 @@ static int sum_up(const struct rain_hook_log *records, uint32_t first, size_t co
 	line("job_submit", sums[RAIN_HOOK_SUBMIT], count);
 	line("site_factor, as often as it was asked", sums[RAIN_HOOK_FACTOR], count);
 	line("jobcomp", sums[RAIN_HOOK_COMPLETED], count);
-	line("all hooks of a job", sums[0], count);
+	line("all hooks of a job", sums[RAIN_HOOK_NONE], count);
+	line("an empty loop after each hook, together", sums[RAIN_HOOK_LOOP], count);
 	return EXIT_SUCCESS;
 }
 
@@ -175,20 +275,25 @@ static int hooks(const char *path, long first, long count)
 	return rc;
 }
 
+static long number(const char *text)
+{
+	long count = strtol(text, NULL, 10);
+
+	return count >= 1 && count <= JOBS_MAX ? count : 0;
+}
+
 int main(int argc, char *argv[])
 {
-	const char *verb = argc > 2 ? argv[1] : "";
-	long count = argc > 2 ? strtol(argv[argc - 1], NULL, 10) : 0;
+	const char *verb = argc > 1 ? argv[1] : "";
+	long count = number(argv[argc - 1]);
 
-	if (strcmp(verb, "publish") == 0)
+	if (strcmp(verb, "publish") == 0 && argc == 3)
 		return publish(argv[2]);
-	if (count < 1 || count > JOBS_MAX)
-		return fail("usage", "submit N, run N, publish DIR, hooks FILE FIRST N");
-	if (strcmp(verb, "submit") == 0)
-		return submit_all(count, true);
-	if (strcmp(verb, "run") == 0)
-		return submit_all(count, false);
-	if (strcmp(verb, "hooks") == 0 && argc == 5)
+	if (strcmp(verb, "compare") == 0 && argc == 6 && count && number(argv[4]))
+		return compare_rates(&argv[2], number(argv[4]), count);
+	if (strcmp(verb, "run") == 0 && argc == 3 && count)
+		return run(count);
+	if (strcmp(verb, "hooks") == 0 && argc == 5 && count)
 		return hooks(argv[2], strtol(argv[3], NULL, 10), count);
-	return fail("usage", "submit N, run N, publish DIR, hooks FILE FIRST N");
+	return fail("usage", "compare CONF CONF PAIRS N, run N, publish DIR, hooks FILE FIRST N");
 }

@@ -6,11 +6,21 @@
 
 /* How long each call of our plugins took inside slurmctld: the file that hook_clock.so
  * (LD_PRELOAD) fills and bench_submit reads.  Only for `make bench-submit`. */
-enum rain_hook { RAIN_HOOK_NONE, RAIN_HOOK_SUBMIT, RAIN_HOOK_FACTOR, RAIN_HOOK_COMPLETED };
+enum rain_hook {
+	RAIN_HOOK_NONE,
+	RAIN_HOOK_SUBMIT,
+	RAIN_HOOK_FACTOR,
+	RAIN_HOOK_COMPLETED,
+	RAIN_HOOK_LOOP, /* no hook: an empty loop after each, to tell what the host's other work costs */
+	RAIN_HOOK_COUNT
+};
+
+/* How long the loop takes when nobody disturbs it: as long as a hook, about. */
+#define RAIN_HOOK_LOOP_NS 2300
 
 struct rain_hook_call {
 	uint32_t hook;
-	uint32_t job; /* 0 at job_submit: the job has no number yet */
+	uint32_t job; /* 0 at job_submit and its loop: the job has no number yet */
 	int64_t ns;
 };
 

@@ -97,6 +97,44 @@ static int has_other_job(uid_t uid, uint32_t job, struct rain_error *err)
 	return found;
 }
 
+/* What is left of the guest's job, under the lock. */
+static int clear(uint32_t id, uid_t uid, const struct rain_config *config, struct rain_error *err)
+{
+	int other = has_other_job(uid, id, err), result = 0;
+
+	/* Its processes first, while the rules still hold them. */
+	if (other < 0 || (!other && rain_guard_kill(uid, err) < 0))
+		result = -1;
+	if (rain_guard_room_remove(id, result == 0 ? err : NULL) < 0)
+		result = -1;
+	if (other == 0 && rain_guard_leftovers_remove(uid, result == 0 ? err : NULL) < 0)
+		result = -1;
+	if (rain_guard_forget(id, result == 0 ? err : NULL) < 0 ||
+	    rules_apply(config, result == 0 ? err : NULL) < 0)
+		result = -1;
+	return result;
+}
+
+/* Jobs whose slurmd died when they ended: it runs no Epilog for them any more. */
+static void clear_forgotten(uint32_t id, const struct rain_config *config)
+{
+	static struct rain_guard_jobs jobs;
+	struct rain_error err;
+
+	if (rain_guard_load(&jobs, NULL) < 0)
+		return; /* what follows says why */
+	for (size_t i = 0; i < jobs.count; i++) {
+		const struct rain_guard_job *job = &jobs.list[i];
+
+		if (job->job == id || !rain_guard_job_is_over(job->job, rain_guard_is_old(job->job)))
+			continue;
+		fprintf(stderr, "rain-guest-guard: guest job %u had no Epilog: it is cleared away now\n", job->job);
+		if (clear(job->job, job->uid, config, &err) < 0)
+			rain_cli_fail(0, &err);
+	}
+	rain_guard_jobs_release(&jobs);
+}
+
 static int guest_begin(uint32_t id, uid_t uid, gid_t gid, const struct rain_config *config,
 		       struct rain_error *err)
 {
@@ -110,6 +148,8 @@ static int guest_begin(uint32_t id, uid_t uid, gid_t gid, const struct rain_conf
 		return rain_error_set(err, "Slurm doesn't tell the job's nodes (SLURM_NODELIST)");
 	if (rain_guard_addresses(&job, nodelist, config, err) == 0)
 		lock = rain_guard_lock(err);
+	if (lock >= 0)
+		clear_forgotten(id, config);
 	if (lock >= 0 && rain_guard_note(&job, err) == 0) {
 		if (rules_apply(config, err) == 0 && rain_guard_room_make(id, uid, gid, err) == 0)
 			result = 0;
@@ -125,21 +165,11 @@ static int guest_begin(uint32_t id, uid_t uid, gid_t gid, const struct rain_conf
 static int guest_end(uint32_t id, uid_t uid, const struct rain_config *config,
 		     struct rain_error *err)
 {
-	int lock = rain_guard_lock(err), other, result = 0;
+	int lock = rain_guard_lock(err), result;
 
 	if (lock < 0)
 		return -1;
-	other = has_other_job(uid, id, err);
-	/* Its processes first, while the rules still hold them. */
-	if (other < 0 || (!other && rain_guard_kill(uid, err) < 0))
-		result = -1;
-	if (rain_guard_room_remove(id, result == 0 ? err : NULL) < 0)
-		result = -1;
-	if (other == 0 && rain_guard_leftovers_remove(uid, result == 0 ? err : NULL) < 0)
-		result = -1;
-	if (rain_guard_forget(id, result == 0 ? err : NULL) < 0 ||
-	    rules_apply(config, result == 0 ? err : NULL) < 0)
-		result = -1;
+	result = clear(id, uid, config, err);
 	close(lock);
 	return result;
 }

@@ -57,12 +57,18 @@ int rain_guard_note(const struct rain_guard_job *job, struct rain_error *err);
 int rain_guard_forget(uint32_t job, struct rain_error *err);
 /* Those of this boot; older notes are removed. */
 int rain_guard_load(struct rain_guard_jobs *jobs, struct rain_error *err);
+/* It was noted so long ago that a controller which came back with an older state knew it. */
+bool rain_guard_is_old(uint32_t job);
 void rain_guard_jobs_release(struct rain_guard_jobs *jobs);
 
 /* guest_guard_slurm.c: asks Slurm for the addresses of the job's nodes and of
  * slurmctld, and adds the gateway's door for agents. */
 int rain_guard_addresses(struct rain_guard_job *job, const char *nodelist,
 			 const struct rain_config *config, struct rain_error *err);
+
+/* Whether Slurm says that the job has left its nodes; `is_old`: also that it doesn't know it
+ * (any more). false when Slurm can't be asked. */
+bool rain_guard_job_is_over(uint32_t job, bool is_old);
 
 /* guest_guard_room.c: the job's directories on this node. */
 int rain_guard_room_make(uint32_t job, uid_t uid, gid_t gid, struct rain_error *err);

@@ -9,8 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "common/hostlist.h"
+
+#define SLURM_TRIES 120 /* a minute */
 
 typedef int (*take_address)(struct rain_guard_job *job, const char *address, uint16_t port,
 			    struct rain_error *err);
@@ -64,6 +67,17 @@ static int resolve(struct rain_guard_job *job, const char *name, uint16_t port, 
 	return result;
 }
 
+/* slurmctld may just be starting again; and a Prolog that fails takes the node out of service. */
+static bool try_again(int *tries)
+{
+	static const struct timespec pause = {0, 500000000};
+
+	if (++*tries > SLURM_TRIES)
+		return false;
+	nanosleep(&pause, NULL);
+	return true;
+}
+
 static const char *node_address(const node_info_msg_t *nodes, const char *name)
 {
 	for (uint32_t i = 0; i < nodes->record_count; i++)
@@ -76,11 +90,13 @@ static int nodes_add(struct rain_guard_job *job, const char *nodelist, struct ra
 {
 	node_info_msg_t *nodes = NULL;
 	char **names = NULL;
-	int result = 0;
+	int result = 0, tries = 0;
 
 	if (rain_hostlist_expand(nodelist, RAIN_GUARD_NODES_MAX, &names, NULL, err) < 0)
 		return -1;
-	if (slurm_load_node(0, &nodes, SHOW_ALL) != SLURM_SUCCESS) {
+	while (slurm_load_node(0, &nodes, SHOW_ALL) != SLURM_SUCCESS) {
+		if (try_again(&tries))
+			continue;
 		rain_error_set(err, "slurmctld doesn't tell the nodes' addresses: %s",
 			       slurm_strerror(slurm_get_errno()));
 		rain_hostlist_free(names);
@@ -100,11 +116,12 @@ static int controllers_add(struct rain_guard_job *job, const char *agent_port,
 			   struct rain_error *err)
 {
 	slurm_conf_t *conf = NULL;
-	int result = 0;
+	int result = 0, tries = 0;
 
-	if (slurm_load_ctl_conf(0, &conf) != SLURM_SUCCESS)
-		return rain_error_set(err, "slurmctld doesn't tell its addresses: %s",
-				      slurm_strerror(slurm_get_errno()));
+	while (slurm_load_ctl_conf(0, &conf) != SLURM_SUCCESS)
+		if (!try_again(&tries))
+			return rain_error_set(err, "slurmctld doesn't tell its addresses: %s",
+					      slurm_strerror(slurm_get_errno()));
 	for (uint32_t i = 0; i < conf->control_cnt && result == 0; i++) {
 		const char *name =
 			conf->control_addr[i] ? conf->control_addr[i] : conf->control_machine[i];
@@ -147,4 +164,20 @@ int rain_guard_addresses(struct rain_guard_job *job, const char *nodelist,
 	free(host);
 	free(port);
 	return result;
+}
+
+bool rain_guard_job_is_over(uint32_t job, bool is_old)
+{
+	job_info_msg_t *jobs = NULL;
+	bool over = true;
+
+	if (slurm_load_job(&jobs, job, SHOW_ALL) != SLURM_SUCCESS)
+		return slurm_get_errno() == ESLURM_INVALID_JOB_ID && is_old;
+	for (uint32_t i = 0; i < jobs->record_count; i++)
+		if (jobs->job_array[i].job_id == job &&
+		    ((jobs->job_array[i].job_state & JOB_STATE_BASE) < JOB_COMPLETE ||
+		     (jobs->job_array[i].job_state & JOB_COMPLETING)))
+			over = false;
+	slurm_free_job_info_msg(jobs);
+	return over;
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/file.h"
@@ -17,6 +18,7 @@
 
 #define NOTES RAIN_GUEST_SPOOL "/.guard"
 #define NOTE_MAX (256 * 1024)
+#define OLD_S 600
 
 static int directory_make(const char *path, mode_t mode, struct rain_error *err)
 {
@@ -102,6 +104,15 @@ int rain_guard_forget(uint32_t job, struct rain_error *err)
 	if (unlink(path) < 0 && errno != ENOENT)
 		return rain_error_set(err, "can't remove %s: %s", path, strerror(errno));
 	return 0;
+}
+
+bool rain_guard_is_old(uint32_t job)
+{
+	char path[sizeof(NOTES) + 32];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/%u.json", NOTES, job);
+	return stat(path, &st) == 0 && time(NULL) - st.st_mtime > OLD_S;
 }
 
 /* 1: not one of now, and removed. */

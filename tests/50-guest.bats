@@ -164,3 +164,19 @@ shm_size() { # SIZE
 	run on bravo root "ps -eo user:20,args | grep '^rain-guest'"
 	[ "$status" -ne 0 ]
 }
+
+guest_of() { remote=$(sql alpha "SELECT remote_job_id FROM federation.burst WHERE job_id = $1 AND state = 'running'") && [[ $remote ]]; } # JOB
+
+@test "a guest job that had no Epilog, for its slurmd died, is cleared away by the next one there" {
+	id=$(submit ada --burst=only --time=2 --wrap='sleep 1')
+	until guest_of "$id"; do ! job_ended alpha "$id"; done
+	node=$(job bravo "$remote" NodeList)
+	on_node bravo "$node" root "cp -a /var/spool/rain/guest/.guard/$remote.json /tmp/kept"
+	await 30 job_ended alpha "$id"
+	await 20 eval '[ -z "$(on bravo root "squeue --noheader --partition=guest")" ]'
+	on_node bravo "$node" root "cd /var/spool/rain/guest && [ ! -e $remote ] && mv /tmp/kept .guard/$remote.json && mkdir $remote"
+	ARGS=(--nodes=$NODES)
+	attempt 'echo next'
+	[ "$output" = next ]
+	on_node bravo "$node" root "cd /var/spool/rain/guest && [ ! -e $remote ] && [ ! -e .guard/$remote.json ]"
+}

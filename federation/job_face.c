@@ -59,7 +59,8 @@ static json_t *exit_json(const struct rain_live_burst *burst)
 	json_t *object = json_pack("{s:I, s:I}", "code", (json_int_t)row->code, "signal", (json_int_t)row->signal);
 
 	if (is_stuck(burst))
-		json_object_update_new(object, json_pack("{s:i, s:s}", "code", -1, "error", burst->return_error));
+		json_object_update_new(object, json_pack("{s:i, s:i, s:s}", "code", -1, "signal", 0, "error",
+							 burst->return_error));
 	else if (row->record.timed_out || row->record.out_of_memory)
 		json_object_update_new(object, json_pack("{s:s, s:i}", "by_slurm", row->record.timed_out
 				? "the job has reached its time limit" : "the job has run out of memory",

@@ -10,6 +10,9 @@ setup_file() {
 
 teardown_file() { clear_jobs; }
 
+# From the first test that needs it on to the end of the file.
+full_alpha() { [ -e "$BATS_FILE_TMPDIR/full" ] || fill_alpha >"$BATS_FILE_TMPDIR/full"; }
+
 # What somebody wrote years ago for one cluster.
 workflow() {
 	cat <<'SCRIPT'
@@ -58,7 +61,7 @@ fates() { # JOBS
 
 @test "a workflow that knows nothing of RAIN gives the same results at home and on a peer" {
 	home=$(run_workflow home RAIN_BURST=never)
-	fill_alpha
+	full_alpha
 	away=$(run_workflow away RAIN_BURST=auto RAIN_STAGE_IN=data,results RAIN_STAGE_OUT=data,results)
 	# All of it was there, and not by chance at home.
 	[ "$("$TRAINER" exec alpha squeue --noheader --array --states=COMPLETED,FAILED --format=%N --jobs="${away// /,}" | grep -c '^bravo')" = 13 ]
@@ -87,6 +90,7 @@ submitted() { "$TRAINER" exec alpha date +%s --date="$(job alpha "$1" SubmitTime
 at_its_peer() { [ "$(sql alpha "SELECT count(*) FROM federation.burst WHERE job_id = $1 AND state = 'running'")" = 1 ]; } # JOB
 
 @test "the time limit begins with the script; timeout and out of memory are told apart" {
+	full_alpha
 	late=$(submit ada --burst=auto --time=7 --wrap='sleep 300')
 	hungry=$(submit ada --burst=auto --time=7 --wrap='sleep 300')
 	await 30 at_its_peer "$late"
@@ -100,6 +104,7 @@ at_its_peer() { [ "$(sql alpha "SELECT count(*) FROM federation.burst WHERE job_
 }
 
 @test "a requeued job leaves the peer and begins again; a signal reaches its script" {
+	full_alpha
 	id=$(submit ada --burst=auto --time=5 --wrap='trap "echo heard; exit 5" USR1; echo begun; while :; do sleep 0.1; done')
 	await 30 eval 'output ada '"$id"' | grep -q begun'
 	on alpha ada "scontrol requeue $id"
@@ -114,6 +119,7 @@ at_its_peer() { [ "$(sql alpha "SELECT count(*) FROM federation.burst WHERE job_
 }
 
 @test "some tasks of an array are cancelled, the others aren't" {
+	full_alpha
 	id=$(submit ada --burst=auto --time=5 --array=1-6%4 --output=task-%a --wrap='echo $SLURM_ARRAY_TASK_ID; sleep 4')
 	await 30 eval '[ "$(on alpha ada "squeue --noheader --array --states=RUNNING --jobs='"$id"'" | wc -l)" = 4 ]'
 	on alpha ada "scancel ${id}_[2-3,5]"
@@ -146,8 +152,8 @@ longer_than() { (($(output ada "$1" | wc -l) > $2)); } # JOB LINES
 	await 20 no_guest_left
 }
 
-# alpha is still full.
 @test "a held job goes to no peer before it is released; requeuehold takes it back" {
+	full_alpha
 	held=$(submit ada --burst=auto --hold --time=5 --wrap='sleep 300')
 	id=$(submit ada --burst=auto --time=5 --wrap='sleep 300')
 	await 30 at_its_peer "$id"
@@ -162,6 +168,42 @@ longer_than() { (($(output ada "$1" | wc -l) > $2)); } # JOB LINES
 	on alpha ada "scontrol release $held"
 	await 40 at_its_peer "$held"
 	on alpha ada "scancel $held"
+	await 20 no_guest_left
+}
+
+# dies_at CLUSTER TEXT: its gateway, when its log says so; in the background, `wait` for it
+dies_at() { "$TRAINER" exec "$1" bash /run/trainer/lib/control.sh kill_at gatewayd "$2" >"$BATS_TEST_TMPDIR/seen" 3>&- & }
+
+nothing_open() { # JOB: its burst, its hold, its guest
+	[ "$(sql alpha "SELECT count(*) FROM federation.burst WHERE job_id = $1 AND (state NOT IN ('settled', 'void') OR job <> 'over')")" = 0 ] &&
+		[ "$(sql bravo "SELECT count(*) FROM federation.loan WHERE state NOT IN ('closed', 'void')")" = 0 ] && no_guest_left
+}
+
+@test "scancel ends a job that is bound, placed, or has ended there and is not told of it" {
+	for point in "bravo loan is accepted" "bravo loan is released" "alpha burst is running"; do
+		dies_at "${point%% *}" "${point#* }"
+		killer=$!
+		id=$(submit ada --burst=only --time=5 --output=cancelled --wrap='echo begun; sleep 0.5')
+		wait "$killer"
+		[ ! -s "$BATS_TEST_TMPDIR/seen" ]
+		on alpha ada "scancel $id"
+		"$TRAINER" start "${point%% *}" gatewayd
+		await 30 job_is alpha "$id" CANCELLED
+		await 40 nothing_open "$id"
+	done
+	[ "$(sql alpha "SELECT held FROM ledger.balance('user:ada')")" = 0 ]
+}
+
+@test "the warning before the time limit reaches the script; an evicted job that may not be requeued ends" {
+	warned=$(submit ada --burst=only --time=1 --signal=B:USR1@50 --wrap='trap "echo warned; exit 9" USR1; echo begun; while :; do sleep 0.1; done')
+	id=$(submit ada --burst=only --time=5 --no-requeue --wrap='echo begun; sleep 300')
+	await 30 eval 'output ada '"$id"' | grep -q begun'
+	on bravo root "scancel $(sql alpha "SELECT remote_job_id FROM federation.burst WHERE job_id = $id")"
+	await 30 job_ended alpha "$id"
+	[ "$(job alpha "$id" JobState)/$(job alpha "$id" ExitCode)" = FAILED/125:0 ]
+	await 50 job_ended alpha "$warned"
+	[ "$(job alpha "$warned" ExitCode)" = 9:0 ]
+	[[ $(output ada "$warned") == $'begun\nwarned'* ]]
 	await 20 no_guest_left
 }
 

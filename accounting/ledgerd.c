@@ -95,6 +95,7 @@ static void on_intake(evutil_socket_t fd, short events, void *arg)
 	(void)fd;
 	(void)events;
 	ledgerd->gathering = 0;
+	ledgerd->backlog = false;
 	watch(ledgerd);
 	if (rain_intake_run(ledgerd->spool, ledgerd->config, ledgerd->store, &result, &err) < 0) {
 		ledgerd->metrics.failures++;
@@ -107,6 +108,7 @@ static void on_intake(evutil_socket_t fd, short events, void *arg)
 		rain_log_info("the spool and the database are back after %d attempts",
 			      ledgerd->failures);
 	ledgerd->failures = 0;
+	ledgerd->backlog = result.more;
 	rain_metrics_batch(&ledgerd->metrics, &result);
 	if (result.recorded > 0)
 		rain_log_debug("job runs are booked: count=%zu", result.recorded);
@@ -153,7 +155,7 @@ static void on_publish(evutil_socket_t fd, short events, void *arg)
 		ledgerd->publish_failed = 1;
 		rain_log_warning("plugins can't know the balances: %s", err.text);
 	}
-	if (publish_predictions(ledgerd, now)) {
+	if (publish_predictions(ledgerd, now) && !ledgerd->backlog) {
 		delay = 0;
 	} else {
 		delay = 20 * (rain_clock_monotonic_ms() - now);

@@ -33,6 +33,7 @@ struct rain_ledgerd {
 	int inotify_fd;
 	int watching;	  /* the spool exists and is watched */
 	int gathering;	  /* an intake is due within moments */
+	bool backlog;	  /* more records wait than one intake takes: what can wait, waits */
 	int failures;	  /* of the intake, in a row: sets the back-off */
 	int rejected;	  /* records put aside, as of the last look */
 	struct rain_metrics metrics;

@@ -146,7 +146,7 @@ accounting_test_model_clients_CFLAGS = $(AM_CFLAGS) $(PQ_CFLAGS)
 accounting_test_model_clients_LDADD = $(PQ_LIBS)
 EXTRA_DIST += accounting/test/model-seeds
 
-# Minutes of work and gigabytes of data: never part of the tests. doc/ledger-speed.txt
+# Minutes of work and gigabytes of data: never part of the tests. doc/ledger-speed.md
 # says what each measures and what came out.
 EXTRA_DIST += accounting/bench/bench.sh accounting/bench/drain.sh accounting/bench/ledger.sh \
 	accounting/bench/reports.sh accounting/bench/slurmdbd.sh accounting/bench/dbd_feed.c

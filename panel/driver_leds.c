@@ -17,10 +17,11 @@
 
 struct lights {
 	struct {
-		bool ours, kernels; /* by name; because a trigger is in charge */
+		bool ours; /* it has a name */
 		int brightness_fd, trigger_fd; /* trigger_fd -1: it has none */
 		long max;
-		int shown; /* level; -1: not known */
+		int shown; /* level; -1: not known, or another's */
+		uint8_t due; /* the level that it should have */
 	} light[RAIN_LED_COUNT];
 };
 
@@ -129,45 +130,48 @@ static void *leds_open(const struct rain_config *config, struct rain_error *err)
 	return lights;
 }
 
+/* Gives the light what it should have, unless a trigger is in charge. */
+static int show(struct lights *lights, int i, struct rain_error *err)
+{
+	char text[24];
+	int length, kernels = kernel_drives(lights->light[i].trigger_fd);
+
+	if (kernels < 0)
+		return fail(i, err);
+	if (kernels)
+		lights->light[i].shown = -1;
+	if (kernels || lights->light[i].shown == lights->light[i].due)
+		return 0;
+	length = snprintf(text, sizeof(text), "%ld\n",
+			  lights->light[i].due * lights->light[i].max / RAIN_LED_FULL);
+	if (pwrite(lights->light[i].brightness_fd, text, (size_t)length, 0) != length)
+		return fail(i, err);
+	lights->light[i].shown = lights->light[i].due;
+	return 0;
+}
+
 static int leds_set(void *device, const uint8_t level[RAIN_LED_COUNT], struct rain_error *err)
 {
 	struct lights *lights = device;
 
 	for (int i = 0; i < RAIN_LED_COUNT; i++) {
-		char text[24];
-		int length, kernels;
-
-		if (!lights->light[i].ours || lights->light[i].shown == level[i])
-			continue;
-		kernels = kernel_drives(lights->light[i].trigger_fd);
-		if (kernels < 0)
-			return fail(i, err);
-		lights->light[i].kernels = kernels;
-		if (kernels)
-			continue;
-		length = snprintf(text, sizeof(text), "%ld\n",
-				  level[i] * lights->light[i].max / RAIN_LED_FULL);
-		if (pwrite(lights->light[i].brightness_fd, text, (size_t)length, 0) != length)
-			return fail(i, err);
-		lights->light[i].shown = level[i];
+		lights->light[i].due = level[i];
+		if (lights->light[i].ours && lights->light[i].shown != level[i] &&
+		    show(lights, i, err) < 0)
+			return -1;
 	}
 	return 0;
 }
 
-/* An LED may be unplugged, given to a trigger or taken from one at any time;
- * who opens it again shows what is due. */
+/* An LED may be unplugged, which is an error, and given to a trigger or taken from
+ * one at any time: it is lit as it should be then. */
 static int leds_check(void *device, struct rain_error *err)
 {
 	struct lights *lights = device;
 
 	for (int i = 0; i < RAIN_LED_COUNT; i++) {
-		int kernels = kernel_drives(lights->light[i].trigger_fd);
-
-		if (kernels < 0)
-			return fail(i, err);
-		if (kernels != lights->light[i].kernels)
-			return rain_error_set(err, "a trigger of the LED for %s came or went",
-					      rain_panel_led_name((enum rain_panel_led)i));
+		if (lights->light[i].ours && show(lights, i, err) < 0)
+			return -1;
 	}
 	return 0;
 }

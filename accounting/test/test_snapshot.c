@@ -336,6 +336,7 @@ static void test_all_at_once(void **state)
 	void *written;
 
 	(void)state;
+	unlink(path); /* another test's */
 	atomic_store(&stop, false);
 	assert_int_equal(pthread_create(&writer, NULL, write_on, copy), 0);
 	assert_int_equal(pthread_create(&refresher, NULL, refresh_on, copy), 0);

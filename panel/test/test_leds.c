@@ -105,16 +105,17 @@ static void test_lights(void **state)
 	driver->close(device);
 }
 
-/* As the kernel shows it: in the file that is open already. */
-static void set_trigger(const char *light, const char *text)
+/* As the kernel does it: in the file that is open already. */
+static void set(const char *light, const char *file, const char *text)
 {
-	int fd = open(file_of(light, "trigger"), O_WRONLY | O_TRUNC | O_CLOEXEC);
+	int fd = open(file_of(light, file), O_WRONLY | O_TRUNC | O_CLOEXEC);
 
 	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
 	close(fd);
 }
 
-/* A trigger that came or went is a reason to begin anew. */
+/* While a trigger is in charge the light is left alone; when it goes, the light
+ * comes back as it should be by then. */
 static void test_triggers_come_and_go(void **state)
 {
 	const struct rain_panel_driver *driver = &rain_panel_driver_leds;
@@ -127,14 +128,22 @@ static void test_triggers_come_and_go(void **state)
 	assert_non_null(device);
 	assert_int_equal(driver->set(device, level, &err), 0);
 	assert_int_equal(driver->check(device, &err), 0);
-	set_trigger("green:boot", "none [timer] heartbeat\n");
-	assert_int_equal(driver->check(device, &err), -1);
-	assert_non_null(strstr(err.text, "LED for boot"));
-	set_trigger("green:boot", "[none] timer heartbeat\n");
+	set("green:boot", "trigger", "none [timer] heartbeat\n");
 	assert_int_equal(driver->check(device, &err), 0);
-	set_trigger("kernels", "[none] timer heartbeat\n");
-	assert_int_equal(driver->check(device, &err), -1);
-	set_trigger("kernels", "none timer [heartbeat]\n");
+	set("green:boot", "brightness", "5\n");
+	level[RAIN_LED_BOOT] = 0;
+	assert_int_equal(driver->set(device, level, &err), 0);
+	level[RAIN_LED_BOOT] = 255;
+	assert_int_equal(driver->set(device, level, &err), 0);
+	assert_int_equal(driver->check(device, &err), 0);
+	assert_int_equal(brightness("green:boot"), 5);
+	set("green:boot", "trigger", "[none] timer heartbeat\n");
+	assert_int_equal(driver->check(device, &err), 0);
+	assert_int_equal(brightness("green:boot"), 1);
+	set("kernels", "trigger", "[none] timer heartbeat\n");
+	assert_int_equal(driver->check(device, &err), 0);
+	assert_int_not_equal(brightness("kernels"), 7);
+	set("kernels", "trigger", "none timer [heartbeat]\n");
 	driver->close(device);
 }
 

@@ -118,12 +118,20 @@ at_its_peer() { [ "$(sql alpha "SELECT count(*) FROM federation.burst WHERE job_
 	[[ $output == *heard* ]]
 }
 
+tasks_running() { # JOB
+	"$TRAINER" exec alpha squeue --noheader --array --states=RUNNING --jobs="$1" --format=%K | sort | xargs
+}
+
 @test "some tasks of an array are cancelled, the others aren't" {
 	full_alpha
-	id=$(submit ada --burst=auto --time=5 --array=1-6%4 --output=task-%a --wrap='echo $SLURM_ARRAY_TASK_ID; sleep 4')
-	await 30 eval '[ "$(on alpha ada "squeue --noheader --array --states=RUNNING --jobs='"$id"'" | wc -l)" = 4 ]'
+	id=$(submit ada --burst=auto --time=5 --array=1-6%4 --output=task-%a \
+		--wrap='trap "exit 0" USR1; echo $SLURM_ARRAY_TASK_ID; while :; do sleep 0.1; done')
+	await 30 eval '[ "$(tasks_running '"$id"')" = "1 2 3 4" ]'
 	on alpha ada "scancel ${id}_[2-3,5]"
-	await 60 all_over "$id"
+	await 30 eval '[ "$(tasks_running '"$id"')" = "1 4 6" ]'
+	await 30 eval '[ "$(on alpha ada "cat task-1 task-4 task-6" | xargs)" = "1 4 6" ]' # they hear now
+	on alpha ada "scancel --batch --signal=USR1 $id"
+	await 30 all_over "$id"
 	[ "$("$TRAINER" exec alpha squeue --noheader --array --states=COMPLETED --jobs="$id" --format=%K | sort | xargs)" = "1 4 6" ]
 	[ "$("$TRAINER" exec alpha squeue --noheader --array --states=CANCELLED --jobs="$id" --format=%K | sort | xargs)" = "2 3 5" ]
 	run -0 on alpha ada "cat task-1 task-4 task-6"

@@ -21,7 +21,8 @@ enum rain_hook {
 struct rain_hook_call {
 	uint32_t hook;
 	uint32_t job; /* 0 at job_submit and its loop: the job has no number yet */
-	int64_t ns;
+	int64_t ns;	/* by the clock */
+	int64_t cpu_ns; /* of its thread's processor time */
 };
 
 #define RAIN_HOOK_CALLS 262144 /* more are dropped, which is reported */

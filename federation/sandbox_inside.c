@@ -106,18 +106,25 @@ __attribute__((noreturn)) static void command_exec(const struct rain_environment
 	_exit(saved == ENOENT ? 127 : 126);
 }
 
-/* The program's group has no shell above it, and the kernel lets none of such a group
- * stop by SIGTSTP: a suspended job is stopped as Slurm does it, all of it. */
+/* As slurmstepd does it (its _handle_signal_container): what ends a job goes to all of
+ * it; any other signal for a batch script to the script alone, which may have programs
+ * in the background that don't know it.  And a suspended job is stopped, all of it: the
+ * program's group has no shell above it, and the kernel lets none of such a group stop
+ * by SIGTSTP. */
 static void pass_on(pid_t child, int number)
 {
-	if (number == SIGTSTP || number == SIGCONT)
-		kill(-1, number == SIGTSTP ? SIGSTOP : SIGCONT); /* all of this sandbox, but not itself */
-	else
-		kill(-child, number);
+	switch (number) {
+	case SIGTSTP: kill(-1, SIGSTOP); break; /* all of this sandbox, but not itself */
+	case SIGCONT: kill(-1, SIGCONT); break;
+	case SIGTERM:
+	case SIGINT:
+	case SIGHUP:
+	case SIGQUIT: kill(-child, number); break;
+	default: kill(child, number);
+	}
 }
 
-/* Signals that come over the control socket go to the program's whole group;
- * the end of the socket (its agent is gone) ends the program. */
+/* Signals come over the control socket; its end (the agent is gone) ends the program. */
 static void control_read(int control, pid_t child)
 {
 	unsigned char numbers[64];

@@ -105,7 +105,9 @@ at_its_peer() { [ "$(sql alpha "SELECT count(*) FROM federation.burst WHERE job_
 
 @test "a requeued job leaves the peer and begins again; a signal reaches its script" {
 	full_alpha
-	id=$(submit ada --burst=auto --time=5 --wrap='trap "echo heard; exit 5" USR1; echo begun; while :; do sleep 0.1; done')
+	# what it has in the background doesn't hear what is sent to the script
+	id=$(submit ada --burst=auto --time=5 --wrap='(trap "echo struck; exit" USR1; while :; do sleep 0.1; done) &
+		trap "sleep 0.5; echo heard; kill $!; exit 5" USR1; echo begun; while :; do sleep 0.1; done')
 	await 30 eval 'output ada '"$id"' | grep -q begun'
 	on alpha ada "scontrol requeue $id"
 	await 30 eval '[ "$(job alpha '"$id"' Restarts)" = 1 ]'
@@ -115,7 +117,7 @@ at_its_peer() { [ "$(sql alpha "SELECT count(*) FROM federation.burst WHERE job_
 	await 30 job_is alpha "$id" FAILED
 	[ "$(job alpha "$id" ExitCode)" = 5:0 ]
 	run -0 output ada "$id"
-	[[ $output == *heard* ]]
+	[[ $output == *heard* && $output != *struck* ]]
 }
 
 tasks_running() { # JOB
@@ -126,7 +128,7 @@ tasks_running() { # JOB
 	full_alpha
 	id=$(submit ada --burst=auto --time=5 --array=1-6%4 --output=task-%a \
 		--wrap='trap "exit 0" USR1; echo $SLURM_ARRAY_TASK_ID; while :; do sleep 0.1; done')
-	await 30 eval '[ "$(tasks_running '"$id"')" = "1 2 3 4" ]'
+	await 30 eval '[ "$(tasks_running '"$id"' | wc -w)" = 4 ]'
 	on alpha ada "scancel ${id}_[2-3,5]"
 	await 30 eval '[ "$(tasks_running '"$id"')" = "1 4 6" ]'
 	await 30 eval '[ "$(on alpha ada "cat task-1 task-4 task-6" | xargs)" = "1 4 6" ]' # they hear now

@@ -494,3 +494,16 @@ int rain_config_address_split(const char *address, char **host, char **port,
 	}
 	return 0;
 }
+
+int64_t rain_config_mflops(const struct rain_config *config)
+{
+	int64_t slowest = 0;
+
+	for (size_t i = 0; i < config->node_type_count; i++) {
+		int64_t mflops = config->node_types[i].mflops_per_core;
+
+		if (mflops > 0 && (slowest == 0 || mflops < slowest))
+			slowest = mflops;
+	}
+	return slowest;
+}

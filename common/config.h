@@ -180,6 +180,10 @@ struct rain_config *rain_config_load(const char *path, struct rain_error *err);
 
 void rain_config_destroy(struct rain_config *config);
 
+/* The speed of a core of the slowest calibrated kind of node in MFLOP/s, 0 when none is:
+ * nobody pays for speed that he may not get. */
+int64_t rain_config_mflops(const struct rain_config *config);
+
 /* Splits "host:port", "[::1]:port" into new strings. */
 int rain_config_address_split(const char *address, char **host, char **port,
 			      struct rain_error *err);

@@ -173,7 +173,7 @@ int rain_history_burst(struct rain_gateway *gateway, PGconn *tx, const struct ra
 		       int64_t now_ms, struct rain_error *err)
 {
 	struct rain_policy *policy = rain_policy_of(gateway);
-	int64_t here = rain_policy_mflops(gateway), run = (row->run_ms + 999) / 1000;
+	int64_t here = rain_config_mflops(gateway->config), run = (row->run_ms + 999) / 1000;
 	const struct rain_predict_shape shape = {
 		.name = rain_predict_name(row->job_name), .procs = seconds(rain_shape_cores(&row->shape)),
 		.limit = seconds(row->shape.minutes * 60),

@@ -241,11 +241,11 @@ json_t *rain_leases_card(struct rain_gateway *gateway, const struct rain_peer *p
 	const struct rain_config_bounds *bounds = rain_lender_bounds(gateway, peer ? peer->name : "", NULL);
 	struct rain_lender_answer answer;
 
-	if (!rain_lender_lends(gateway, peer, &answer) || rain_policy_mflops(gateway) == 0)
+	if (!rain_lender_lends(gateway, peer, &answer) || rain_config_mflops(gateway->config) == 0)
 		return json_pack("{s:i}", "nodes", 0);
 	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "nodes",
 			 (json_int_t)(leases->known ? rain_lender_least(bounds->max_nodes, leases->nodes_total) : bounds->max_nodes),
-			 "minutes", (json_int_t)bounds->max_minutes, "mflops", (json_int_t)rain_policy_mflops(gateway),
+			 "minutes", (json_int_t)bounds->max_minutes, "mflops", (json_int_t)rain_config_mflops(gateway->config),
 			 "percent", (json_int_t)bounds->price_percent, "cpus_per_node",
 			 (json_int_t)leases->cpus_per_node, "mem_mb_per_node", (json_int_t)leases->mem_mb_per_node,
 			 "direct", 1);

@@ -81,7 +81,7 @@ static void decide_price(struct rain_gateway *gateway, struct rain_lender_ask *p
 {
 	struct rain_error err;
 
-	p->terms.mflops = rain_policy_mflops(gateway);
+	p->terms.mflops = rain_config_mflops(gateway->config);
 	p->terms.percent = rain_lender_bounds(gateway, p->peer->name, p->user)->price_percent;
 	if (p->terms.mflops == 0)
 		refuse(p, "this cluster is not calibrated, so it has no price");

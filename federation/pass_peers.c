@@ -77,7 +77,7 @@ static void apply_memory(struct rain_gateway *gateway, struct rain_view *view, i
 {
 	const struct rain_policy *policy = rain_policy_of(gateway);
 	const struct rain_policy_peer *known = rain_policy_peer(gateway, view->peer->row);
-	int64_t home = rain_policy_mflops(gateway), closed, claimed = 1000;
+	int64_t home = rain_config_mflops(gateway->config), closed, claimed = 1000;
 
 	if (home > 0 && mflops < INT32_MAX)
 		claimed = mflops * 1000 / home;

@@ -10,20 +10,6 @@
 
 #define SENT_READ 512 /* bursts whose sending is looked at after a start */
 
-int64_t rain_policy_mflops(const struct rain_gateway *gateway)
-{
-	const struct rain_config *config = gateway->config;
-	int64_t mflops = 0;
-
-	for (size_t i = 0; i < config->node_type_count; i++) {
-		int64_t m = config->node_types[i].mflops_per_core;
-
-		if (m > 0 && (mflops == 0 || m < mflops))
-			mflops = m;
-	}
-	return mflops;
-}
-
 uint64_t rain_policy_key(int64_t uid, const char *job_name)
 {
 	return rain_predict_name(job_name) * 31 + (uint64_t)uid;
@@ -50,7 +36,7 @@ static int64_t allowance(const struct rain_gateway *gateway)
 {
 	int64_t utok;
 
-	if (rain_cost_price(gateway->config->lend.allowance_minutes * 60000, rain_policy_mflops(gateway),
+	if (rain_cost_price(gateway->config->lend.allowance_minutes * 60000, rain_config_mflops(gateway->config),
 			    gateway->config->lend.bounds.price_percent, 100, &utok, NULL))
 		return 0; /* not calibrated: it can't lend anyhow */
 	return utok;

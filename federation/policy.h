@@ -127,9 +127,6 @@ int rain_standing_credit(struct rain_gateway *gateway, PGconn *tx, const struct 
 
 /* A burst has begun to run at its peer: how long that took. */
 void rain_policy_sent(struct rain_gateway *gateway, const struct rain_burst_row *row);
-/* The speed of a core of the slowest calibrated kind of node, 0 when none is: nobody pays
- * for speed that he may not get. */
-int64_t rain_policy_mflops(const struct rain_gateway *gateway);
 uint64_t rain_policy_key(int64_t uid, const char *job_name);
 
 /* --- deciding --- */

@@ -146,7 +146,7 @@ int rain_standing_speed(struct rain_gateway *gateway, PGconn *tx, const struct r
 			int64_t *mflops, struct rain_error *err)
 {
 	const struct rain_policy *policy = rain_policy_of(gateway);
-	int64_t home = rain_policy_mflops(gateway), claimed;
+	int64_t home = rain_config_mflops(gateway->config), claimed;
 	char peer[RAIN_STORE_INT64_SIZE];
 	struct rain_trust trust;
 	int32_t speed;

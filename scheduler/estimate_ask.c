@@ -281,24 +281,10 @@ static void ask_peers(const struct rain_config *config, int wait_ms, struct rain
 
 /* ------------------------------------------------------------------- whole */
 
-/* The slowest kind of node that is calibrated, as peers are told. */
-static int64_t home_mflops(const struct rain_config *config)
-{
-	int64_t mflops = 0;
-
-	for (size_t i = 0; i < config->node_type_count; i++) {
-		int64_t m = config->node_types[i].mflops_per_core;
-
-		if (m > 0 && (mflops == 0 || m < mflops))
-			mflops = m;
-	}
-	return mflops;
-}
-
 void rain_estimate_ask(const struct rain_config *config, int wait_ms, struct rain_estimate_all *all)
 {
 	struct rain_estimate_place *home = &all->places[0];
-	int64_t mflops = home_mflops(config);
+	int64_t mflops = rain_config_mflops(config);
 
 	*home = (struct rain_estimate_place){
 		.home = true, .mflops = mflops, .num = config->ledger.home_num, .den = config->ledger.home_den,

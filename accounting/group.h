@@ -9,7 +9,7 @@
 
 /*
  * Calls of many callers, collected into groups that are one transaction each
- * (group_calls of accounting/sql/0084-groups.sql).  Pure: who sends a group and brings the
+ * (group_calls of accounting/sql/0097-groups.sql).  Pure: who sends a group and brings the
  * answers is another's business.
  *
  * One group is under way at a time; what comes meanwhile is the next.  Who is alone never

@@ -107,16 +107,16 @@ static void on_answered(evutil_socket_t fd, short events, void *arg)
 	enum rain_ledger_result outcome;
 
 	(void)fd;
-	if (events & EV_TIMEOUT) {
+	/* What is late may have come by now: libevent tells of the time alone. */
+	outcome = rain_ledger_receive(group->store, &answers, &err);
+	if (outcome == RAIN_LEDGER_BUSY && (events & EV_TIMEOUT)) {
 		rain_ledger_give_up(group->store);
 		finish(group, NULL, RAIN_LEDGER_SUBJECT " did not answer: it took too long");
-		return;
-	}
-	outcome = rain_ledger_receive(group->store, &answers, &err);
-	if (outcome == RAIN_LEDGER_BUSY)
+	} else if (outcome == RAIN_LEDGER_BUSY) {
 		await(group);
-	else
+	} else {
 		received(group, outcome, answers, &err);
+	}
 }
 
 static void look(struct rain_ledgerd_group *group)

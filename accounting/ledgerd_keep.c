@@ -76,12 +76,12 @@ static void on_answered(evutil_socket_t fd, short events, void *arg)
 	enum rain_ledger_result outcome;
 
 	(void)fd;
-	if (events & EV_TIMEOUT) {
+	outcome = rain_ledger_receive(keep->store, &value, &err);
+	if (outcome == RAIN_LEDGER_BUSY && (events & EV_TIMEOUT)) {
 		rain_ledger_give_up(keep->store);
 		finish(keep, -1, RAIN_LEDGER_SUBJECT " did not answer: it took too long");
 		return;
 	}
-	outcome = rain_ledger_receive(keep->store, &value, &err);
 	if (outcome == RAIN_LEDGER_BUSY) {
 		await(keep);
 		return;

@@ -70,6 +70,7 @@ static int make_room(struct buffer *buffer, size_t size)
 static int take(struct rain_snapshot_copy *copy, int fd, struct buffer *to)
 {
 	uint64_t header[RAIN_SNAPSHOT_HEADER_SIZE / sizeof(uint64_t)];
+	uint64_t after[RAIN_SNAPSHOT_HEADER_SIZE / sizeof(uint64_t)];
 	struct stat status;
 	size_t size;
 
@@ -84,12 +85,12 @@ static int take(struct rain_snapshot_copy *copy, int fd, struct buffer *to)
 			continue;
 		if (memcmp(header, copy->taken, sizeof header) == 0)
 			return 0;
+		atomic_thread_fence(memory_order_seq_cst);
 		if (make_room(to, size) < 0 || pread(fd, to->block, size, 0) != (ssize_t)size)
 			return -1;
 		atomic_thread_fence(memory_order_seq_cst);
-		if (pread(fd, header, sizeof header, 0) == sizeof header &&
-		    memcmp(header, to->block, sizeof header) == 0 &&
-		    rain_snapshot_settled(header, size, copy->boot)) {
+		if (pread(fd, after, sizeof after, 0) == sizeof after &&
+		    memcmp(after, header, sizeof after) == 0 && memcmp(after, to->block, sizeof after) == 0) {
 			memcpy(copy->taken, header, sizeof header);
 			return 1;
 		}

@@ -46,10 +46,10 @@ void rain_room_told(struct rain_gateway *gateway, const struct rain_peer *peer, 
 	room->tells = true;
 	if (rain_room_is_throttled(room))
 		return;
-	/* As if it had refused one node more. */
+	/* As if it had refused one node more, for the first time: its Slurm may need a moment. */
 	room->nodes = nodes + 1;
-	room->delay_ms = RAIN_ROOM_MAX_MS;
-	room->until_ms = rain_clock_monotonic_ms() + RAIN_ROOM_MAX_MS;
+	room->delay_ms = RAIN_ROOM_MIN_MS;
+	room->until_ms = rain_clock_monotonic_ms() + RAIN_ROOM_MIN_MS;
 	room->window_ms = 0;
 	rain_candidates_work(gateway);
 }
@@ -88,7 +88,7 @@ void rain_refusal_note(struct rain_asks *asks, const struct rain_ask *ask, const
 		/* Jobs that are refused together count as one try. */
 		if (room->until_ms <= now) {
 			room->delay_ms = room->delay_ms ? room->delay_ms * 2 : RAIN_ROOM_MIN_MS;
-			if (room->tells || room->delay_ms > RAIN_ROOM_MAX_MS)
+			if (room->delay_ms > RAIN_ROOM_MAX_MS)
 				room->delay_ms = RAIN_ROOM_MAX_MS;
 			room->until_ms = now + room->delay_ms;
 			room->nodes = ask->job.shape.nodes;

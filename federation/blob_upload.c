@@ -262,15 +262,17 @@ static int move_into_place(struct rain_blob_upload *upload, const char *partial,
 	rain_blob_path(path, upload->sha256);
 	rain_blob_owner_path(link, upload->owner->name, upload->sha256);
 	if ((mkdirat(store->directory, shelf, 0700) < 0 && errno != EEXIST) ||
-	    fdatasync(upload->fd) < 0 || fchmod(upload->fd, 0400) < 0 ||
-	    renameat(store->directory, partial, store->directory, path) < 0)
+	    fdatasync(upload->fd) < 0 ||
+	    renameat(store->directory, partial, store->directory, path) < 0 ||
+	    fchmod(upload->fd, 0400) < 0)
 		return rain_error_set(err, "can't store blob %.12s: %s", upload->sha256,
 				      strerror(errno));
 	store->bytes += upload->size;
 	/* The name comes last: after a crash in between, nobody pays for it and it
 	 * is removed as unused. */
-	if (linkat(store->directory, path, store->directory, link, 0) == 0)
-		upload->owner->bytes += upload->size;
+	if (linkat(store->directory, path, store->directory, link, 0) < 0)
+		return rain_error_set(err, "can't keep blob %.12s: %s", upload->sha256, strerror(errno));
+	upload->owner->bytes += upload->size;
 	return 0;
 }
 

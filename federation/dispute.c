@@ -37,11 +37,17 @@ static int pay(PGconn *tx, const char *debit, const char *credit, int64_t amount
 
 int rain_dispute_paid(PGconn *tx, const struct rain_peer *peer, const struct rain_message *m, struct rain_error *err)
 {
-	char account[sizeof "peer:" + sizeof peer->name], purpose[128];
+	char account[sizeof "peer:" + sizeof peer->name], purpose[128], amount[RAIN_STORE_INT64_SIZE];
 
 	snprintf(account, sizeof account, "peer:%s", peer->name);
 	snprintf(purpose, sizeof purpose, "burst %s, accepted after a dispute", m->burst);
-	if (pay(tx, account, "system:commons", m->amount_utok, purpose, err))
+	/* The peer has booked this debt already: where its limit has no room for it, the limit
+	 * gives way, or the two ledgers would differ for good. */
+	if (rain_store_execute(tx, err,
+			"SELECT ledger.peer_limit_set($1::text, b.credit_limit + $2::bigint - b.available)"
+			" FROM ledger.balance('peer:' || $1::text) b WHERE b.available < $2::bigint", 2, peer->name,
+			rain_store_format_int64(m->amount_utok, amount)) ||
+	    pay(tx, account, "system:commons", m->amount_utok, purpose, err))
 		return -1;
 	rain_log_info("receipt accepted after a dispute peer=%s burst=%s amount_utok=%" PRId64, peer->name, m->burst,
 		      m->amount_utok);
@@ -73,6 +79,7 @@ static int withdraw_work(PGconn *tx, void *arg, struct rain_error *err)
 
 struct refused {
 	const char *id; /* of its row */
+	const char *burst_id; /* whose receipt it was said to be, and was shown as */
 	struct rain_receipt_text text;
 	struct rain_receipt receipt;
 	struct rain_burst_row burst;
@@ -93,7 +100,7 @@ static int is_proof(PGconn *tx, const struct repair *repair, struct refused *ref
 	if (result <= 0)
 		return result;
 	if (refused->burst.peer != repair->peer->row || refused->burst.record.state != RAIN_BURST_SETTLED ||
-	    refused->burst.amount_utok != 0)
+	    refused->burst.amount_utok != 0 || strcmp(r->burst, refused->burst_id) != 0)
 		return 0;
 	rows = rain_store_query(tx, err, "SELECT FROM federation.receipt WHERE side = 'borrower' AND burst_id = $1::uuid", 1,
 				r->burst);
@@ -150,7 +157,7 @@ static int pay_refused(PGconn *tx, struct repair *repair, const struct refused *
 
 static int accept_one(PGconn *tx, struct repair *repair, const PGresult *rows, int line, struct rain_error *err)
 {
-	struct refused refused = { .id = rain_store_text(rows, line, 0) };
+	struct refused refused = { .id = rain_store_text(rows, line, 0), .burst_id = rain_store_text(rows, line, 3) };
 	int result;
 
 	snprintf(refused.text.bytes, sizeof refused.text.bytes, "%s", rain_store_text(rows, line, 1));
@@ -171,7 +178,7 @@ static int accept_work(PGconn *tx, void *arg, struct rain_error *err)
 	struct repair *repair = arg;
 	char row[RAIN_STORE_INT64_SIZE];
 	PGresult *rows = rain_store_query(tx, err,
-		"SELECT id, bytes, signature FROM federation.receipt_refused WHERE peer_id = $1::bigint AND became IS NULL"
+		"SELECT id, bytes, signature, burst_id FROM federation.receipt_refused WHERE peer_id = $1::bigint AND became IS NULL"
 		" ORDER BY id", 1, rain_store_format_int64(repair->peer->row, row));
 	int result = rows ? 0 : -1;
 

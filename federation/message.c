@@ -94,7 +94,7 @@ static const struct field fields[] = {
 	{ "signature", FIELD_SIGNATURE, M(RECEIPT) | M(COUNTERSIGNED), false, AT(signature), 0, 0 },
 	{ "amount_utok", FIELD_INT, M(COUNTERSIGNED) | M(DISPUTED), false, AT(amount_utok), 0, RAIN_TOKENS_MAX },
 	{ "observed_utok", FIELD_INT, M(DISPUTED), true, AT(observed_utok), 0, RAIN_TOKENS_MAX },
-	{ "next_number", FIELD_INT, M(DISPUTED), true, AT(next_number), 0, RAIN_TOKENS_MAX },
+	{ "next_number", FIELD_INT, M(DISPUTED), true, AT(next_number), 0, INT64_C(1) << 53 },
 	{ "next_previous", FIELD_SHA256, M(DISPUTED), true, AT(next_previous), 0, 0 },
 };
 

@@ -59,7 +59,7 @@ rain_bursts_LDADD = libcommon.la $(JANSSON_LIBS)
 
 dist_sql_DATA += federation/sql/0011-bursts.sql federation/sql/0055-policy.sql \
 	federation/sql/0060-loan-agent.sql federation/sql/0061-endings.sql \
-	federation/sql/0062-direct.sql federation/sql/0071-disputes.sql
+	federation/sql/0062-direct.sql federation/sql/0098-disputes.sql
 
 check_PROGRAMS += federation/test/test_message federation/test/test_burst federation/test/test_loan \
 	federation/test/test_receipt

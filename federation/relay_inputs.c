@@ -258,8 +258,9 @@ int rain_relay_inputs_send(struct rain_relay *relay, char *const environment[],
 {
 	int status = 0, result = inputs_send(relay, environment, &status, err);
 
-	/* The gateway may have thrown away what it was brought once. */
-	if (result < 0 && status == 409 && relay->remembered) {
+	/* The gateway may have thrown away what it was brought once; and bundles that were
+	 * packed one by one have more parts than a manifest may name. */
+	if (result < 0 && (status == 409 || status == 400) && relay->remembered) {
 		relay->forgotten = true;
 		result = inputs_send(relay, environment, &status, err);
 	}

@@ -14,21 +14,25 @@
 
 #define ANSWER_MS 5000
 
-static int connect_first(const struct rain_panel_asker *asker)
+static int connect_keeper(const struct rain_panel_asker *asker)
 {
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
 	struct timeval patience = {.tv_sec = ANSWER_MS / 1000};
 	struct addrinfo *found;
-	int fd;
+	int fd = -1;
 
 	if (getaddrinfo(asker->host, asker->port, &hints, &found) != 0)
 		return -1;
-	fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
-	if (fd >= 0 && connect(fd, found->ai_addr, found->ai_addrlen) < 0) {
-		close(fd);
-		fd = -1;
+	for (const struct addrinfo *a = found; a && fd < 0; a = a->ai_next) {
+		fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		if (fd < 0)
+			continue;
+		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+		if (connect(fd, a->ai_addr, a->ai_addrlen) < 0) {
+			close(fd);
+			fd = -1;
+		}
 	}
 	freeaddrinfo(found);
 	return fd;
@@ -38,7 +42,7 @@ static int connect_first(const struct rain_panel_asker *asker)
 static void ask_in_child(int fd, const void *arg)
 {
 	const struct rain_panel_asker *asker = arg;
-	int keeper = connect_first(asker);
+	int keeper = connect_keeper(asker);
 	char line[RAIN_CODEBOOK_ANSWER_MAX], question[64];
 	size_t size = 0;
 	ssize_t got;

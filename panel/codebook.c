@@ -21,6 +21,12 @@ static void see(struct rain_codebook *book, int pattern, int64_t now_ms)
 	book->owner[pattern].seen_ms = now_ms;
 }
 
+static void run(struct rain_codebook *book, int pattern, int64_t now_ms)
+{
+	if (pattern >= 0)
+		book->owner[pattern].ran_ms = now_ms;
+}
+
 int rain_codebook_find(struct rain_codebook *book, uid_t uid, int64_t now_ms)
 {
 	int pattern = find(book, uid);
@@ -42,7 +48,8 @@ static int choose(const struct rain_codebook *book, uid_t uid, int64_t now_ms)
 
 		if (!book->owner[slot].used)
 			return slot;
-		if (now_ms - book->owner[slot].seen_ms >= RAIN_CODEBOOK_KEEP_MS &&
+		if ((now_ms - book->owner[slot].seen_ms >= RAIN_CODEBOOK_KEEP_MS ||
+		     now_ms - book->owner[slot].ran_ms >= RAIN_CODEBOOK_ASKED_MS) &&
 		    (choice < 0 || book->owner[slot].seen < book->owner[choice].seen))
 			choice = slot;
 	}
@@ -56,7 +63,7 @@ size_t rain_codebook_admit(struct rain_codebook *book, const uid_t *running, siz
 
 	/* First all who have one, so that none of them loses it to a newcomer. */
 	for (size_t i = 0; i < count; i++)
-		rain_codebook_find(book, running[i], now_ms);
+		run(book, rain_codebook_find(book, running[i], now_ms), now_ms);
 	for (size_t i = 0; i < count; i++) {
 		int slot;
 
@@ -68,6 +75,7 @@ size_t rain_codebook_admit(struct rain_codebook *book, const uid_t *running, siz
 		book->owner[slot].used = true;
 		book->owner[slot].uid = running[i];
 		see(book, slot, now_ms);
+		run(book, slot, now_ms);
 		given++;
 	}
 	return given;
@@ -129,6 +137,7 @@ static int read_owner(struct rain_codebook *book, const json_t *owner, int64_t n
 	book->owner[pattern].used = true;
 	book->owner[pattern].uid = (uid_t)uid;
 	see(book, pattern, now_ms);
+	run(book, pattern, now_ms);
 	return 0;
 }
 

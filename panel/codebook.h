@@ -28,7 +28,8 @@ struct rain_codebook {
 		bool used;
 		uid_t uid;
 		uint64_t seen; /* sequence number */
-		int64_t seen_ms;
+		int64_t seen_ms; /* asked about, or running */
+		int64_t ran_ms;	 /* Slurm said that he runs jobs */
 	} owner[RAIN_PATTERN_COUNT]; /* indexed by pattern */
 	uint64_t sequence;
 };
@@ -36,6 +37,10 @@ struct rain_codebook {
 /* Nobody loses his code sooner after he was seen: the nodes ask again after
  * RAIN_PATTERN_TRUST_MS. */
 #define RAIN_CODEBOOK_KEEP_MS (2 * RAIN_PATTERN_TRUST_MS)
+
+/* Whoever asks, nobody keeps his code longer than this after he ran something, when
+ * others need it: anybody on the network may ask. */
+#define RAIN_CODEBOOK_ASKED_MS (10 * RAIN_CODEBOOK_KEEP_MS)
 
 /* The longest list of running owners that is looked at. */
 #define RAIN_CODEBOOK_RUNNING_MAX 1024

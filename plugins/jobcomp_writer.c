@@ -16,7 +16,7 @@
 #define RETRY_FIRST_MS 1000
 #define RETRY_MOST_MS 60000
 /* How long a record may lie before the thread looks; see background.h. */
-#define LOOK_MS 50
+#define LOOK_MS 10
 /* Who may read a record: its group, the ledger's. */
 #define RECORD_MODE 0640
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "plugins/submit_config.h"
 
+#include <stdatomic.h>
+
 #include "accounting/snapshot_file.h"
 #include "common/clock.h"
 #include "common/config.h"
@@ -9,6 +11,8 @@
 /* The settings borrow its strings. */
 static struct rain_config *config;
 static struct rain_snapshot_follower *balances;
+/* Slurm newer than 22.05 may ask job_submit of several threads; the copy is for one. */
+static atomic_flag reading = ATOMIC_FLAG_INIT;
 
 int rain_submit_config_load(const char *path, struct rain_submit_settings *settings,
 			    struct rain_error *err)
@@ -38,8 +42,12 @@ void rain_submit_balance_read(struct rain_submission *submission, uid_t owner)
 	struct rain_snapshot_copy *copy = rain_snapshot_follower_copy(balances);
 	struct rain_snapshot_entry entry;
 
-	submission->balance_known =
-		copy && rain_snapshot_copy_find(copy, rain_snapshot_user(owner), rain_clock_monotonic_ms(), &entry);
+	submission->balance_known = false;
+	if (copy && !atomic_flag_test_and_set(&reading)) {
+		submission->balance_known = rain_snapshot_copy_find(copy, rain_snapshot_user(owner),
+								    rain_clock_monotonic_ms(), &entry);
+		atomic_flag_clear(&reading);
+	}
 	submission->available_utok = submission->balance_known ? entry.available_utok : 0;
 }
 

@@ -182,7 +182,7 @@ longer_than() { (($(output ada "$1" | wc -l) > $2)); } # JOB LINES
 }
 
 # dies_at CLUSTER TEXT: its gateway, when its log says so; in the background, `wait` for it
-dies_at() { "$TRAINER" exec "$1" bash /run/trainer/lib/control.sh kill_at gatewayd "$2" >"$BATS_TEST_TMPDIR/seen" 3>&- & }
+dies_at() { "$TRAINER" exec "$1" bash /run/trainer/lib/control.sh kill_at gatewayd "$2" 30 >"$BATS_TEST_TMPDIR/seen" 3>&- & }
 
 nothing_open() { # JOB: its burst, its hold, its guest
 	[ "$(sql alpha "SELECT count(*) FROM federation.burst WHERE job_id = $1 AND (state NOT IN ('settled', 'void') OR job <> 'over')")" = 0 ] &&
@@ -195,9 +195,9 @@ nothing_open() { # JOB: its burst, its hold, its guest
 		killer=$!
 		id=$(submit ada --burst=only --time=5 --output=cancelled --wrap='echo begun; sleep 0.5')
 		wait "$killer"
-		[ ! -s "$BATS_TEST_TMPDIR/seen" ]
 		on alpha ada "scancel $id"
 		"$TRAINER" start "${point%% *}" gatewayd
+		[ ! -s "$BATS_TEST_TMPDIR/seen" ] # or it wasn't killed there
 		await 30 job_is alpha "$id" CANCELLED
 		await 40 nothing_open "$id"
 	done
@@ -205,7 +205,7 @@ nothing_open() { # JOB: its burst, its hold, its guest
 }
 
 @test "the warning before the time limit reaches the script; an evicted job that may not be requeued ends" {
-	warned=$(submit ada --burst=only --time=1 --signal=B:USR1@50 --wrap='trap "echo warned; exit 9" USR1; echo begun; while :; do sleep 0.1; done')
+	warned=$(submit ada --burst=only --time=1 --signal=B:USR1@40 --wrap='trap "echo warned; exit 9" USR1; echo begun; while :; do sleep 0.1; done')
 	id=$(submit ada --burst=only --time=5 --no-requeue --wrap='echo begun; sleep 300')
 	await 30 eval 'output ada '"$id"' | grep -q begun'
 	on bravo root "scancel $(sql alpha "SELECT remote_job_id FROM federation.burst WHERE job_id = $id")"

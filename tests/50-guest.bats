@@ -168,8 +168,8 @@ shm_size() { # SIZE
 guest_of() { remote=$(sql alpha "SELECT remote_job_id FROM federation.burst WHERE job_id = $1 AND state = 'running'") && [[ $remote ]]; } # JOB
 
 @test "a guest job that had no Epilog, for its slurmd died, is cleared away by the next one there" {
-	id=$(submit ada --burst=only --time=2 --wrap='sleep 1')
-	until guest_of "$id"; do ! job_ended alpha "$id"; done
+	id=$(submit ada --burst=only --time=2 --wrap='sleep 6')
+	await 40 guest_of "$id"
 	node=$(job bravo "$remote" NodeList)
 	on_node bravo "$node" root "cp -a /var/spool/rain/guest/.guard/$remote.json /tmp/kept"
 	await 30 job_ended alpha "$id"

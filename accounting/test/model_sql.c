@@ -212,7 +212,7 @@ const char *const model_clock_sql =
 	"GRANT EXECUTE ON FUNCTION ledger.clock_timestamp() TO PUBLIC;"
 	/* In a group with a call that is always refused; refused as a call by itself is. */
 	"CREATE FUNCTION model.grouped(p_call jsonb) RETURNS text LANGUAGE plpgsql AS $$"
-	" DECLARE answer jsonb := ledger.group_calls(jsonb_build_array(p_call,"
+	" DECLARE answer jsonb := ledger.group_write_all(jsonb_build_array(p_call,"
 	" '{\"call\": \"void\", \"hold\": \"00000000-0000-0000-0000-000000000000\"}'::jsonb)); BEGIN"
 	" IF answer->1->>'state' IS DISTINCT FROM 'RN003' THEN RAISE 'the other call: %', answer->1; END IF;"
 	" IF answer->0 ? 'state' THEN"

@@ -127,6 +127,14 @@ test_calls() {
 	wait "${pids[@]}"
 	expect "the same grants at once" rain "SELECT count(*) FROM ledger.statement('user:root', '-infinity', 'infinity', 999)
 		WHERE code = 'grant' AND reason = 'same'" 10
+	# What the gateway holds for a peer is nobody's on the socket, nor is a peer's account.
+	sql rain-gw "SELECT ledger.account_ensure_peer('zulu', 5000000); SELECT ledger.hold_create('$(uuid 290)', ledger.account_id('user:u1'),
+		ledger.account_id('peer:zulu'), 5, '')" >/dev/null
+	for i in '"call": "void"' "\"call\": \"post\", \"amount\": 5, \"key\": \"$(uuid 291)\"" '"call": "extend", "until": 4000000000'; do
+		out=$(sql rain "SELECT ledger.group_calls('[{$i, \"hold\": \"$(uuid 290)\"}]')")
+		[[ $out == *'moved by receipts only'* ]] || fail "a group with $i for a peer's hold: $out"
+	done
+	sql rain-gw "SELECT ledger.hold_void('$(uuid 290)')" >/dev/null
 	if [ "$(id -u)" = 0 ]; then
 		runuser -u postgres -- ./accounting/test/ledger_clients -n 1 "$work/ledger.sock" 2>"$work/out" && fail "a user holds tokens"
 		grep -q 'only an administrator may hold tokens' "$work/out" || fail "a user who holds is told: $(cat "$work/out")"

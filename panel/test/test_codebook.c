@@ -59,6 +59,26 @@ static void test_active_owners_stay(void **unused)
 		assert_int_not_equal(rain_codebook_find(&book, running[i], 2 * later), -1);
 }
 
+/* Who asks about owners that have gone keeps their codes for them no longer than so. */
+static void test_asking_is_no_running(void **unused)
+{
+	struct rain_codebook book = {0};
+	uid_t running[RAIN_PATTERN_COUNT];
+	const uid_t newcomer = 3000;
+	int64_t now = 0;
+
+	(void)unused;
+	for (uid_t i = 0; i < RAIN_PATTERN_COUNT; i++)
+		running[i] = 1000 + i;
+	rain_codebook_admit(&book, running, RAIN_PATTERN_COUNT, 0);
+	for (; now < RAIN_CODEBOOK_ASKED_MS; now += RAIN_CODEBOOK_KEEP_MS / 2) {
+		assert_int_equal(rain_codebook_admit(&book, &newcomer, 1, now), 0);
+		for (uid_t i = 0; i < RAIN_PATTERN_COUNT; i++)
+			rain_codebook_find(&book, running[i], now);
+	}
+	assert_int_equal(rain_codebook_admit(&book, &newcomer, 1, now), 1);
+}
+
 static void test_file(void **unused)
 {
 	static const char *const wrong[] = {
@@ -338,6 +358,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_given_and_kept),
 		cmocka_unit_test(test_active_owners_stay),
+		cmocka_unit_test(test_asking_is_no_running),
 		cmocka_unit_test(test_file),
 		cmocka_unit_test(test_list),
 		cmocka_unit_test(test_answer),

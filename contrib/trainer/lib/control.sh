@@ -48,8 +48,8 @@ control_await_save() {
 
 # When its log says that it has just done something; after a while without that all the same, and
 # says so.
-control_kill_at() { # NAME TEXT
-	(timeout 5 tail -n 0 -F "/var/log/rain/$1.log" 2>/dev/null || true) | grep -m 1 -qF -- "$2" || printf 'but not at '
+control_kill_at() { # NAME TEXT [SECONDS]
+	(timeout "${3:-5}" tail -n 0 -F "/var/log/rain/$1.log" 2>/dev/null || true) | grep -m 1 -qF -- "$2" || printf 'but not at '
 	control_kill "$1"
 }
 

@@ -15,6 +15,8 @@
 --          text      purpose or reason (default '')
 --          until     of hold (default: none) and extend, epoch seconds
 --          actor     of transfer (default '')
+--   Of the accounts of peers it knows nothing but transfer and grant: what peers owe is
+--   moved by receipts, in the gateway's transactions.  (group_write_all doesn't look.)
 --   Calls of one group have no order among each other: what frees tokens goes first. One
 --   that is refused changes nothing, and nothing for the others.
 --
@@ -50,6 +52,8 @@ BEGIN
             RETURN transfer_tokens(p_from, p_to, p_amount, p_text, p_actor, p_key);
         WHEN 'grant' THEN
             RETURN grant_tokens(account_id(p_to), p_amount, p_text, p_key);
+        WHEN 'foreign' THEN
+            RAISE EXCEPTION 'what peers owe is moved by receipts only' USING ERRCODE = 'RN005';
         ELSE
             RAISE EXCEPTION 'there is no call "%"', p_call USING ERRCODE = 'RN005';
     END CASE;
@@ -110,8 +114,8 @@ END $$;
 CREATE FUNCTION group_refusal(p_state text) RETURNS boolean
 LANGUAGE sql IMMUTABLE AS $$ SELECT p_state ~ '^(RN|22|23|P0)' $$;
 
-CREATE FUNCTION group_calls(p_calls jsonb) RETURNS jsonb
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = ledger, pg_temp AS $$
+CREATE FUNCTION group_write_all(p_calls jsonb) RETURNS jsonb
+LANGUAGE plpgsql SET search_path = ledger, pg_temp AS $$
 DECLARE
     kinds text[];     -- NULL where a hold stands in the group a second time
     holds uuid[];
@@ -175,6 +179,29 @@ BEGIN
     RETURN to_jsonb(list);
 END $$;
 
+CREATE FUNCTION is_peers_hold(p_hold uuid) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (SELECT FROM hold h JOIN account d ON d.account_id = h.debit JOIN account c ON c.account_id = h.credit
+                    WHERE h.hold_id = p_hold AND 'peer' IN (d.kind, c.kind))
+$$;
+
+CREATE FUNCTION group_calls(p_calls jsonb) RETURNS jsonb
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = ledger, pg_temp AS $$
+BEGIN
+    IF jsonb_typeof(p_calls) IS DISTINCT FROM 'array' THEN
+        RAISE EXCEPTION 'a group has 1 to 1000 calls' USING ERRCODE = 'RN005';
+    END IF;
+    RETURN group_write_all((
+        SELECT coalesce(jsonb_agg(CASE WHEN
+                   CASE c.value->>'call'
+                       WHEN 'hold' THEN c.value->>'from' LIKE 'peer:%' OR c.value->>'to' LIKE 'peer:%'
+                       WHEN 'post' THEN is_peers_hold((c.value->>'hold')::uuid)
+                       WHEN 'void' THEN is_peers_hold((c.value->>'hold')::uuid)
+                       WHEN 'extend' THEN is_peers_hold((c.value->>'hold')::uuid)
+                   END THEN jsonb_set(c.value, '{call}', '"foreign"') ELSE c.value END ORDER BY c.n), '[]')
+          FROM jsonb_array_elements(p_calls) WITH ORDINALITY c (value, n)));
+END $$;
+
 DO $$
 DECLARE
     f regprocedure;
@@ -187,7 +214,7 @@ BEGIN
         'hold_post_over(uuid, uuid, bigint)', 'hold_void(uuid)', 'hold_expire(uuid, text)',
         'hold_batch(uuid[], bigint[], bigint[], bigint[], text)', 'post_batch(uuid[], uuid[], bigint[])',
         'grant_tokens(bigint, bigint, text, uuid)', 'job_run_record(jsonb)', 'job_runs_record(jsonb)',
-        'group_calls(jsonb)']::regprocedure[] LOOP
+        'group_write_all(jsonb)', 'group_calls(jsonb)']::regprocedure[] LOOP
         FOREACH way IN ARRAY ARRAY['enable_seqscan', 'enable_hashjoin', 'enable_mergejoin', 'jit'] LOOP
             EXECUTE format('ALTER FUNCTION %s SET %I = off', f, way);
         END LOOP;

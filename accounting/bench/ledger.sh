@@ -89,17 +89,8 @@ accounts() {
 }
 
 start_ledgerd() {
-	mkdir -p "$work/spool"
-	cat >"$work/rain.conf" <<-CONF
-		cluster { name = "alpha" }
-		ledger {
-			database = "dbname=rain host=$work/pg user=rain"
-			spool = "$work/spool"
-			socket = "$work/ledger.sock"
-			administrators = { "$(id -un)" }
-		}
-	CONF
-	./rain-ledgerd --config "$work/rain.conf" 2>"$work/log" &
+	ledger_config "administrators = { \"$(id -un)\" }"
+	./rain-ledgerd --config "$conf" 2>"$work/log" &
 	ledgerd=$!
 	wait_until test -S "$work/ledger.sock"
 }

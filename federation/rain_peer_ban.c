@@ -5,7 +5,6 @@
 #include <time.h>
 
 #include "common/cli.h"
-#include "common/json.h"
 #include "federation/command.h"
 #include "federation/rain_peer.h"
 
@@ -41,42 +40,22 @@ int rain_peer_unban(const char *socket_path, const char *peer, const char *user)
 	return RAIN_EXIT_OK;
 }
 
+static void add_row(struct rain_table *table, const json_t *ban)
+{
+	time_t seconds = (time_t)rain_command_number(ban, "since");
+	char since[32] = "";
+	struct tm when;
+
+	if (localtime_r(&seconds, &when))
+		strftime(since, sizeof(since), "%Y-%m-%dT%H:%M:%S", &when);
+	rain_table_add(table, (const char *[]){rain_command_text(ban, "peer"),
+					       rain_command_text(ban, "user"), since,
+					       rain_command_text(ban, "reason")});
+}
+
 int rain_peer_bans(const char *socket_path, bool json, enum rain_table_style style)
 {
 	static const char *const headers[] = {"PEER", "USER", "SINCE", "REASON", NULL};
-	struct rain_error err = {{0}};
-	json_t *result, *bans, *ban;
-	struct rain_table *table;
-	size_t i;
-	int code;
 
-	result = rain_command_ask(socket_path, json_pack("{s:s}", "op", "bans"), &code);
-	if (!result)
-		return code;
-	if (json) {
-		rain_cli_print_json(result);
-		json_decref(result);
-		return RAIN_EXIT_OK;
-	}
-	table = rain_table_create(headers);
-	if (!table || rain_json_array(result, "bans", SIZE_MAX, &bans, &err) < 0) {
-		rain_table_destroy(table);
-		json_decref(result);
-		return rain_cli_fail(RAIN_EXIT_FAILURE, &err);
-	}
-	json_array_foreach(bans, i, ban) {
-		time_t seconds = (time_t)rain_command_number(ban, "since");
-		char since[32] = "";
-		struct tm when;
-
-		if (localtime_r(&seconds, &when))
-			strftime(since, sizeof(since), "%Y-%m-%dT%H:%M:%S", &when);
-		rain_table_add(table, (const char *[]){rain_command_text(ban, "peer"),
-						       rain_command_text(ban, "user"), since,
-						       rain_command_text(ban, "reason")});
-	}
-	rain_table_print(table, style, stdout);
-	rain_table_destroy(table);
-	json_decref(result);
-	return RAIN_EXIT_OK;
+	return rain_command_list(socket_path, "bans", headers, add_row, json, style);
 }

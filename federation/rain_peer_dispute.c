@@ -6,7 +6,6 @@
 #include <time.h>
 
 #include "common/cli.h"
-#include "common/json.h"
 #include "common/tokens.h"
 #include "federation/command.h"
 #include "federation/rain_peer.h"
@@ -75,30 +74,6 @@ int rain_peer_disputes(const char *socket_path, bool json, enum rain_table_style
 {
 	static const char *const headers[] = {"PEER", "WE", ">RECEIPT", "AT", ">CLAIMED", ">OBSERVED",
 					      ">PAID", "STATE", "BURST", "REASON", NULL};
-	struct rain_error err = {{0}};
-	json_t *result, *disputes, *dispute;
-	struct rain_table *table;
-	size_t i;
-	int code;
 
-	result = rain_command_ask(socket_path, json_pack("{s:s}", "op", "disputes"), &code);
-	if (!result)
-		return code;
-	if (json) {
-		rain_cli_print_json(result);
-		json_decref(result);
-		return RAIN_EXIT_OK;
-	}
-	table = rain_table_create(headers);
-	if (!table || rain_json_array(result, "disputes", SIZE_MAX, &disputes, &err) < 0) {
-		rain_table_destroy(table);
-		json_decref(result);
-		return rain_cli_fail(RAIN_EXIT_FAILURE, &err);
-	}
-	json_array_foreach(disputes, i, dispute)
-		add_row(table, dispute);
-	rain_table_print(table, style, stdout);
-	rain_table_destroy(table);
-	json_decref(result);
-	return RAIN_EXIT_OK;
+	return rain_command_list(socket_path, "disputes", headers, add_row, json, style);
 }

@@ -307,16 +307,16 @@ int rain_burst_step(struct rain_burst_record *record, const struct rain_burst_ev
 	return changed;
 }
 
-unsigned rain_burst_todo(const struct rain_burst_record *r)
+unsigned rain_burst_due(const struct rain_burst_record *r)
 {
 	if (r->job == RAIN_BURST_JOB_TO_BIND && r->state != RAIN_BURST_VOID)
-		return RAIN_BURST_TODO_BIND;
+		return RAIN_BURST_DUE_BIND;
 	/* A job that is requeued while its burst is recalled goes home at once;
 	 * one that we take back ourselves only when the lender is through. */
 	if (r->job == RAIN_BURST_JOB_TO_RETURN)
-		return RAIN_BURST_TODO_RETURN;
+		return RAIN_BURST_DUE_RETURN;
 	if (r->job == RAIN_BURST_JOB_BOUND && r->delivered && (r->timed_out || r->out_of_memory))
-		return RAIN_BURST_TODO_END;
+		return RAIN_BURST_DUE_END;
 	return 0;
 }
 

@@ -12,7 +12,7 @@
  * A burst as home sees it: one of its jobs, bound to one peer.  Pure: stored
  * state, an event and the time go in; the new state and what has to happen
  * with it in the same transaction come out.  What has to be done outside of
- * the database follows from the state alone (rain_burst_todo), so that a
+ * the database follows from the state alone (rain_burst_due), so that a
  * gateway that was killed anywhere goes on from what is stored.
  *
  * Two promises rest here:
@@ -107,12 +107,12 @@ struct rain_burst_actions {
 int rain_burst_step(struct rain_burst_record *record, const struct rain_burst_event *event,
 		    int64_t now_ms, struct rain_burst_actions *actions, struct rain_error *err);
 
-enum rain_burst_todo {
-	RAIN_BURST_TODO_BIND = 1,
-	RAIN_BURST_TODO_RETURN = 2,
-	RAIN_BURST_TODO_END = 4, /* the broker is to end the job as timed out, or out of memory */
+enum rain_burst_due {
+	RAIN_BURST_DUE_BIND = 1,
+	RAIN_BURST_DUE_RETURN = 2,
+	RAIN_BURST_DUE_END = 4, /* the broker is to end the job as timed out, or out of memory */
 };
-unsigned rain_burst_todo(const struct rain_burst_record *record);
+unsigned rain_burst_due(const struct rain_burst_record *record);
 
 /* Settled or void, and nothing left to do: needs no more attention. */
 bool rain_burst_is_done(const struct rain_burst_record *record);

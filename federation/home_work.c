@@ -278,13 +278,13 @@ void rain_home_work(struct rain_gateway *gateway, struct rain_live_burst *burst)
 		event(gateway, burst, RAIN_BURST_EVENT_TICK);
 		return;
 	}
-	todo = rain_burst_todo(&burst->row.record);
+	todo = rain_burst_due(&burst->row.record);
 	if (!burst->live.busy && burst->live.retry_ms <= rain_clock_monotonic_ms()) {
-		if (todo & RAIN_BURST_TODO_BIND)
+		if (todo & RAIN_BURST_DUE_BIND)
 			bind_job(gateway, burst);
-		else if (todo & RAIN_BURST_TODO_RETURN)
+		else if (todo & RAIN_BURST_DUE_RETURN)
 			give_back(gateway, burst);
-		else if (todo & RAIN_BURST_TODO_END)
+		else if (todo & RAIN_BURST_DUE_END)
 			end_job(gateway, burst);
 		else if (burst->row.record.state == RAIN_BURST_RUNNING && !burst->clocked &&
 			 burst->row.record.job == RAIN_BURST_JOB_BOUND)

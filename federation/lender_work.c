@@ -254,15 +254,15 @@ void rain_lender_work(struct rain_gateway *gateway, struct rain_live_loan *loan)
 		event(gateway, loan, tick, &extra);
 		return;
 	}
-	todo = rain_loan_todo(&loan->row.record, now);
-	if (todo & RAIN_LOAN_TODO_FETCH)
+	todo = rain_loan_due(&loan->row.record, now);
+	if (todo & RAIN_LOAN_DUE_FETCH)
 		fetch(gateway, loan);
 	if (!loan->live.busy && loan->live.retry_ms <= rain_clock_monotonic_ms()) {
-		if (todo & RAIN_LOAN_TODO_CANCEL)
+		if (todo & RAIN_LOAN_DUE_CANCEL)
 			start_call(gateway, loan, job_request("guest_cancel", loan), on_cancelled);
-		else if (todo & RAIN_LOAN_TODO_SUBMIT)
+		else if (todo & RAIN_LOAN_DUE_SUBMIT)
 			submit(gateway, loan);
-		else if (todo & RAIN_LOAN_TODO_RELEASE)
+		else if (todo & RAIN_LOAN_DUE_RELEASE)
 			start_call(gateway, loan, job_request("guest_release", loan), on_released);
 	}
 	return_files(gateway, loan);

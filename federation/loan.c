@@ -353,24 +353,24 @@ int rain_loan_step(struct rain_loan_record *record, const struct rain_loan_event
 	return changed;
 }
 
-unsigned rain_loan_todo(const struct rain_loan_record *r, int64_t now_ms)
+unsigned rain_loan_due(const struct rain_loan_record *r, int64_t now_ms)
 {
 	unsigned todo = 0;
 	bool over = rain_loan_is_over(r);
 
 	if (r->state == RAIN_LOAN_ACCEPTED && !r->job_known)
-		todo |= RAIN_LOAN_TODO_SUBMIT;
+		todo |= RAIN_LOAN_DUE_SUBMIT;
 	if (is_waiting(r) && r->inputs && !r->staged)
-		todo |= RAIN_LOAN_TODO_FETCH;
+		todo |= RAIN_LOAN_DUE_FETCH;
 	/* Slurm takes up to a second to start it: that goes on beside the staging. */
 	if (r->state == RAIN_LOAN_SUBMITTED)
-		todo |= RAIN_LOAN_TODO_RELEASE;
+		todo |= RAIN_LOAN_DUE_RELEASE;
 	if (r->job_known && !r->job_over) {
 		/* One that reported its own end is left to end in peace. */
 		bool own_end = over && r->run_ms > 0 && !r->recalled && !r->evicting;
 		if ((over && !own_end) || (!over && (r->recalled || r->evicting)) ||
 		    (own_end && now_ms - r->ended_ms > RAIN_LOAN_LINGER_MS))
-			todo |= RAIN_LOAN_TODO_CANCEL;
+			todo |= RAIN_LOAN_DUE_CANCEL;
 	}
 	return todo;
 }

@@ -125,13 +125,13 @@ int rain_loan_step(struct rain_loan_record *record, const struct rain_loan_event
 /* How long the script has run if it ends now; 0 when it never started. */
 int64_t rain_loan_run_ms(const struct rain_loan_record *record, int64_t now_ms);
 
-enum rain_loan_todo {
-	RAIN_LOAN_TODO_SUBMIT = 1,
-	RAIN_LOAN_TODO_FETCH = 2,   /* the blobs of the manifest */
-	RAIN_LOAN_TODO_RELEASE = 4,
-	RAIN_LOAN_TODO_CANCEL = 8,
+enum rain_loan_due {
+	RAIN_LOAN_DUE_SUBMIT = 1,
+	RAIN_LOAN_DUE_FETCH = 2,   /* the blobs of the manifest */
+	RAIN_LOAN_DUE_RELEASE = 4,
+	RAIN_LOAN_DUE_CANCEL = 8,
 };
-unsigned rain_loan_todo(const struct rain_loan_record *record, int64_t now_ms);
+unsigned rain_loan_due(const struct rain_loan_record *record, int64_t now_ms);
 
 /* Over here: `finished` is out, or there never was anything. */
 bool rain_loan_is_over(const struct rain_loan_record *record);

@@ -29,7 +29,7 @@ static void test_the_good_way(void **state)
 	struct rain_burst_actions a;
 
 	(void)state;
-	assert_int_equal(rain_burst_todo(&r), RAIN_BURST_TODO_BIND);
+	assert_int_equal(rain_burst_due(&r), RAIN_BURST_DUE_BIND);
 	assert_int_equal(step(&r, RAIN_BURST_EVENT_BIND_DONE, &a), 1);
 	assert_int_equal(step(&r, RAIN_BURST_EVENT_ACCEPTED, &a), 1);
 	assert_int_equal(r.state, RAIN_BURST_PLACED);
@@ -93,7 +93,7 @@ static void test_rejected_goes_home(void **state)
 	assert_int_equal(step(&r, RAIN_BURST_EVENT_REJECTED, &a), 1);
 	assert_true(a.hold_void);
 	assert_false(a.send_withdrawn);
-	assert_int_equal(rain_burst_todo(&r), RAIN_BURST_TODO_RETURN);
+	assert_int_equal(rain_burst_due(&r), RAIN_BURST_DUE_RETURN);
 	assert_int_equal(step(&r, RAIN_BURST_EVENT_RETURN_DONE, &a), 1);
 	assert_true(rain_burst_is_done(&r));
 }
@@ -152,11 +152,11 @@ static void test_ends_of_slurm(void **state)
 		assert_int_equal(rain_burst_step(&r, &e, 5, &a, NULL), 1);
 		assert_int_equal(r.timed_out, i == 0);
 		assert_int_equal(r.out_of_memory, i == 1);
-		assert_int_equal(rain_burst_todo(&r), 0); /* not before the user has it all */
+		assert_int_equal(rain_burst_due(&r), 0); /* not before the user has it all */
 		step(&r, RAIN_BURST_EVENT_DELIVERED, &a);
-		assert_int_equal(rain_burst_todo(&r), i < 2 ? RAIN_BURST_TODO_END : 0);
+		assert_int_equal(rain_burst_due(&r), i < 2 ? RAIN_BURST_DUE_END : 0);
 		step(&r, RAIN_BURST_EVENT_JOB_OVER, &a);
-		assert_int_equal(rain_burst_todo(&r), 0);
+		assert_int_equal(rain_burst_due(&r), 0);
 	}
 }
 
@@ -171,7 +171,7 @@ static void test_a_forgetful_controller(void **state)
 	step(&r, RAIN_BURST_EVENT_STARTED, &a);
 	step(&r, RAIN_BURST_EVENT_FINISHED, &a);
 	assert_int_equal(step(&r, RAIN_BURST_EVENT_JOB_UNBOUND, &a), 1);
-	assert_int_equal(rain_burst_todo(&r), RAIN_BURST_TODO_BIND);
+	assert_int_equal(rain_burst_due(&r), RAIN_BURST_DUE_BIND);
 	assert_int_equal(step(&r, RAIN_BURST_EVENT_BIND_DONE, &a), 1);
 	assert_int_equal(step(&r, RAIN_BURST_EVENT_INPUTS, &a), 0); /* the new relay */
 	assert_int_equal(step(&r, RAIN_BURST_EVENT_DELIVERED, &a), 1);
@@ -278,7 +278,7 @@ static void check(const struct node *n, const struct rain_burst_actions *a)
 		assert_true(n->r.recalled || over || n->r.state == RAIN_BURST_ENDED);
 	/* Nothing that is open is forgotten. */
 	if (rain_burst_is_done(&n->r))
-		assert_true(over && rain_burst_todo(&n->r) == 0);
+		assert_true(over && rain_burst_due(&n->r) == 0);
 }
 
 static void visit(const struct node *from, enum rain_burst_event_type type, enum rain_outcome outcome,

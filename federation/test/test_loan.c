@@ -33,13 +33,13 @@ static struct rain_loan_record running(void)
 	struct rain_loan_record r = fresh();
 	struct rain_loan_actions a;
 
-	assert_int_equal(rain_loan_todo(&r, 0), RAIN_LOAN_TODO_SUBMIT);
+	assert_int_equal(rain_loan_due(&r, 0), RAIN_LOAN_DUE_SUBMIT);
 	assert_int_equal(step(&r, RAIN_LOAN_EVENT_SUBMITTED, &a), 1);
-	assert_int_equal(rain_loan_todo(&r, 0), RAIN_LOAN_TODO_RELEASE);
+	assert_int_equal(rain_loan_due(&r, 0), RAIN_LOAN_DUE_RELEASE);
 	assert_int_equal(step(&r, RAIN_LOAN_EVENT_RELEASED, &a), 1);
 	assert_int_equal(step(&r, RAIN_LOAN_EVENT_STARTED, &a), -1);
 	assert_int_equal(step(&r, RAIN_LOAN_EVENT_INPUTS, &a), 1);
-	assert_int_equal(rain_loan_todo(&r, 0), RAIN_LOAN_TODO_FETCH);
+	assert_int_equal(rain_loan_due(&r, 0), RAIN_LOAN_DUE_FETCH);
 	assert_int_equal(step(&r, RAIN_LOAN_EVENT_STARTED, &a), -1);
 	assert_int_equal(step(&r, RAIN_LOAN_EVENT_STAGED, &a), 1);
 	assert_true(a.send_staged);
@@ -64,8 +64,8 @@ static void test_the_good_way(void **state)
 	assert_int_equal(r.run_ms, 500);
 	assert_int_equal(r.outcome, RAIN_OUTCOME_EXITED);
 	assert_int_equal(step(&r, RAIN_LOAN_EVENT_EXIT, &a), 0);
-	assert_int_equal(rain_loan_todo(&r, 1500), 0);
-	assert_int_equal(rain_loan_todo(&r, 1501 + RAIN_LOAN_LINGER_MS), RAIN_LOAN_TODO_CANCEL);
+	assert_int_equal(rain_loan_due(&r, 1500), 0);
+	assert_int_equal(rain_loan_due(&r, 1501 + RAIN_LOAN_LINGER_MS), RAIN_LOAN_DUE_CANCEL);
 	assert_int_equal(step(&r, RAIN_LOAN_EVENT_JOB_OVER, &a), 1);
 	assert_false(a.send_finished);
 	assert_int_equal(step(&r, RAIN_LOAN_EVENT_DELIVERED, &a), 1);
@@ -128,7 +128,7 @@ static void test_recall(void **state)
 	(void)state;
 	assert_int_equal(step(&r, RAIN_LOAN_EVENT_RECALL, &a), 1);
 	assert_false(a.send_finished);
-	assert_int_equal(rain_loan_todo(&r, 0), RAIN_LOAN_TODO_CANCEL);
+	assert_int_equal(rain_loan_due(&r, 0), RAIN_LOAN_DUE_CANCEL);
 	assert_int_equal(step(&r, RAIN_LOAN_EVENT_JOB_OVER, &a), 1);
 	assert_int_equal(r.outcome, RAIN_OUTCOME_CANCELLED);
 	assert_true(a.send_receipt);
@@ -138,7 +138,7 @@ static void test_recall(void **state)
 	assert_int_equal(r.state, RAIN_LOAN_CLOSED);
 	assert_true(a.send_finished && a.hold_void);
 	assert_int_equal(step(&r, RAIN_LOAN_EVENT_SUBMITTED, &a), 1); /* the broker's answer comes late */
-	assert_int_equal(rain_loan_todo(&r, 0), RAIN_LOAN_TODO_CANCEL);
+	assert_int_equal(rain_loan_due(&r, 0), RAIN_LOAN_DUE_CANCEL);
 	assert_false(rain_loan_is_done(&r));
 }
 
@@ -163,7 +163,7 @@ static void test_before_the_script_begins_nothing_is_owed(void **state)
 	step(&r, RAIN_LOAN_EVENT_RELEASED, &a);
 	assert_int_equal(step(&r, RAIN_LOAN_EVENT_WITHDRAWN, &a), 1);
 	assert_true(a.hold_void && !a.send_finished);
-	assert_int_equal(rain_loan_todo(&r, 0), RAIN_LOAN_TODO_CANCEL);
+	assert_int_equal(rain_loan_due(&r, 0), RAIN_LOAN_DUE_CANCEL);
 	assert_int_equal(step(&r, RAIN_LOAN_EVENT_STARTED, &a), -1);
 
 	r = fresh();
@@ -201,7 +201,7 @@ static void test_orphan(void **state)
 	assert_int_equal(step_at(&r, tick, RAIN_LOAN_INPUTS_MS, &a), 0);
 	assert_int_equal(step_at(&r, tick, RAIN_LOAN_INPUTS_MS + 1, &a), 1);
 	assert_int_equal(r.outcome, RAIN_OUTCOME_LOST);
-	assert_int_equal(rain_loan_todo(&r, 0), RAIN_LOAN_TODO_CANCEL);
+	assert_int_equal(rain_loan_due(&r, 0), RAIN_LOAN_DUE_CANCEL);
 }
 
 /* --- every state that can be reached, with every event --- */
@@ -252,7 +252,7 @@ static void check(const struct node *n, const struct rain_loan_actions *a)
 		assert_true(r->inputs);
 	/* A job that nobody wants any more is cancelled, sooner or later. */
 	if (rain_loan_is_over(r) && r->job_known && !r->job_over)
-		assert_true(rain_loan_todo(r, INT64_MAX / 2) & RAIN_LOAN_TODO_CANCEL);
+		assert_true(rain_loan_due(r, INT64_MAX / 2) & RAIN_LOAN_DUE_CANCEL);
 	assert_true(r->claimed_utok >= 0 && r->claimed_utok <= r->ceiling_utok);
 }
 

@@ -16,14 +16,12 @@
 #include "accounting/spool.h"
 #include "common/cli.h"
 #include "common/clock.h"
-#include "common/file.h"
 #include "common/log.h"
 #include "common/notify.h"
 
 /* inotify tells of new records at once; the timer catches what it missed. */
 #define RESCAN_MS 30000
 #define GATHER_MS 2
-#define METRICS_FILE_S 15
 #define BACKOFF_FIRST_MS 500
 #define BACKOFF_MAX_MS 10000
 
@@ -251,6 +249,7 @@ static int reload(struct rain_ledgerd *ledgerd, struct rain_error *err)
 	rain_config_destroy(ledgerd->config);
 	ledgerd->store = store;
 	ledgerd->config = config;
+	rain_metrics_outlet_file(ledgerd->outlet, config->ledger.metrics_file);
 	rain_intake_restart(ledgerd->spool); /* the spool may be another */
 	inotify_close(ledgerd);
 	if (inotify_open(ledgerd, err) < 0)
@@ -290,28 +289,6 @@ static void on_keeping(evutil_socket_t fd, short events, void *arg)
 	evtimer_add(ledgerd->keeping, &delay);
 }
 
-/* The text for a node exporter, replaced as a whole. */
-static void on_metrics_file(evutil_socket_t fd, short events, void *arg)
-{
-	static const struct timeval delay = {.tv_sec = METRICS_FILE_S};
-	struct rain_ledgerd *ledgerd = arg;
-	const char *path = ledgerd->config->ledger.metrics_file;
-	struct rain_error err;
-	char *text;
-
-	(void)fd;
-	(void)events;
-	evtimer_add(ledgerd->metrics_file, &delay);
-	if (!path[0])
-		return;
-	text = rain_ledgerd_metrics_text(ledgerd);
-	if (!text)
-		rain_log_warning("no memory for the metrics");
-	else if (rain_file_write(path, text, strlen(text), 0640, &err) < 0)
-		rain_log_warning("the metrics aren't written: %s", err.text);
-	free(text);
-}
-
 static char *metrics_text(void *arg)
 {
 	return rain_ledgerd_metrics_text(arg);
@@ -319,19 +296,16 @@ static char *metrics_text(void *arg)
 
 static int timers_init(struct rain_ledgerd *ledgerd, struct rain_error *err)
 {
-	const char *listen = ledgerd->config->ledger.metrics;
-
-	ledgerd->metrics_file = evtimer_new(ledgerd->base, on_metrics_file, ledgerd);
 	ledgerd->keeping = evtimer_new(ledgerd->base, on_keeping, ledgerd);
-	if (!ledgerd->metrics_file || !ledgerd->keeping)
+	if (!ledgerd->keeping)
 		return rain_error_set(err, "no memory for the event loop");
 	event_active(ledgerd->keeping, EV_TIMEOUT, 0);
-	event_active(ledgerd->metrics_file, EV_TIMEOUT, 0);
-	if (!listen[0])
-		return 0;
-	ledgerd->metrics_server = rain_metrics_server_create(ledgerd->base, listen, metrics_text,
-							     ledgerd, err);
-	return ledgerd->metrics_server ? 0 : -1;
+	ledgerd->outlet = rain_metrics_outlet_create(ledgerd->base, "ledger", ledgerd->config->ledger.metrics,
+						     metrics_text, ledgerd, err);
+	if (!ledgerd->outlet)
+		return -1;
+	rain_metrics_outlet_file(ledgerd->outlet, ledgerd->config->ledger.metrics_file);
+	return 0;
 }
 
 static struct event *signal_event(struct rain_ledgerd *ledgerd, int number, event_callback_fn handler)
@@ -379,8 +353,7 @@ static int ledgerd_init(struct rain_ledgerd *ledgerd, struct rain_error *err)
 
 static void ledgerd_release(struct rain_ledgerd *ledgerd)
 {
-	struct event *events[] = {ledgerd->intake, ledgerd->publishing, ledgerd->metrics_file,
-				  ledgerd->keeping, ledgerd->on_term, ledgerd->on_int,
+	struct event *events[] = {ledgerd->intake, ledgerd->publishing, ledgerd->keeping, ledgerd->on_term, ledgerd->on_int,
 				  ledgerd->on_hup};
 
 	if (ledgerd->server) { /* the last answers */
@@ -390,7 +363,7 @@ static void ledgerd_release(struct rain_ledgerd *ledgerd)
 	rain_rpc_server_destroy(ledgerd->server);
 	rain_ledgerd_group_destroy(ledgerd->group);
 	rain_keep_destroy(ledgerd->keep);
-	rain_metrics_server_destroy(ledgerd->metrics_server);
+	rain_metrics_outlet_destroy(ledgerd->outlet);
 	inotify_close(ledgerd);
 	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
 		if (events[i])

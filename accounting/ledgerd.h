@@ -12,6 +12,7 @@
 #include "accounting/publish.h"
 #include "accounting/store.h"
 #include "common/config.h"
+#include "common/metrics_outlet.h"
 #include "common/rpc_server.h"
 
 /* All of rain-ledgerd. */
@@ -37,9 +38,8 @@ struct rain_ledgerd {
 	int failures;	  /* of the intake, in a row: sets the back-off */
 	int rejected;	  /* records put aside, as of the last look */
 	struct rain_metrics metrics;
-	struct rain_metrics_server *metrics_server; /* NULL: not wanted */
-	struct event *metrics_file;		    /* timer */
-	struct event *keeping;			    /* timer */
+	struct rain_metrics_outlet *outlet;
+	struct event *keeping; /* timer */
 	struct rain_keep *keep;
 	struct rain_policies policies;
 };

@@ -52,7 +52,7 @@ sbin_PROGRAMS += rain-ledgerd
 rain_ledgerd_SOURCES = accounting/ledgerd.c accounting/ledgerd.h accounting/ledgerd_ops.c \
 	accounting/ledgerd_accounts.c accounting/ledgerd_bank.c \
 	accounting/ledgerd_group.c accounting/ledgerd_group.h accounting/ledgerd_hold.c \
-	accounting/ledgerd_keep.c accounting/ledgerd_keep.h accounting/ledgerd_predict.c accounting/ledgerd_report.c accounting/ledgerd_status.c accounting/metrics_http.c
+	accounting/ledgerd_keep.c accounting/ledgerd_keep.h accounting/ledgerd_predict.c accounting/ledgerd_report.c accounting/ledgerd_status.c
 rain_ledgerd_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(EVENT_CFLAGS)
 rain_ledgerd_LDADD = libledger.la librpc.la $(EVENT_LIBS)
 

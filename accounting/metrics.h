@@ -2,12 +2,10 @@
 #ifndef RAIN_ACCOUNTING_METRICS_H
 #define RAIN_ACCOUNTING_METRICS_H
 
-#include <event2/event.h>
 #include <jansson.h>
 #include <stdint.h>
 
 #include "accounting/intake.h"
-#include "common/error.h"
 
 /* Figures of rain-ledgerd for monitoring, as OpenMetrics text. Labels are
  * accounts; there is never one per job. */
@@ -36,15 +34,5 @@ struct rain_metrics_look {
 
 /* The text, in a new string. NULL: no memory. */
 char *rain_metrics_text(const struct rain_metrics *metrics, const struct rain_metrics_look *look);
-
-/* Serves the text to GET /metrics on HOST:PORT (metrics_http.c). `text` returns
- * a new string. */
-struct rain_metrics_server;
-struct rain_metrics_server *rain_metrics_server_create(struct event_base *base, const char *address,
-						       char *(*text)(void *arg), void *arg,
-						       struct rain_error *err);
-
-/* NULL is fine. */
-void rain_metrics_server_destroy(struct rain_metrics_server *server);
 
 #endif

@@ -54,6 +54,8 @@ static cfg_opt_t gateway_options[] = {
 	CFG_STR("control", RAIN_RUNDIR "/gateway/control.sock", CFGF_NONE),
 	CFG_STR("overflow-partition", "overflow", CFGF_NONE),
 	CFG_STR("policy", "clever", CFGF_NONE),
+	CFG_STR("metrics", "", CFGF_NONE),
+	CFG_STR("metrics-file", "", CFGF_NONE),
 	CFG_END()};
 
 static cfg_opt_t lend_options[] = {
@@ -192,6 +194,14 @@ static char **read_list(struct reader *reader, const char *key)
 	return list;
 }
 
+static void read_metrics(struct reader *reader, char **address, char **file)
+{
+	*address = read_address(reader, "metrics", 1);
+	*file = read_string(reader, "metrics-file");
+	if (*file && **file != '\0' && **file != '/')
+		reader_fail(reader, "metrics-file", "must be an absolute path");
+}
+
 static void read_ledger(struct reader *reader)
 {
 	struct rain_config *config = reader->config;
@@ -202,11 +212,7 @@ static void read_ledger(struct reader *reader)
 	config->ledger.spool = read_path(reader, "spool");
 	config->ledger.socket = read_path(reader, "socket");
 	config->ledger.administrators = read_list(reader, "administrators");
-	config->ledger.metrics = read_address(reader, "metrics", 1);
-	config->ledger.metrics_file = read_string(reader, "metrics-file");
-	if (config->ledger.metrics_file && config->ledger.metrics_file[0] != '\0' &&
-	    config->ledger.metrics_file[0] != '/')
-		reader_fail(reader, "metrics-file", "must be an absolute path");
+	read_metrics(reader, &config->ledger.metrics, &config->ledger.metrics_file);
 	if (rain_ratio_parse(cfg_getstr(reader->section, "home-rate"), &config->ledger.home_num,
 			     &config->ledger.home_den, &why) < 0)
 		reader_fail(reader, "home-rate", why.text);
@@ -249,6 +255,7 @@ static void read_gateway(struct reader *reader)
 	config->gateway.socket = read_path(reader, "socket");
 	config->gateway.control = read_path(reader, "control");
 	config->gateway.overflow_partition = read_string(reader, "overflow-partition");
+	read_metrics(reader, &config->gateway.metrics, &config->gateway.metrics_file);
 	config->gateway.policy = read_string(reader, "policy");
 	if (config->gateway.policy && strcmp(config->gateway.policy, "simple") != 0 &&
 	    strcmp(config->gateway.policy, "clever") != 0)
@@ -439,6 +446,8 @@ void rain_config_destroy(struct rain_config *config)
 		config->gateway.control,
 		config->gateway.overflow_partition,
 		config->gateway.policy,
+		config->gateway.metrics,
+		config->gateway.metrics_file,
 		config->lend.partition,
 		config->broker.socket,
 		config->broker.gateway_user,

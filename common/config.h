@@ -117,6 +117,7 @@ struct rain_config {
 		char *control;	    /* commands (RPC) */
 		char *overflow_partition;
 		char *policy; /* "simple" or "clever": scheduler/overflow.h */
+		char *metrics, *metrics_file; /* as the ledger's */
 	} gateway;
 
 	struct {

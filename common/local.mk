@@ -27,6 +27,7 @@ libcommon_la_LIBADD = $(JANSSON_LIBS) $(CONFUSE_LIBS) $(MUNGE_LIBS)
 
 # librpc: the same calls on a libevent loop, for daemons.
 librpc_la_SOURCES = \
+	common/metrics_outlet.c common/metrics_outlet.h \
 	common/rpc_async.c common/rpc_async.h \
 	common/rpc_server.c common/rpc_server.h
 librpc_la_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(EVENT_CFLAGS)

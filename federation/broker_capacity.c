@@ -260,6 +260,7 @@ static json_t *counts_json(struct rain_broker_slurm *slurm, const struct group *
 	int64_t max = slurm->config->lend.bounds.max_nodes, window = plan->first - time(NULL);
 	uint32_t left = (int64_t)guests < max ? (uint32_t)(max - guests) : 0;
 	uint32_t idle = 0, planned = 0, total = 0;
+	int64_t cpus = 0;
 	const node_info_t *least = NULL;
 	const char *why;
 
@@ -267,6 +268,7 @@ static json_t *counts_json(struct rain_broker_slurm *slurm, const struct group *
 		idle += groups[i].idle_count;
 		planned += groups[i].planned_count;
 		total += groups[i].total_count;
+		cpus += (int64_t)groups[i].total_count * groups[i].like->cpus;
 		/* Flat figures describe the weakest kind: what any node can do. */
 		if (!least || groups[i].like->cpus < least->cpus)
 			least = groups[i].like;
@@ -275,13 +277,16 @@ static json_t *counts_json(struct rain_broker_slurm *slurm, const struct group *
 	if (why)
 		idle = planned = 0;
 	idle = at_most(idle, left);
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:s?}", "nodes_idle", (json_int_t)idle,
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:I, s:s?}", "nodes_idle", (json_int_t)idle,
 			 "nodes_planned", (json_int_t)at_most(planned, left - idle), "window_s",
 			 (json_int_t)(window > 0 ? window : 0), "nodes_total", (json_int_t)total,
 			 "nodes_guests", (json_int_t)guests, "cpus_per_node",
 			 (json_int_t)(least ? least->cpus : 0), "mem_mb_per_node",
 			 (json_int_t)(least ? least->real_memory : 0), "arch",
-			 rain_broker_text(least ? least->arch : NULL), "reason", why);
+			 rain_broker_text(least ? least->arch : NULL), "gres",
+			 rain_broker_text(least ? least->gres : NULL), "slurm",
+			 rain_broker_text(least ? least->version : NULL), "cpus_total", (json_int_t)cpus,
+			 "reason", why);
 }
 
 static json_t *capacity_json(struct rain_broker_slurm *slurm, const partition_info_t *guest,

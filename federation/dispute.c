@@ -134,9 +134,12 @@ static int pay_refused(PGconn *tx, struct repair *repair, const struct refused *
 	const struct rain_receipt *r = &refused->receipt;
 	struct rain_message m = { .type = RAIN_MESSAGE_COUNTERSIGNED };
 	char user[RAIN_USER_SIZE + 8], account[sizeof "peer:" + sizeof repair->peer->name], purpose[128], amount[RAIN_STORE_INT64_SIZE];
-	int64_t ceiling = refused->burst.terms.ceiling_utok;
+	int64_t most = refused->burst.terms.ceiling_utok;
 
-	m.amount_utok = r->claimed_utok < ceiling ? r->claimed_utok : ceiling;
+	/* What it said at the end of the job binds it, whatever its receipt says. */
+	if (refused->burst.claimed_utok < most)
+		most = refused->burst.claimed_utok;
+	m.amount_utok = r->claimed_utok < most ? r->claimed_utok : most;
 	strcpy(m.sha256, refused->text.sha256);
 	snprintf(user, sizeof user, "user:%s", refused->burst.user);
 	snprintf(account, sizeof account, "peer:%s", repair->peer->name);

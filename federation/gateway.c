@@ -16,6 +16,7 @@
 #include "common/log.h"
 #include "common/notify.h"
 #include "federation/limits.h"
+#include "federation/metrics.h"
 
 #define CLEAN_S 3600 /* between two looks for old blobs */
 
@@ -66,6 +67,7 @@ static void on_reload(evutil_socket_t number, short what, void *arg)
 	if (gateway->config != gateway->config_first)
 		rain_config_destroy(gateway->config);
 	gateway->config = config;
+	rain_metrics_outlet_file(gateway->outlet, config->gateway.metrics_file);
 	rain_log_info("took the changed configuration over (addresses to listen on, sockets and the "
 		      "database only with a restart)");
 	if (rain_peers_are_loaded(gateway->peers))
@@ -173,6 +175,11 @@ static int add_ops(struct rain_gateway *gateway, const struct rain_rpc_op *ops, 
 	return 0;
 }
 
+static char *metrics_text(void *arg)
+{
+	return rain_gateway_metrics_text(arg);
+}
+
 /* The doors, opened when everything behind them stands. */
 static int open_doors(struct rain_gateway *gateway, struct rain_error *err)
 {
@@ -183,7 +190,7 @@ static int open_doors(struct rain_gateway *gateway, struct rain_error *err)
 	routes[tables++] = rain_peers_routes;
 	routes[tables++] = rain_mailbox_routes;
 	routes[tables++] = rain_blob_http_routes;
-	if (add_ops(gateway, rain_peers_ops, &ops, err) < 0)
+	if (add_ops(gateway, rain_peers_ops, &ops, err) < 0 || add_ops(gateway, rain_metrics_ops, &ops, err) < 0)
 		return -1;
 	for (size_t i = 0; gateway->modules[i]; i++) {
 		if (gateway->modules[i]->routes)
@@ -204,7 +211,12 @@ static int open_doors(struct rain_gateway *gateway, struct rain_error *err)
 	/* 0666: everybody may ask; each operation decides by the caller's uid. */
 	gateway->control = rain_rpc_server_create(gateway->base, config->gateway.control, 0666,
 						  gateway->ops, gateway, err);
-	return gateway->control ? 0 : -1;
+	gateway->outlet = rain_metrics_outlet_create(gateway->base, "gateway", config->gateway.metrics, metrics_text,
+						     gateway, err);
+	if (!gateway->control || !gateway->outlet)
+		return -1;
+	rain_metrics_outlet_file(gateway->outlet, config->gateway.metrics_file);
+	return 0;
 }
 
 static void take_down(struct rain_gateway *gateway)
@@ -212,6 +224,7 @@ static void take_down(struct rain_gateway *gateway)
 	size_t modules = 0;
 
 	rain_rpc_server_destroy(gateway->control);
+	rain_metrics_outlet_destroy(gateway->outlet);
 	rain_http_server_destroy(gateway->server);
 	while (gateway->modules[modules])
 		modules++;
@@ -236,6 +249,7 @@ static void take_down(struct rain_gateway *gateway)
 		rain_config_destroy(gateway->config);
 	rain_config_destroy(gateway->config_first);
 	free(gateway->ops);
+	free(gateway->metrics_text);
 }
 
 int rain_gateway_run(const char *config_path, const struct rain_gateway_module *const modules[])

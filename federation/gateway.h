@@ -5,9 +5,11 @@
 #include <event2/event.h>
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "common/config.h"
 #include "common/error.h"
+#include "common/metrics_outlet.h"
 #include "common/rpc_async.h"
 #include "common/rpc_server.h"
 #include "federation/blob.h"
@@ -62,6 +64,8 @@ struct rain_gateway_module {
 			  const char *sha256);
 	/* Is this blob still needed? */
 	bool (*blob_in_use)(struct rain_gateway *gateway, const char *sha256);
+	/* Writes families of OpenMetrics of its own; may be NULL. */
+	void (*metrics)(const struct rain_gateway *gateway, FILE *out);
 };
 
 struct rain_gateway {
@@ -82,6 +86,9 @@ struct rain_gateway {
 	struct rain_rpc_server *control;
 	struct event *signals[3];
 	struct event *clean; /* old blobs, now and then */
+	struct rain_metrics_outlet *outlet;
+	char *metrics_text; /* the last, made at metrics_ms (monotonic) */
+	int64_t metrics_ms;
 	void *mind; /* the mind module's own state */
 };
 

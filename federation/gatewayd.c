@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include <string.h>
+#include <getopt.h>
 
 #include "common/cli.h"
 #include "common/log.h"
@@ -26,19 +26,26 @@ static const struct rain_gateway_module *const modules[] = {
 
 int main(int argc, char *argv[])
 {
+	static const struct option options[] = {
+		{"config", required_argument, NULL, 'c'},
+		{"debug", no_argument, NULL, 'd'},
+		{NULL, 0, NULL, 0},
+	};
 	enum rain_log_level level = RAIN_LOG_INFO;
 	const char *config = NULL;
+	int option;
 
 	rain_cli_standard_options(argc, argv, help);
-	for (int i = 1; i < argc; i++) {
-		if (strcmp(argv[i], "-d") == 0 || strcmp(argv[i], "--debug") == 0)
+	while ((option = getopt_long(argc, argv, "c:d", options, NULL)) != -1) {
+		if (option == 'c')
+			config = optarg;
+		else if (option == 'd')
 			level = RAIN_LOG_DEBUG;
-		else if ((strcmp(argv[i], "-c") == 0 || strcmp(argv[i], "--config") == 0) &&
-			 i + 1 < argc)
-			config = argv[++i];
 		else
-			return rain_cli_usage("unknown option or missing value: '%s'", argv[i]);
+			return rain_cli_usage("an option is wrong");
 	}
+	if (optind < argc)
+		return rain_cli_usage("unexpected argument '%s'", argv[optind]);
 	rain_log_open("rain-gatewayd", level);
 	return rain_gateway_run(config, modules);
 }

@@ -111,7 +111,7 @@ static void note(struct rain_burst_row *row, const struct rain_burst_event *even
 	}
 }
 
-static void report(struct rain_gateway *gateway, const struct rain_burst_row *row,
+static void report(struct rain_gateway *gateway, PGconn *tx, const struct rain_burst_row *row,
 		   enum rain_burst_event_type type, enum rain_burst_state before)
 {
 	const struct rain_peer *peer = rain_mind_peer(gateway, row->peer);
@@ -124,6 +124,9 @@ static void report(struct rain_gateway *gateway, const struct rain_burst_row *ro
 	if (type == RAIN_BURST_EVENT_TICK && before == RAIN_BURST_ENDED)
 		rain_log_warning("peer=%s withholds its receipt of burst=%s job=%" PRId64
 				 ": nothing is paid for it", peer ? peer->name : "?", row->id, row->job_id);
+	if (peer && (row->record.state == RAIN_BURST_ENDED || row->record.state == RAIN_BURST_VOID))
+		rain_tally_after_commit(tx, rain_mind_peer(gateway, row->peer), RAIN_TALLY_BURSTS,
+					row->outcome ? rain_outcome_name(row->outcome) : "void");
 	rain_log_info("burst is %s burst=%s job=%" PRId64 " user=%s peer=%s remote_job=%" PRId64
 			      " outcome=%s code=%" PRId64 " signal=%" PRId64 "%s%s",
 			      rain_burst_state_name(row->record.state), row->id, row->job_id, row->user,
@@ -178,7 +181,7 @@ int rain_home_apply(struct rain_gateway *gateway, PGconn *tx, const char *id,
 		    rain_burst_row_update(tx, &row, err))
 			changed = -1;
 		else
-			report(gateway, &row, event->type, before);
+			report(gateway, tx, &row, event->type, before);
 		rain_burst_touch(gateway, id);
 	}
 	rain_burst_row_release(&row);

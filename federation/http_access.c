@@ -69,6 +69,14 @@ static enum rain_http_face face_of(const struct rain_http_request *request)
 	return request->listener->face;
 }
 
+static void seen(struct rain_gateway *gateway, const struct rain_http_request *request)
+{
+	struct rain_peer *peer = (struct rain_peer *)request->connection->peer;
+
+	rain_mailbox_contact(gateway->mailbox, peer);
+	rain_peers_hear_clock(peer, rain_http_request_header(request, "Date"));
+}
+
 /* Headers are in: who, what, and may it be?  Answers when it may not. */
 static void admit(struct rain_http_request *request)
 {
@@ -111,8 +119,7 @@ static void admit(struct rain_http_request *request)
 		return;
 	}
 	if (request->connection->peer)
-		rain_mailbox_contact(server->gateway->mailbox,
-				     (struct rain_peer *)request->connection->peer);
+		seen(server->gateway, request);
 	if (request->route->begin)
 		request->route->begin(server->gateway, request);
 }

@@ -10,6 +10,7 @@
 #include "common/json.h"
 #include "common/log.h"
 #include "federation/gateway.h"
+#include "federation/http_date.h"
 #include "federation/http_internal.h"
 
 /* Larger than a TLS record, so that files travel in full ones. */
@@ -198,6 +199,8 @@ void rain_http_reply_header(struct rain_http_request *request, const char *name,
 static void answer(struct rain_http_request *request, int status, struct MHD_Response *response,
 		   const char *type)
 {
+	char date[RAIN_HTTP_DATE_SIZE];
+
 	if (request->status) { /* a second answer is a fault of the handler's */
 		rain_log_error("a handler answered twice path=%s", request->path);
 		MHD_destroy_response(response);
@@ -206,6 +209,8 @@ static void answer(struct rain_http_request *request, int status, struct MHD_Res
 	stop_waiting(request);
 	request->status = status;
 	request->response = response;
+	if (response)
+		MHD_add_response_header(response, "Date", rain_http_date(date));
 	if (response && type)
 		MHD_add_response_header(response, "Content-Type", type);
 	for (struct rain_http_header *header = request->headers; response && header;

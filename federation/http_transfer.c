@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "federation/http_client_internal.h"
+#include "federation/http_date.h"
 #include "federation/identity.h"
 #include "federation/limits.h"
 
@@ -197,12 +198,16 @@ static int set_tls(struct rain_http_transfer *transfer, const struct rain_http_c
 
 static int set_headers(struct rain_http_transfer *transfer, const struct rain_http_call *call)
 {
+	char date[sizeof("Date: ") + RAIN_HTTP_DATE_SIZE] = "Date: ";
 	/* Small bodies go out at once; large ones only when they are wanted. */
 	struct curl_slist *list = curl_slist_append(
 		NULL, transfer->body_size > 65536 ? "Expect: 100-continue" : "Expect:");
 
 	if (list && call->body)
 		list = curl_slist_append(list, "Content-Type: application/json");
+	rain_http_date(date + strlen(date));
+	if (list && !call->bulk) /* those may wait for a connection, and a date doesn't */
+		list = curl_slist_append(list, date);
 	for (size_t i = 0; list && call->headers && call->headers[i]; i++) {
 		struct curl_slist *next = curl_slist_append(list, call->headers[i]);
 

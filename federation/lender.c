@@ -107,12 +107,17 @@ static void measure_streams(struct rain_gateway *gateway, struct rain_loan_row *
 	row->stderr_bytes = rain_stream_size(gateway, true, row->id, 1);
 }
 
-static void report(const struct rain_gateway *gateway, const struct rain_loan_row *row, enum rain_loan_state before)
+static void report(const struct rain_gateway *gateway, PGconn *tx, const struct rain_loan_row *row,
+		   enum rain_loan_state before)
 {
-	const struct rain_peer *peer = rain_mind_peer(gateway, row->peer);
+	struct rain_peer *peer = rain_mind_peer(gateway, row->peer);
 
-	if (before != row->record.state)
-		rain_log_info("loan is %s burst=%s peer=%s user=%s uid=%" PRId64 " job=%" PRId64
+	if (before == row->record.state)
+		return;
+	if (peer && rain_loan_is_over(&row->record) && !(before >= RAIN_LOAN_RECEIPTED))
+		rain_tally_after_commit(tx, peer, RAIN_TALLY_LOANS,
+					row->record.outcome ? rain_outcome_name(row->record.outcome) : "void");
+	rain_log_info("loan is %s burst=%s peer=%s user=%s uid=%" PRId64 " job=%" PRId64
 			      " outcome=%s code=%" PRId64 " signal=%" PRId64 " claimed_utok=%" PRId64 "%s%s",
 			      rain_loan_state_name(row->record.state), row->id, peer ? peer->name : "?", row->user,
 			      row->guest_uid, row->job_id, rain_outcome_name(row->record.outcome), row->record.code,
@@ -143,7 +148,7 @@ static int step(struct rain_gateway *gateway, PGconn *tx, struct rain_loan_row *
 	note(row, &event, extra, now_ms);
 	if (act(gateway, tx, row, &a, extra, err) || rain_loan_row_update(tx, row, err))
 		return -1;
-	report(gateway, row, before);
+	report(gateway, tx, row, before);
 	if (event.type == RAIN_LOAN_EVENT_JOB_OVER)
 		rain_room_again(gateway, row->shape.nodes);
 	return changed;

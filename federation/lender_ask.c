@@ -8,6 +8,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "federation/lender_internal.h"
+#include "federation/system.h"
 
 #define FRESH_MS 1000	   /* a picture of the nodes this old will do */
 #define LEASE_TOLD_MS 5000 /* how long we say that an offer holds */
@@ -149,11 +150,14 @@ static void on_capacity(void *arg, const json_t *result, const char *error)
 {
 	struct rain_gateway *gateway = arg;
 	struct rain_leases *leases = rain_leases_of(gateway);
+	bool changed;
 
 	leases->asking = false;
 	if (result) {
 		leases->read_ms = leases->asked_ms;
-		if (read_capacity(leases, result) && rain_peers_are_loaded(gateway->peers))
+		changed = read_capacity(leases, result);
+		changed |= rain_system_seen(gateway, result);
+		if (changed && rain_peers_are_loaded(gateway->peers))
 			rain_peers_card_announce(gateway);
 	} else {
 		leases->nodes_idle = leases->nodes_planned = 0;

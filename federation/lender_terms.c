@@ -105,6 +105,8 @@ bool rain_lender_lends(const struct rain_gateway *gateway, const struct rain_pee
 		return no(answer, "this cluster does not lend");
 	if (rain_peers_recalled_until(gateway->peers))
 		return no(answer, "its owner needs the machine");
+	if (peer && !peer->protocol)
+		return no(answer, "our gateways speak no version of the protocol in common");
 	if (peer && peer->lend_paused)
 		return no(answer, "its owner has paused lending to you");
 	if (minutes_left(rain_lender_bounds(gateway, peer ? peer->name : "", NULL)) == 0)

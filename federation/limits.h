@@ -61,6 +61,8 @@
 #define RAIN_LIMIT_OUTBOX 100000	  /* messages that wait for one peer */
 #define RAIN_LIMIT_POLL_WAIT_S 50	  /* the wait that we ask for */
 #define RAIN_LIMIT_HEARTBEAT_S 30	  /* between two signs of life to a peer that we can dial */
+#define RAIN_LIMIT_CLOCK_MS 30000	  /* clocks of peers that differ by more are told: twice what a
+					   * message may be under way on a link that isn't dead */
 #define RAIN_LIMIT_RETRY_MIN_MS 250
 #define RAIN_LIMIT_RETRY_MAX_MS 10000
 

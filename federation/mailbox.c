@@ -66,6 +66,7 @@ static void on_posted(void *arg, const struct rain_http_result *result)
 	if ((result->status == 200 || result->status == 409) &&
 	    rain_envelope_applied(result->body, result->size, &applied, &err) == 0) {
 		peer->latency_ms = result->elapsed_ms;
+		rain_peers_hear_clock(peer, rain_http_result_header(result, "Date"));
 		if (rain_mailbox_acknowledge(link->gateway, peer, applied, &err) == 0 &&
 		    result->status == 200) {
 			link->post_backoff_ms = 0;

@@ -95,6 +95,7 @@ static void on_polled(void *arg, const struct rain_http_result *result)
 	}
 	link->poll_backoff_ms = 0;
 	link->poll_error.text[0] = '\0';
+	rain_peers_hear_clock(link->peer, rain_http_result_header(result, "Date"));
 	if (!link->poll_is_long && !count)
 		link->peer->latency_ms = result->elapsed_ms;
 	if (count || must_poll_long(link)) /* acknowledges what came */

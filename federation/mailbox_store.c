@@ -190,7 +190,7 @@ struct applying {
 	struct rain_peer *peer;
 	const struct rain_envelope_message *message;
 	int64_t applied;
-	bool gap, refused;
+	bool gap, refused, is_new;
 	struct rain_error why; /* of the refusal */
 };
 
@@ -275,7 +275,7 @@ static int apply_work(PGconn *tx, void *arg, struct rain_error *err)
 	PGresult *rows;
 	int64_t last;
 
-	work->refused = work->gap = false;
+	work->refused = work->gap = work->is_new = false;
 	rain_store_format_int64(work->peer->row, row);
 	rows = rain_store_query(tx, err,
 				"SELECT inbox_seq FROM federation.peer WHERE peer_id = $1::bigint "
@@ -297,6 +297,7 @@ static int apply_work(PGconn *tx, void *arg, struct rain_error *err)
 	if (handle(tx, work, err) < 0)
 		return -1;
 	work->applied = work->message->seq;
+	work->is_new = true;
 	return rain_store_execute(tx, err,
 				  "UPDATE federation.peer SET inbox_seq = $2::bigint "
 				  "WHERE peer_id = $1::bigint",
@@ -317,6 +318,9 @@ int rain_mailbox_apply(struct rain_gateway *gateway, struct rain_peer *peer,
 		*applied = work.applied;
 		if (work.gap)
 			return 1;
+		if (work.is_new)
+			rain_tally_add(peer, RAIN_TALLY_APPLIED,
+				       find_handler(gateway, work.message->type) ? work.message->type : "unknown");
 		if (work.refused)
 			rain_log_warning("skipped a message peer=%s seq=%lld type=%s: %s", peer->name,
 					 (long long)work.message->seq, work.message->type, work.why.text);

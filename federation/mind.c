@@ -11,6 +11,7 @@
 #include "common/json.h"
 #include "common/log.h"
 #include "federation/limits.h"
+#include "federation/system.h"
 #include "scheduler/cost.h"
 
 /* A peer that we heard of within this time gets asks. */
@@ -146,7 +147,7 @@ static int init(struct rain_gateway *gateway, struct rain_error *err)
 	if (!mind->turn || !mind->tick || event_add(mind->tick, &second))
 		return rain_error_set(err, "out of memory for events");
 	if (rain_policy_start(gateway, err) || rain_candidates_start(gateway, err) || rain_leases_start(gateway, err) ||
-	    rain_queue_start(gateway, err))
+	    rain_queue_start(gateway, err) || rain_system_start(gateway, err))
 		return -1;
 	return 0;
 }
@@ -162,6 +163,7 @@ static void fini(struct rain_gateway *gateway)
 	rain_candidates_stop(gateway);
 	rain_policy_stop(gateway);
 	rain_leases_stop(gateway);
+	rain_system_stop(gateway);
 	if (mind->turn)
 		event_free(mind->turn);
 	if (mind->tick)
@@ -179,6 +181,7 @@ static void card(struct rain_gateway *gateway, const struct rain_peer *peer, jso
 {
 	json_object_set_new(capabilities, "lend", rain_leases_card(gateway, peer));
 	json_object_set_new(capabilities, "parts", json_true());
+	json_object_set_new(capabilities, "system", rain_system_card(gateway));
 }
 
 struct wanted {
@@ -270,6 +273,33 @@ static bool blob_in_use(struct rain_gateway *gateway, const char *sha256)
 	return !mind->recovered; /* as long as we don't know, everything is */
 }
 
+/* What is open with each peer. */
+static void metrics(const struct rain_gateway *gateway, FILE *out)
+{
+	const struct rain_mind *mind = rain_mind_of(gateway);
+
+	fputs("# TYPE rain_peer_open_bursts gauge\n# HELP rain_peer_open_bursts Our jobs that it has.\n", out);
+	for (size_t i = 0; i < rain_peers_count(gateway->peers); i++) {
+		const struct rain_peer *peer = rain_peers_at(gateway->peers, i);
+		size_t open = 0;
+
+		for (const struct rain_live_burst *b = mind->bursts; b; b = b->next)
+			open += b->row.peer == peer->row && b->row.record.state < RAIN_BURST_ENDED;
+		if (!peer->removed)
+			fprintf(out, "rain_peer_open_bursts{peer=\"%s\"} %zu\n", peer->name, open);
+	}
+	fputs("# TYPE rain_peer_open_loans gauge\n# HELP rain_peer_open_loans Its jobs that are here.\n", out);
+	for (size_t i = 0; i < rain_peers_count(gateway->peers); i++) {
+		const struct rain_peer *peer = rain_peers_at(gateway->peers, i);
+		size_t open = 0;
+
+		for (const struct rain_live_loan *l = mind->loans; l; l = l->next)
+			open += l->row.peer == peer->row && !rain_loan_is_over(&l->row.record);
+		if (!peer->removed)
+			fprintf(out, "rain_peer_open_loans{peer=\"%s\"} %zu\n", peer->name, open);
+	}
+}
+
 const struct rain_gateway_module rain_mind_module = {
 	.name = "bursts",
 	.init = init,
@@ -282,4 +312,5 @@ const struct rain_gateway_module rain_mind_module = {
 	.blob_allow = blob_allow,
 	.blob_came = blob_came,
 	.blob_in_use = blob_in_use,
+	.metrics = metrics,
 };

@@ -36,6 +36,7 @@
  *   fetch.c      the blobs of bursts and loans
  *   stream.c     their stdout and stderr;  stream_move.c  … between clusters
  *   stream_input.c  stdin of what somebody sits before
+ *   system.c     what our card says of the machine
  *   waiter.c     long polls
  *   faces.c      HTTP: routes, and streams for peers;
  *   job_face.c   … for rain-relay;  agent_face.c  … for rain-agent;
@@ -142,7 +143,7 @@ struct rain_queue_job {
 	char state[32], reason[64];
 	char nodelist[RAIN_REASON_SIZE];
 	char loan[RAIN_UUID_SIZE]; /* "": one of our own */
-	bool completing, held, preempted, batch, whole_array, het, gres, constrained, no_limit, returning;
+	bool completing, held, preempted, batch, requeues, whole_array, het, gres, constrained, no_limit, returning;
 	struct rain_shape shape;
 	bool only;
 	int64_t max_utok; /* -1: no bound */
@@ -189,6 +190,7 @@ struct rain_mind {
 	struct rain_asks *asks;
 	struct rain_policy *policy;
 	struct rain_leases *leases;
+	struct rain_system *system; /* system.c */
 };
 
 static inline struct rain_mind *rain_mind_of(const struct rain_gateway *gateway)

@@ -48,6 +48,7 @@ libmind_la_SOURCES = \
 	federation/stream.c \
 	federation/stream_input.c \
 	federation/stream_move.c \
+	federation/system.c federation/system.h \
 	federation/waiter.c
 libmind_la_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS) $(JANSSON_CFLAGS) $(PQ_CFLAGS) $(SODIUM_CFLAGS)
 libmind_la_LIBADD = libburst.la libscheduler.la
@@ -89,5 +90,6 @@ federation_test_lying_gatewayd_SOURCES = federation/gatewayd.c federation/test/l
 federation_test_lying_gatewayd_CFLAGS = $(wire_cflags)
 federation_test_lying_gatewayd_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=rain_receipt_sign \
 	-Wl,--wrap=rain_receipt_amount -Wl,--wrap=rain_mailbox_post -Wl,--wrap=rain_mind_price \
-	-Wl,--wrap=rain_exit_report_parse -Wl,--wrap=rain_manifest_parse
+	-Wl,--wrap=rain_exit_report_parse -Wl,--wrap=rain_manifest_parse \
+	-Wl,--wrap=rain_http_date -Wl,--wrap=rain_peers_own_card
 federation_test_lying_gatewayd_LDADD = libmind.la libwire.la

@@ -83,6 +83,9 @@ static json_t *theirs(struct rain_gateway *gateway, const struct rain_peer *peer
 	if (peer->borrow_paused) {
 		state = "paused";
 		reason = "none of our jobs go there: see rain peer resume";
+	} else if (!peer->protocol) {
+		state = "incompatible";
+		reason = "it speaks no version of the protocol that we speak: the older of us has to be updated";
 	} else if (!rain_mind_peer_is_near(peer)) {
 		state = "away";
 		reason = "it can't be reached";

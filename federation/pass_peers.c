@@ -115,6 +115,9 @@ static void view_fill(struct rain_gateway *gateway, struct rain_peer *peer, stru
 	if (peer->borrow_paused) {
 		c->closed = RAIN_OVERFLOW_AWAY;
 		snprintf(view->said, sizeof view->said, "is paused here");
+	} else if (!peer->protocol) {
+		c->closed = RAIN_OVERFLOW_AWAY;
+		snprintf(view->said, sizeof view->said, "speaks no version of the protocol that we speak");
 	} else if (!rain_mind_peer_is_near(peer)) {
 		c->closed = RAIN_OVERFLOW_AWAY;
 		say_silence(peer, view->said, sizeof view->said);

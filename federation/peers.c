@@ -10,6 +10,7 @@
 #include "common/clock.h"
 #include "common/json.h"
 #include "common/log.h"
+#include "federation/http_date.h"
 #include "federation/peers_internal.h"
 
 /* How often `last contact` is saved. */
@@ -21,6 +22,7 @@ static void peer_destroy(struct rain_peer *peer)
 	json_decref(peer->card);
 	json_decref(peer->card_new);
 	free(peer->card_sent);
+	rain_tally_release(peer);
 	free(peer);
 }
 
@@ -342,6 +344,16 @@ bool rain_peers_invited(const struct rain_peers *peers, const unsigned char *key
 void rain_peers_seen(struct rain_peer *peer)
 {
 	peer->last_contact_ms = rain_clock_realtime_ms();
+}
+
+void rain_peers_hear_clock(struct rain_peer *peer, const char *date)
+{
+	int64_t ahead_ms;
+
+	if (rain_http_date_ahead(date, rain_clock_realtime_ms(), &ahead_ms) < 0)
+		return;
+	peer->clock_ahead_ms = ahead_ms;
+	peer->clock_known = true;
 }
 
 static void observe(void *observer, const struct rain_http_result *result)

@@ -13,6 +13,7 @@
 #include "federation/http_client.h"
 #include "federation/http_server.h"
 #include "federation/identity.h"
+#include "federation/tally.h"
 
 struct rain_gateway;
 struct rain_peers;
@@ -35,6 +36,9 @@ struct rain_peer {
 	int64_t last_contact_ms; /* realtime of the last sign of life, 0: never */
 	int64_t failed_ms;	 /* realtime of our last request that got no answer, 0: none */
 	int64_t latency_ms;	 /* of the last short request, -1: unknown */
+	int64_t clock_ahead_ms;	 /* its clock against ours when that was heard of last */
+	bool clock_known;
+	struct rain_tally *tallies;
 
 	size_t address_next; /* which address is tried first */
 	char *card_sent;     /* canonical: our last card that it was told */
@@ -74,6 +78,8 @@ int rain_peers_recall(struct rain_gateway *gateway, int64_t until_ms, struct rai
 
 /* A peer has been in contact with us just now. */
 void rain_peers_seen(struct rain_peer *peer);
+/* The header Date (or NULL) of a message that it has sent just now. */
+void rain_peers_hear_clock(struct rain_peer *peer, const char *date);
 
 /* Takes over a card that the peer sent by message, in that transaction; the
  * peer in memory follows when it is committed. */

@@ -49,6 +49,9 @@ void rain_peers_take_card(struct rain_peer *peer, const struct rain_card *card,
 /* Remembers an invitation so that its key passes the handshake. */
 int rain_peers_invitation_add(struct rain_peers *peers, const unsigned char *key, int64_t valid_ms);
 
+/* "up", "down", "paused", … (rain-peer(1)). */
+const char *rain_peers_state(const struct rain_gateway *gateway, const struct rain_peer *peer);
+
 /* Only administrators may go on. */
 int rain_peers_check_administrator(struct rain_gateway *gateway,
 				   const struct rain_rpc_caller *caller, struct rain_error *err);

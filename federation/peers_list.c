@@ -13,7 +13,7 @@ struct listing {
 	json_t *list;
 };
 
-static const char *state_of(const struct rain_gateway *gateway, const struct rain_peer *peer)
+const char *rain_peers_state(const struct rain_gateway *gateway, const struct rain_peer *peer)
 {
 	char **own = gateway->config->gateway.addresses;
 	int64_t age = rain_clock_realtime_ms() - peer->last_contact_ms;
@@ -41,9 +41,9 @@ static json_t *describe(const struct rain_gateway *gateway, const struct rain_pe
 
 	for (size_t i = 0; i < peer->address_count; i++)
 		json_array_append_new(addresses, json_string(peer->addresses[i]));
-	return json_pack("{s:s,s:s,s:o,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:b,s:b,s:I,s:O}",
+	return json_pack("{s:s,s:s,s:o,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:b,s:b,s:I,s:o,s:O}",
 			 "name", peer->name,
-			 "id", peer->id, "addresses", addresses, "state", state_of(gateway, peer),
+			 "id", peer->id, "addresses", addresses, "state", rain_peers_state(gateway, peer),
 			 "last_contact_ms", (json_int_t)peer->last_contact_ms, "latency_ms",
 			 (json_int_t)peer->latency_ms, "outbox", (json_int_t)rain_store_int64(rows, row, 1),
 			 "refused", (json_int_t)rain_store_int64(rows, row, 2), "balance_utok",
@@ -56,6 +56,7 @@ static json_t *describe(const struct rain_gateway *gateway, const struct rain_pe
 			 (json_int_t)rain_store_int64(rows, row, 9), "disputed",
 			 (json_int_t)rain_store_int64(rows, row, 10), "lend_paused", peer->lend_paused,
 			 "borrow_paused", peer->borrow_paused, "protocol", (json_int_t)peer->protocol,
+			 "clock_ahead_ms", peer->clock_known ? json_integer(peer->clock_ahead_ms) : json_null(),
 			 "card", peer->card);
 }
 
@@ -109,9 +110,10 @@ json_t *rain_peers_op_list(void *arg, const struct rain_rpc_caller *caller, cons
 	(void)caller;
 	(void)request;
 	if (rain_store_transaction(gateway->store, list_work, &listing, err) == 0)
-		result = json_pack("{s:s,s:s,s:I,s:O}", "cluster", gateway->config->cluster_name, "id",
+		result = json_pack("{s:s,s:s,s:I,s:o,s:O}", "cluster", gateway->config->cluster_name, "id",
 				   gateway->identity.id, "now_ms",
-				   (json_int_t)rain_clock_realtime_ms(), "peers", listing.list);
+				   (json_int_t)rain_clock_realtime_ms(), "card", rain_peers_own_card(gateway, NULL), "peers",
+				   listing.list);
 	json_decref(listing.list);
 	return result;
 }

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* rain doctor: looks at the ledger, the gateway and the peers for what commonly is wrong,
  * and says what to do. */
+#include <ctype.h>
 #include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
 #include <jansson.h>
 #include <netdb.h>
 #include <stdarg.h>
@@ -19,6 +22,7 @@
 #include "common/rpc.h"
 #include "common/tokens.h"
 #include "federation/command.h"
+#include "federation/limits.h"
 #include "rain_config.h"
 
 #define CALL_MS 15000
@@ -56,6 +60,10 @@ static void find(struct findings *findings, enum verdict verdict, const char *ab
 	va_start(args, fmt);
 	vsnprintf(text, sizeof text, fmt, args);
 	va_end(args);
+	/* Some of it is a stranger's word. */
+	for (char *c = text; *c; c++)
+		if (iscntrl((unsigned char)*c))
+			*c = '?';
 	findings->wrong |= verdict == WRONG;
 	json_array_append_new(findings->list, json_pack("{s:s,s:s,s:s}", "verdict", names[verdict], "about", about,
 							"text", text));
@@ -237,6 +245,64 @@ static void look_at_dealings(struct findings *findings, const char *name, const 
 		     "keeps the others away", lost, ended + lost, name);
 }
 
+/* "3 h", "5 min", "40 s" */
+static const char *format_span(int64_t ms, char *text, size_t size)
+{
+	int64_t s = ms / 1000;
+
+	if (s < 120)
+		snprintf(text, size, "%" PRId64 " s", s);
+	else if (s < 7200)
+		snprintf(text, size, "%" PRId64 " min", s / 60);
+	else if (s < 172800)
+		snprintf(text, size, "%" PRId64 " h", s / 3600);
+	else
+		snprintf(text, size, "%" PRId64 " days", s / 86400);
+	return text;
+}
+
+static void look_at_its_clock(struct findings *findings, const char *name, const json_t *peer)
+{
+	const json_t *ahead = json_object_get(peer, "clock_ahead_ms");
+	int64_t ms = json_integer_value(ahead);
+	char span[32];
+
+	if (!json_is_integer(ahead))
+		find(findings, NOTE, name, "its clock isn't known yet");
+	else if (ms > RAIN_LIMIT_CLOCK_MS || ms < -RAIN_LIMIT_CLOCK_MS)
+		find(findings, NOTE, name, "its clock is %s %s ours: nothing between the two depends on it, but each dates "
+		     "logs and statements, and keeps lend.hours, by its own; one of them needs an NTP client",
+		     format_span(ms < 0 ? -ms : ms, span, sizeof span), ms < 0 ? "behind" : "ahead of");
+	else
+		find(findings, OK, name, "its clock agrees with ours");
+}
+
+static const json_t *system_of(const json_t *card)
+{
+	return json_object_get(json_object_get(card, "capabilities"), "system");
+}
+
+/* What programs that come from here may miss there. */
+static void look_at_its_system(struct findings *findings, const char *name, const json_t *ours, const json_t *theirs)
+{
+	static const struct {
+		const char *key, *what, *hint;
+	} parts[] = {
+		{"arch", "nodes are", "our jobs are not sent there, for their programs would not start"},
+		{"libc", "C library is", "programs built with the newer one may not start with the older"},
+		{"open_mpi", "Open MPI is", "programs find there what is there: build them for both"},
+		{"pmix", "PMIx is", "programs that bring a PMIx of their own may not start"},
+		{"slurm", "Slurm is", "scripts may find other options of srun"},
+	};
+
+	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+		const char *own = rain_command_text(ours, parts[i].key), *its = rain_command_text(theirs, parts[i].key);
+
+		if (*own && *its && strcmp(own, its) != 0)
+			find(findings, NOTE, name, "its %s %.60s, ours %.60s: %s", parts[i].what, its, own, parts[i].hint);
+	}
+}
+
 static void look_at_peers(struct findings *findings, const json_t *answer)
 {
 	const json_t *peer, *peers = json_object_get(answer, "peers");
@@ -247,6 +313,9 @@ static void look_at_peers(struct findings *findings, const json_t *answer)
 	json_array_foreach(peers, i, peer) {
 		look_at_reach(findings, rain_command_text(peer, "name"), peer);
 		look_at_dealings(findings, rain_command_text(peer, "name"), peer);
+		look_at_its_clock(findings, rain_command_text(peer, "name"), peer);
+		look_at_its_system(findings, rain_command_text(peer, "name"), system_of(json_object_get(answer, "card")),
+				   system_of(json_object_get(peer, "card")));
 	}
 }
 
@@ -273,23 +342,31 @@ static void look(struct findings *findings, const struct rain_config *config)
 
 int main(int argc, char *argv[])
 {
+	static const struct option options[] = {
+		{"json", no_argument, NULL, 'j'},
+		{"config", required_argument, NULL, 'c'},
+		{NULL, 0, NULL, 0},
+	};
 	struct findings findings = {NULL, false};
 	struct rain_error err = {{0}};
 	struct rain_config *config;
 	const char *path = NULL;
 	const json_t *row;
 	bool json = false;
+	int option;
 	size_t i;
 
 	rain_cli_standard_options(argc, argv, help);
-	for (int a = 1; a < argc; a++) {
-		if (strcmp(argv[a], "-j") == 0 || strcmp(argv[a], "--json") == 0)
+	while ((option = getopt_long(argc, argv, "jc:", options, NULL)) != -1) {
+		if (option == 'j')
 			json = true;
-		else if ((strcmp(argv[a], "-c") == 0 || strcmp(argv[a], "--config") == 0) && a + 1 < argc)
-			path = argv[++a];
+		else if (option == 'c')
+			path = optarg;
 		else
-			return rain_cli_usage("unknown option or missing value: '%s'", argv[a]);
+			return rain_cli_usage("an option is wrong");
 	}
+	if (optind < argc)
+		return rain_cli_usage("unexpected argument '%s'", argv[optind]);
 	config = rain_config_load(path, &err);
 	if (!config)
 		return rain_cli_fail(RAIN_EXIT_FAILURE, &err);

@@ -56,7 +56,7 @@ static const char help[] =
 	"  -j, --json         list as JSON\n"
 	"  -p, --parsable2    list with fields separated by '|'\n"
 	"      --csv          list as comma-separated values\n"
-	"  -o, --openmetrics  list as OpenMetrics, for a collector of text files\n"
+	"  -o, --openmetrics  list as OpenMetrics (see gateway.metrics in rain.conf, too)\n"
 	"  -c, --config FILE  configuration (" RAIN_CONFIG_PATH ")\n"
 	"  -h, --help         show this\n"
 	"  -V, --version      show the version\n";

@@ -17,9 +17,6 @@ enum rain_peer_form {
 /* rain peer list: prints; an exit code. `style` is the table's. */
 int rain_peer_list(const char *socket_path, enum rain_peer_form form, enum rain_table_style style);
 
-/* Prints the array "peers" of the answer to peer-list as OpenMetrics. */
-void rain_peer_metrics(const json_t *peers, int64_t now_ms);
-
 /* rain peer ban, unban, bans: likewise. `reason` may be NULL. */
 int rain_peer_ban(const char *socket_path, const char *peer, const char *user, const char *reason);
 int rain_peer_unban(const char *socket_path, const char *peer, const char *user);

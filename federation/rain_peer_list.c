@@ -75,14 +75,14 @@ int rain_peer_list(const char *socket_path, enum rain_peer_form form, enum rain_
 	size_t i;
 	int code;
 
-	result = rain_command_ask(socket_path, json_pack("{s:s}", "op", "peer-list"), &code);
+	result = rain_command_ask(socket_path, json_pack("{s:s}", "op", form == RAIN_PEER_METRICS ? "metrics" : "peer-list"), &code);
 	if (!result)
 		return code;
 	if (form != RAIN_PEER_TABLE) {
 		if (form == RAIN_PEER_JSON)
 			rain_cli_print_json(result);
 		else
-			rain_peer_metrics(json_object_get(result, "peers"), rain_command_number(result, "now_ms"));
+			fputs(rain_command_text(result, "text"), stdout);
 		json_decref(result);
 		return RAIN_EXIT_OK;
 	}

@@ -23,6 +23,7 @@ libwire_la_SOURCES = \
 	federation/blob_upload.c \
 	federation/gateway.c federation/gateway.h \
 	federation/http_access.c \
+	federation/http_date.c federation/http_date.h \
 	federation/http_client.c federation/http_client.h federation/http_client_internal.h \
 	federation/http_internal.h \
 	federation/http_listen.c \
@@ -34,13 +35,15 @@ libwire_la_SOURCES = \
 	federation/mailbox.c federation/mailbox.h federation/mailbox_internal.h \
 	federation/mailbox_poll.c \
 	federation/mailbox_store.c \
+	federation/metrics.c federation/metrics.h \
 	federation/peers.c federation/peers.h federation/peers_internal.h \
 	federation/peers_accept.c \
 	federation/peers_card.c \
 	federation/peers_control.c \
 	federation/peers_join.c \
 	federation/peers_list.c \
-	federation/store.c federation/store.h
+	federation/store.c federation/store.h \
+	federation/tally.c federation/tally.h
 libwire_la_CFLAGS = $(wire_cflags)
 libwire_la_LIBADD = libpeer.la librpc.la libcommon.la $(CURL_LIBS) $(EVENT_LIBS) $(GNUTLS_LIBS) \
 	$(JANSSON_LIBS) $(MICROHTTPD_LIBS) $(PQ_LIBS) $(SODIUM_LIBS)
@@ -62,7 +65,7 @@ rain_recall_SOURCES = federation/rain_recall.c $(command_sources)
 rain_recall_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 rain_recall_LDADD = libcommon.la $(JANSSON_LIBS)
 rain_peer_SOURCES = federation/rain_peer.c federation/rain_peer.h federation/rain_peer_ban.c federation/rain_peer_dispute.c \
-	federation/rain_peer_list.c federation/rain_peer_metrics.c $(command_sources)
+	federation/rain_peer_list.c $(command_sources)
 rain_peer_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 rain_peer_LDADD = libcommon.la $(JANSSON_LIBS)
 

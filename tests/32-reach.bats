@@ -80,11 +80,34 @@ bravo_answers() { on alpha root "timeout 1 bash -c ': </dev/tcp/192.0.2.6/7246'"
 	[[ $output == *'"verdict"'* ]]
 }
 
-@test "rain peer list tells a collector of metrics about each peer, and of no job" {
-	run -0 on alpha ada "rain peer list --openmetrics"
-	[[ $output == *'rain_peer_up{peer="bravo"} 1'* ]]
-	[[ $output == *'# UNIT rain_peer_balance_tokens tokens'* ]]
-	[ "${lines[-1]}" = "# EOF" ]
-	[ "$(grep -cvE '^#|^rain_peer_[a-z_]+\{peer="bravo"\} -?[0-9.]+$' <<<"$output")" = 0 ]
-	[ "$(grep -v '^#' <<<"$output" | sort | uniq -d | wc -l)" = 0 ]
+scraped() { on alpha ada "curl -sf http://127.0.0.1:7250/metrics"; }
+scraped_says() { scraped | grep -qE -- "$1"; }
+
+@test "collectors get metrics of each peer, and of no job: by HTTP, as a file, by a command" {
+	on alpha root "cp /etc/rain/rain.conf /etc/rain/rain.conf.kept; install -d -o rain-gw /var/lib/rain/collector
+		sed -i 's|^gateway {|&\nmetrics = \"127.0.0.1:7250\"\nmetrics-file = \"/var/lib/rain/collector/rain.prom\"|' /etc/rain/rain.conf"
+	anew alpha
+	id=$(submit ada --burst=only --wrap='echo over')
+	await 40 job_ended alpha "$id"
+	await 20 scraped_says '^rain_peer_bursts_total.peer="bravo",outcome="exited". 1$'
+	await 20 scraped_says '^rain_peer_applied_messages_total.peer="bravo",type="receipt". 1$'
+	on alpha root "pkill -HUP -x rain-gatewayd" # writes the file anew
+	await 20 on alpha root "grep -q 'type=\"receipt\"' /var/lib/rain/collector/rain.prom"
+	for how in "curl -sf http://127.0.0.1:7250/metrics" "cat /var/lib/rain/collector/rain.prom" "rain peer list --openmetrics"; do
+		run -0 on alpha root "$how"
+		[[ $output == *'rain_peer_up{peer="bravo"} 1'* && $output == *'# UNIT rain_peer_balance_tokens tokens'* ]]
+		/usr/bin/python3 - <<-PYTHON
+			from prometheus_client.openmetrics.parser import text_string_to_metric_families
+			families = list(text_string_to_metric_families("""$output
+			"""))
+			assert len(families) > 10, families
+			for family in families:
+			    assert family.documentation, family.name
+			    for sample in family.samples:
+			        assert set(sample.labels) <= {"peer", "type", "outcome"}, sample
+		PYTHON
+	done
+	run -22 on alpha ada "curl -sf http://127.0.0.1:7250/secret"
+	on alpha root "mv -f /etc/rain/rain.conf.kept /etc/rain/rain.conf"
+	anew alpha
 }

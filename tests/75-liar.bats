@@ -132,11 +132,27 @@ bravo_repents() {
 	[[ $output == *"has countersigned all up to"* ]]
 	run -1 on alpha ada "rain peer dispute bravo accept"
 	[[ $output == *administrators* ]]
+	# Alpha is within its limit at bravo, but not with this.
+	on bravo root "rain peer limit alpha $(sql bravo "SELECT trunc(-balance / 1e6, 6) FROM ledger.balance('peer:alpha')")"
 	run -0 on alpha root "rain peer dispute bravo accept"
 	[[ $output == "1 receipts of bravo are accepted, for 0."* ]]
 	await 10 eval '[[ $(on bravo root "rain peer disputes --parsable2") != *"|open|"* ]]'
+	# What alpha has paid bravo books, and the limit gives way by just that.
+	[ "$(sql bravo "SELECT -balance || ' ' || available FROM ledger.balance('peer:alpha')")" = "$(paid_to_bravo) 0" ]
+	on bravo root "rain peer limit alpha 1000"
 	is_paid
 	[[ $(on alpha root "rain peer disputes --json" | jq -r '.disputes[-1] | "\(.state) \(.paid_utok == .claimed_utok)"') == "accepted true" ]]
+}
+
+@test "a receipt that claims more than was said before is accepted for what was said" {
+	lies bravo inflate
+	before=$(paid_to_bravo)
+	id=$(one_burst)
+	await 20 burst_is "$id" settled
+	run -0 on alpha root "rain peer dispute bravo accept"
+	[[ $output == "1 receipts of bravo are accepted"* ]]
+	[ "$(paid_to_bravo)" = $((before + $(burst_of "$id" claimed_utok))) ]
+	bravo_repents
 }
 
 @test "repeated receipts are paid once, and rubbish between them holds nothing up" {
@@ -205,6 +221,45 @@ bravo_repents() {
 	log_says bravo "receipt disputed peer=alpha .*amount_utok=1 "
 }
 
+# As after an update of bravo's gateway, which tells its peers its new card.
+updated() { # WORD
+	sql bravo "UPDATE federation.peer SET card_sent = ''"
+	lies bravo "$1"
+}
+state_is() { on "$1" root "rain peer list --parsable2" | grep -qE "^$2\|.*\|$3\|"; } # CLUSTER PEER STATE
+bursts_say() { on "$1" root "rain bursts" | grep -E "^ *$2 " | grep -qE -- "$3"; } # CLUSTER JOB PATTERN
+
+@test "a newer gateway works if it still speaks our protocol; else both sides say why not" {
+	updated bilingual
+	await 20 log_says alpha "a new card came peer=bravo"
+	is_paid
+	updated newer
+	await 20 state_is alpha bravo incompatible
+	run -1 on alpha root "rain doctor"
+	[[ $output == *"bravo "*"no protocol version in common"* ]]
+	id=$(submit ada --burst=only --wrap='echo ran')
+	await 20 bursts_say alpha "$id" "speaks no version of the protocol that we speak"
+	on alpha ada "scancel $id"
+	id=$("$TRAINER" exec bravo --user eve sbatch --parsable --burst=only --wrap='echo ran' 2>/dev/null)
+	await 20 bursts_say bravo "$id" "no version of the protocol in common"
+	on bravo eve "scancel $id"
+	line=$(on alpha root "rain peer invite" | grep '^rain-peer1:')
+	run -1 on bravo root "rain peer accept '$line'"
+	[[ $output == *"no protocol version in common"* ]]
+	updated honest
+	await 20 state_is alpha bravo up
+	is_paid
+}
+
+@test "a peer whose clock is wrong is named, and works all the same" {
+	lies bravo clock
+	is_paid
+	await 40 eval 'on alpha root "rain doctor" | grep -qE "^note +bravo +its clock is 2 h ahead of ours"'
+	on alpha ada "rain peer list --openmetrics" | grep -qE '^rain_peer_clock_ahead_seconds{peer="bravo"} 7(19[0-9]|20[0-9])\.'
+	lies bravo honest
+	await 40 eval 'on alpha root "rain doctor" | grep -qE "^ok +bravo +its clock agrees with ours"'
+}
+
 # as_bravo STATUSES CURL-ARGUMENTS...: a request to alpha with bravo's own key; "000": cut off
 as_bravo() {
 	local want=$1
@@ -265,7 +320,8 @@ declare -A says=([climb]="a path that is not allowed" [link]="a link that leads 
 	for kind in climb bomb; do
 		plants alpha "uid-$(on alpha ada 'id -u')" $kind
 		id=$(submit ada --chdir=safe --burst=only --stage-in=in --wrap='echo ran')
-		await 40 log_says bravo "peer=alpha.*${says[$kind]}"
+		# The job goes again after that, so it has more than one burst.
+		await 40 eval 'log_says bravo "burst=($(sql alpha "SELECT string_agg(burst_id::text, '"'|'"') FROM federation.burst WHERE job_id = $id")) .*peer=alpha.*${says[$kind]}"'
 		on alpha ada "scancel $id; ! grep -q ran safe/slurm-$id.out"
 	done
 	on alpha root "rm -f $LIE"

@@ -5,8 +5,10 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "federation/gateway.h"
+#include "federation/http_date.h"
 #include "federation/mind.h"
 #include "federation/receipt.h"
 
@@ -29,6 +31,11 @@ int __real_rain_exit_report_parse(const json_t *body, struct rain_exit_report *r
 int __wrap_rain_exit_report_parse(const json_t *body, struct rain_exit_report *report, struct rain_error *err);
 json_t *__real_rain_manifest_parse(const json_t *object, struct rain_error *err);
 json_t *__wrap_rain_manifest_parse(const json_t *object, struct rain_error *err);
+
+const char *__real_rain_http_date(char text[static RAIN_HTTP_DATE_SIZE]);
+const char *__wrap_rain_http_date(char text[static RAIN_HTTP_DATE_SIZE]);
+json_t *__real_rain_peers_own_card(struct rain_gateway *gateway, const struct rain_peer *peer);
+json_t *__wrap_rain_peers_own_card(struct rain_gateway *gateway, const struct rain_peer *peer);
 
 static bool lie_is(const char *lie)
 {
@@ -124,6 +131,36 @@ static json_t *replayed(const json_t *body)
 	return told;
 }
 
+/* "clock": it is two hours later here than there. */
+const char *__wrap_rain_http_date(char text[static RAIN_HTTP_DATE_SIZE])
+{
+	time_t later = time(NULL) + 7200;
+	struct tm when;
+
+	if (!lie_is("clock"))
+		return __real_rain_http_date(text);
+	strftime(text, RAIN_HTTP_DATE_SIZE, "%a, %d %b %Y %T GMT", gmtime_r(&later, &when));
+	return text;
+}
+
+/* No lies, but an update: "newer" speaks version 2 alone; "bilingual" still ours, too, and
+ * whatever it says has fields that we never heard of. */
+static void update(json_t *card)
+{
+	if (lie_is("newer"))
+		json_object_set_new(card, "protocol", json_pack("[i]", 2));
+	else if (lie_is("bilingual"))
+		json_object_update_new(card, json_pack("{s:[i,i], s:{s:[s]}}", "protocol", 2, 1, "moods", "ours", "good"));
+}
+
+json_t *__wrap_rain_peers_own_card(struct rain_gateway *gateway, const struct rain_peer *peer)
+{
+	json_t *card = __real_rain_peers_own_card(gateway, peer);
+
+	update(card);
+	return card;
+}
+
 /* "withhold": neither receipts nor countersignatures leave. "rubbish": eight wrong
  * messages before each `finished`. "repeat": each receipt and countersignature thrice.
  * "replay": an old receipt for a new burst. "forge": countersignatures that are none. */
@@ -141,6 +178,10 @@ int __wrap_rain_mailbox_post(struct rain_gateway *gateway, PGconn *tx, const str
 		spoil(signature);
 		json_object_set_new(told, "signature", json_string(signature));
 	}
+	if (strcmp(type, "card") == 0)
+		update(json_object_get(told, "card"));
+	if (lie_is("bilingual"))
+		json_object_set_new(told, "moods", json_pack("[s]", "good"));
 	if (strcmp(type, "finished") == 0 && lie_is("rubbish"))
 		result = post_rubbish(gateway, tx, peer, err);
 	if ((receipt || countersigned) && lie_is("repeat"))

@@ -21,6 +21,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "federation/gateway.h"
+#include "federation/http_date.h"
 #include "federation/limits.h"
 #include "federation/peers_internal.h"
 
@@ -548,9 +549,26 @@ static void the_end_tells_who_waits(void **state)
 	assert_int_equal(gone, 1);
 }
 
+static void test_date(void **state)
+{
+	char text[RAIN_HTTP_DATE_SIZE];
+	int64_t ahead;
+
+	(void)state;
+	assert_int_equal(rain_http_date_ahead("Sun, 06 Nov 1994 08:49:37 GMT", INT64_C(784111777000), &ahead), 0);
+	assert_int_equal(ahead, 500);
+	assert_int_equal(rain_http_date_ahead("Sun, 06 Nov 1994 07:49:37 GMT", INT64_C(784111777500), &ahead), 0);
+	assert_int_equal(ahead, -3600000);
+	assert_int_equal(rain_http_date_ahead(rain_http_date(text), rain_clock_realtime_ms(), &ahead), 0);
+	assert_in_range(ahead + 2000, 0, 4000);
+	assert_int_equal(rain_http_date_ahead(NULL, 0, &ahead), -1);
+	assert_int_equal(rain_http_date_ahead("yesterday, perhaps", 0, &ahead), -1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_date),
 		cmocka_unit_test(a_known_peer_is_served),
 		cmocka_unit_test(an_unknown_key_is_refused),
 		cmocka_unit_test(an_invitation_opens_one_door),

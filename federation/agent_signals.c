@@ -9,6 +9,7 @@
 
 #include "common/json.h"
 #include "common/process.h"
+#include "federation/sandbox.h"
 
 #define SIGNALS_MAX 256
 #define SCANCEL_MS 20000
@@ -41,9 +42,9 @@ static void size_take(struct rain_agent_signals *signals, const json_t *item)
 	pthread_mutex_unlock(&signals->lock);
 }
 
-static void signal_take(struct rain_agent_signals *signals, int number)
+static void signal_take(struct rain_agent_signals *signals, int number, int flag)
 {
-	unsigned char byte = (unsigned char)number;
+	unsigned char byte = (unsigned char)(number | flag);
 
 	pthread_mutex_lock(&signals->lock);
 	if (signals->control >= 0) {
@@ -87,7 +88,7 @@ static void loan_gone(struct rain_agent_signals *signals)
 	pthread_mutex_lock(&signals->lock);
 	signals->gone = true;
 	pthread_mutex_unlock(&signals->lock);
-	signal_take(signals, SIGKILL);
+	signal_take(signals, SIGKILL, 0);
 }
 
 /* Reads one answer. Returns -1 when it makes no sense. */
@@ -107,7 +108,7 @@ static int answer_take(struct rain_agent_signals *signals, const json_t *answer,
 		if (seq > *after && number == SIGWINCH)
 			size_take(signals, item);
 		if (seq > *after)
-			signal_take(signals, (int)number);
+			signal_take(signals, (int)number, 0);
 		if (seq > *after && (number == SIGTSTP || number == SIGCONT))
 			steps_hold(signals->agent, number == SIGTSTP);
 		*after = seq > *after ? seq : *after;
@@ -157,7 +158,7 @@ static void *slurm_run(void *arg)
 		pthread_mutex_lock(&signals->lock);
 		signals->terminated = true;
 		pthread_mutex_unlock(&signals->lock);
-		signal_take(signals, number);
+		signal_take(signals, number, RAIN_SANDBOX_SLURMS);
 	}
 	return NULL;
 }

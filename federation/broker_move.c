@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #include "common/clock.h"
@@ -266,6 +268,14 @@ static enum way_home record_remove(const struct rain_broker_subject *subject, st
 	return HOME_FAILED;
 }
 
+/* A controller that is killed may forget that the run was taken back, but not its end by
+ * the signal that came of it. On the way home nothing else ends a job so. */
+static bool requeue_was_forgotten(const slurm_job_info_t *job)
+{
+	return (job->job_state & JOB_STATE_BASE) == JOB_FAILED && WIFSIGNALED((int)job->exit_code) &&
+	       WTERMSIG((int)job->exit_code) == SIGTERM;
+}
+
 /* One step on the way home, decided by what the job is now, so that it can be
  * taken up again after any break. */
 static enum way_home step_home(const struct rain_broker_subject *subject,
@@ -285,6 +295,8 @@ static enum way_home step_home(const struct rain_broker_subject *subject,
 	if (home_check(subject, request, err) < 0)
 		return HOME_FAILED;
 	if (rain_broker_job_has_ended(job)) {
+		if (!is_home && requeue_was_forgotten(job) && run_take_back(subject, err) == HOME_AGAIN)
+			return HOME_AGAIN;
 		rain_error_set(err, "job %u has ended: %s", request->job_id,
 			       rain_broker_job_state(job));
 		return HOME_FAILED;

@@ -11,9 +11,10 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/clock.h"
 #include "common/hostlist.h"
 
-#define SLURM_TRIES 120 /* a minute */
+#define SLURM_PATIENCE_MS 60000
 
 typedef int (*take_address)(struct rain_guard_job *job, const char *address, uint16_t port,
 			    struct rain_error *err);
@@ -68,11 +69,12 @@ static int resolve(struct rain_guard_job *job, const char *name, uint16_t port, 
 }
 
 /* slurmctld may just be starting again; and a Prolog that fails takes the node out of service. */
-static bool try_again(int *tries)
+static bool try_again(int64_t until_ms)
 {
 	static const struct timespec pause = {0, 500000000};
 
-	if (++*tries > SLURM_TRIES)
+	/* A try that gets no answer may take long itself. */
+	if (rain_clock_monotonic_ms() >= until_ms)
 		return false;
 	nanosleep(&pause, NULL);
 	return true;
@@ -90,12 +92,13 @@ static int nodes_add(struct rain_guard_job *job, const char *nodelist, struct ra
 {
 	node_info_msg_t *nodes = NULL;
 	char **names = NULL;
-	int result = 0, tries = 0;
+	int64_t until_ms = rain_clock_monotonic_ms() + SLURM_PATIENCE_MS;
+	int result = 0;
 
 	if (rain_hostlist_expand(nodelist, RAIN_GUARD_NODES_MAX, &names, NULL, err) < 0)
 		return -1;
 	while (slurm_load_node(0, &nodes, SHOW_ALL) != SLURM_SUCCESS) {
-		if (try_again(&tries))
+		if (try_again(until_ms))
 			continue;
 		rain_error_set(err, "slurmctld doesn't tell the nodes' addresses: %s",
 			       slurm_strerror(slurm_get_errno()));
@@ -116,10 +119,11 @@ static int controllers_add(struct rain_guard_job *job, const char *agent_port,
 			   struct rain_error *err)
 {
 	slurm_conf_t *conf = NULL;
-	int result = 0, tries = 0;
+	int64_t until_ms = rain_clock_monotonic_ms() + SLURM_PATIENCE_MS;
+	int result = 0;
 
 	while (slurm_load_ctl_conf(0, &conf) != SLURM_SUCCESS)
-		if (!try_again(&tries))
+		if (!try_again(until_ms))
 			return rain_error_set(err, "slurmctld doesn't tell its addresses: %s",
 					      slurm_strerror(slurm_get_errno()));
 	for (uint32_t i = 0; i < conf->control_cnt && result == 0; i++) {

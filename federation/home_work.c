@@ -368,9 +368,11 @@ void rain_home_on_queue(struct rain_gateway *gateway, struct rain_live_burst *bu
 			return; /* we did that ourselves; the rest of the way back is under way */
 		event(gateway, burst, same && rain_loan_verdict_find(job->state) < 0 ? RAIN_BURST_EVENT_JOB_REQUEUED
 										      : RAIN_BURST_EVENT_JOB_OVER);
+	} else if (record->job == RAIN_BURST_JOB_TO_RETURN) {
+		return; /* the broker, who takes it back, says what its end means */
 	} else if (rain_loan_verdict_find(job->state) >= 0) {
 		event(gateway, burst, RAIN_BURST_EVENT_JOB_OVER);
-	} else if (record->job != RAIN_BURST_JOB_TO_RETURN) {
+	} else {
 		place_on_queue(gateway, burst, job);
 	}
 }

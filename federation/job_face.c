@@ -72,16 +72,25 @@ static json_t *exit_json(const struct rain_live_burst *burst)
 	return object;
 }
 
+/* Whether Slurm may put it back into the queue, as far as is known. */
+static bool requeues(const struct rain_gateway *gateway, int64_t job_id)
+{
+	const struct rain_queue_job *job = rain_queue_find(&rain_mind_of(gateway)->queue, job_id);
+
+	return job && job->batch && job->requeues;
+}
+
 static json_t *job_json(const struct rain_gateway *gateway, const struct rain_live_burst *burst)
 {
 	const struct rain_burst_row *row = &burst->row;
 	const struct rain_peer *peer = rain_mind_peer(gateway, row->peer);
 	bool stuck = is_stuck(burst);
-	json_t *object = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:b, s:b}", "burst", row->id, "state", state_of(burst),
+	json_t *object = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:b, s:b, s:b}", "burst", row->id, "state", state_of(burst),
 				   "peer", peer ? peer->name : "", "reason", row->sentence, "remote_job_id",
 				   (json_int_t)row->remote_job_id, "ceiling_utok", (json_int_t)row->terms.ceiling_utok,
 				   "restart", (json_int_t)row->restart, "inputs_given", row->record.inputs_given,
-				   "parts", peer && rain_mind_peer_takes_parts(peer));
+				   "parts", peer && rain_mind_peer_takes_parts(peer), "requeue",
+				   requeues(gateway, row->job_id));
 
 	if (!object || !(is_over(burst) || stuck))
 		return object;
@@ -136,7 +145,8 @@ static bool answer_orphan(struct rain_gateway *gateway, struct rain_http_request
 	if (!rain_mind_of(gateway)->recovered || rain_burst_of_job(gateway, job_id) ||
 	    (job && uid != 0 && (int64_t)uid != job->uid))
 		return false;
-	rain_http_reply_json(request, 200, json_pack("{s:s, s:s}", "state", "void", "reason",
+	rain_http_reply_json(request, 200, json_pack("{s:s, s:b, s:s}", "state", "void", "requeue",
+						     requeues(gateway, job_id), "reason",
 						     "no burst is bound to this job"));
 	return true;
 }

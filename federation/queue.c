@@ -125,6 +125,7 @@ static void read_job(const json_t *o, int64_t now_s, struct rain_queue_job *job)
 	job->held = flag(o, "held");
 	job->preempted = flag(o, "preempted");
 	job->batch = flag(o, "batch");
+	job->requeues = flag(o, "requeue");
 	job->array_job_id = number(o, "array_job_id");
 	job->array_task_id = json_is_integer(json_object_get(o, "array_task_id")) ? number(o, "array_task_id") : -1;
 	job->array_max_tasks = number(o, "array_max_tasks");

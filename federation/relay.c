@@ -125,7 +125,7 @@ static json_t *requeue_wait(struct rain_relay *relay, const json_t *job,
 
 	fprintf(stderr, "rain: %s won't run this job to its end%s%s%s\n",
 		peer && *peer ? peer : "the peer", reason && *reason ? ": " : "",
-		reason ? reason : "", relay->direct ? "" : "; it goes back to the queue");
+		reason ? reason : "", json_is_true(json_object_get(job, "requeue")) ? "; it goes back to the queue" : "");
 	rain_relay_signals_close(signals);
 	for (;;) {
 		json_t *now = job_get(relay, "void", RAIN_RELAY_WAIT_S, NULL);

@@ -65,8 +65,9 @@ int rain_sandbox_environment(struct rain_environment *environment, const char *j
  * guest's. The caller frees the result. Pure. */
 char *rain_sandbox_accounts(const char *text, const char *own_line, long id);
 
-/* On the control socket: the agent writes a signal number as one byte each;
- * the inside writes this once, when the program has ended. */
+/* On the control socket: the agent writes a signal number as one byte each, SIGTERM of
+ * its own Slurm with the flag; the inside writes this once, when the program has ended. */
+#define RAIN_SANDBOX_SLURMS 0x80
 struct rain_sandbox_end {
 	int32_t code; /* 0..255, or -1 when a signal ended it */
 	int32_t signal;

@@ -124,6 +124,21 @@ static void pass_on(pid_t child, int number)
 	}
 }
 
+/* Slurm sends the SIGTERM that ends a job to every process of it, the program's, this
+ * one and the agent, which passes it on: needed only if it went to the agent alone, as
+ * scancel --batch does it, or came before there was a program.  So this one, which
+ * blocks it, looks whether it has had it, too. */
+static void pass_on_slurms(pid_t child, int number)
+{
+	static const struct timespec patience = {.tv_nsec = 100 * 1000000L};
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, number);
+	if (sigtimedwait(&set, NULL, &patience) != number)
+		pass_on(child, number);
+}
+
 /* Signals come over the control socket; its end (the agent is gone) ends the program. */
 static void control_read(int control, pid_t child)
 {
@@ -133,7 +148,9 @@ static void control_read(int control, pid_t child)
 	if (got == 0)
 		kill(-child, SIGKILL);
 	for (ssize_t i = 0; i < got; i++)
-		if (numbers[i] > 0 && numbers[i] < NSIG)
+		if (numbers[i] == (SIGTERM | RAIN_SANDBOX_SLURMS))
+			pass_on_slurms(child, SIGTERM);
+		else if (numbers[i] > 0 && numbers[i] < NSIG)
 			pass_on(child, numbers[i]);
 }
 
@@ -182,7 +199,7 @@ __attribute__((noreturn)) static void supervise(const char *job_dir, int control
 	int status = 0;
 
 	for (int number = 1; number < NSIG; number++)
-		if (number != SIGCHLD)
+		if (number != SIGCHLD && number != SIGTERM)
 			signal(number, SIG_IGN);
 	while (!reap(child, &status)) {
 		int found = poll(polls, 2, SPACE_LOOK_MS);
@@ -220,6 +237,7 @@ static pid_t number_wanted(const struct rain_environment *environment)
 static pid_t program_start(const struct rain_environment *environment, int control_fd,
 			   char *const command[])
 {
+	static const struct timespec now;
 	pid_t wanted = number_wanted(environment), child;
 	sigset_t all;
 
@@ -246,6 +264,10 @@ static pid_t program_start(const struct rain_environment *environment, int contr
 	}
 	if (control_fd >= 0)
 		setpgid(child, child); /* whichever of the two is first */
+	sigemptyset(&all);
+	sigaddset(&all, SIGTERM);
+	while (sigtimedwait(&all, NULL, &now) == SIGTERM)
+		; /* it may have been before the program was */
 	return child;
 }
 

@@ -31,7 +31,7 @@ forgive() {
 
 @test "an owner's job drives a guest out: a signal, then gone; the job is back at once with its age, and nothing is owed" {
 	before=$(sql bravo "SELECT balance FROM ledger.balance('peer:alpha')")
-	id=$(burst --nodes=2 --open-mode=append --wrap='trap "echo asked to go; sleep 0.5; exit 0" TERM; echo began; sleep 600 & wait')
+	id=$(burst --nodes=2 --open-mode=append --wrap='trap "echo asked to go" TERM; echo began; sleep 600 & wait; sleep 1; exit 0')
 	await 30 job_on_peer "$id"
 	await 20 eval 'output ada '"$id"' | grep -q began'
 	submitted=$(job alpha "$id" SubmitTime)
@@ -42,6 +42,7 @@ forgive() {
 	await 20 job_is alpha "$id" PENDING
 	[ "$(job alpha "$id" Partition)" = trainer ]
 	[[ $(output ada "$id") == began*'asked to go'* ]]
+	[ "$(output ada "$id" | grep -c 'asked to go')" = 1 ]
 	await 10 settled_or_void "$id"
 	[ "$(sql alpha "SELECT outcome FROM federation.burst WHERE job_id = $id")" = evicted ]
 	[ "$(sql bravo "SELECT balance FROM ledger.balance('peer:alpha')")" = "$before" ]

@@ -211,9 +211,25 @@ nothing_open() { # JOB: its burst, its hold, its guest
 	on bravo root "scancel $(sql alpha "SELECT remote_job_id FROM federation.burst WHERE job_id = $id")"
 	await 30 job_ended alpha "$id"
 	[ "$(job alpha "$id" JobState)/$(job alpha "$id" ExitCode)" = FAILED/125:0 ]
+	[[ $(output ada "$id") == *"won't run this job to its end"* && $(output ada "$id") != *"back to the queue"* ]]
 	await 50 job_ended alpha "$warned"
 	[ "$(job alpha "$warned" ExitCode)" = 9:0 ]
 	[[ $(output ada "$warned") == $'begun\nwarned'* ]]
+	await 20 no_guest_left
+}
+
+@test "a job whose requeue a killed slurmctld forgot, but not the end that came of it, goes back all the same" {
+	id=$(submit ada --burst=only --time=5 --wrap='echo begun; sleep 300')
+	await 30 eval 'output ada '"$id"' | grep -q begun'
+	"$TRAINER" kill alpha brokerd
+	on bravo root "scancel $(sql alpha "SELECT remote_job_id FROM federation.burst WHERE job_id = $id")"
+	await 20 eval 'output ada '"$id"' | grep -q "it goes back to the queue"'
+	on alpha root "scancel --batch --signal=TERM $id"
+	await 20 job_is alpha "$id" FAILED
+	"$TRAINER" start alpha brokerd
+	await 30 job_is alpha "$id" "PENDING|RUNNING"
+	[ "$(job alpha "$id" Restarts)" = 1 ]
+	on alpha ada "scancel $id"
 	await 20 no_guest_left
 }
 

@@ -201,8 +201,8 @@ static void blob_keep(struct fake_gateway *gateway, const char *url, const char 
 
 static json_t *job_json(struct fake_gateway *gateway)
 {
-	json_t *json = json_pack("{s:s, s:s, s:s, s:b}", "burst", "b", "state", gateway->state,
-				 "peer", "bravo", "parts", 1);
+	json_t *json = json_pack("{s:s, s:s, s:s, s:b, s:b}", "burst", "b", "state", gateway->state,
+				 "peer", "bravo", "parts", 1, "requeue", 1);
 
 	if (gateway->exit) {
 		json_t *more =

@@ -103,7 +103,7 @@ static void on_fail(evutil_socket_t fd, short what, void *arg)
 /* Returns -1 when the line is no answer. */
 static int deliver(struct rain_rpc_client *client, const char *line, size_t size)
 {
-	json_t *reply = rain_json_parse(line, size, RAIN_RPC_LINE_MAX, NULL);
+	json_t *reply = rain_json_parse(line, size, RAIN_RPC_ANSWER_MAX, NULL);
 	struct pending *call;
 
 	if (!reply || !client->first) {
@@ -145,7 +145,7 @@ static void on_readable(struct bufferevent *stream, void *arg)
 		}
 	}
 	if (client->stream == stream &&
-	    evbuffer_get_length(bufferevent_get_input(stream)) > RAIN_RPC_LINE_MAX) {
+	    evbuffer_get_length(bufferevent_get_input(stream)) > RAIN_RPC_ANSWER_MAX) {
 		rain_error_set(&client->why, "the answer of %s is too large", client->path);
 		fail_all(client);
 	}

@@ -100,9 +100,9 @@ static int call_receive(struct call *call, struct rain_error *err)
 			size_t capacity = call->capacity ? call->capacity * 2 : 8192;
 			char *larger;
 
-			if (call->used > RAIN_RPC_LINE_MAX)
+			if (call->used > RAIN_RPC_ANSWER_MAX)
 				return rain_error_set(err, "the answer of %s is larger than %d bytes",
-						      call->path, RAIN_RPC_LINE_MAX);
+						      call->path, RAIN_RPC_ANSWER_MAX);
 			larger = realloc(call->line, capacity);
 			if (!larger)
 				return rain_error_set(err, "no memory for the answer of %s",
@@ -136,7 +136,7 @@ static int call_receive(struct call *call, struct rain_error *err)
 
 static json_t *call_result(struct call *call, struct rain_error *err)
 {
-	json_t *answer = rain_json_parse(call->line, call->used, RAIN_RPC_LINE_MAX, err);
+	json_t *answer = rain_json_parse(call->line, call->used, RAIN_RPC_ANSWER_MAX, err);
 	json_t *result = NULL;
 
 	if (!answer) {
@@ -155,8 +155,8 @@ static json_t *call_result(struct call *call, struct rain_error *err)
 	return result;
 }
 
-json_t *rain_rpc_call(const char *socket_path, json_t *request, int timeout_ms,
-		      struct rain_error *err)
+json_t *rain_rpc_ask(const char *socket_path, json_t *request, int timeout_ms, bool *told,
+		     struct rain_error *err)
 {
 	struct call call = {.path = socket_path,
 			    .fd = -1,
@@ -164,18 +164,29 @@ json_t *rain_rpc_call(const char *socket_path, json_t *request, int timeout_ms,
 	char *text = json_dumps(request, JSON_COMPACT);
 	json_t *result = NULL;
 
+	*told = true; /* nothing is asked yet */
 	if (!text) {
 		rain_error_set(err, "can't encode a request");
 		return NULL;
 	}
-	if (call_connect(&call, err) == 0 && call_send(&call, text, strlen(text), err) == 0 &&
-	    call_send(&call, "\n", 1, err) == 0 && call_receive(&call, err) == 0)
-		result = call_result(&call, err);
+	if (call_connect(&call, err) == 0) {
+		*told = call_send(&call, text, strlen(text), err) == 0 &&
+			call_send(&call, "\n", 1, err) == 0 && call_receive(&call, err) == 0;
+		result = *told ? call_result(&call, err) : NULL;
+	}
 	if (call.fd >= 0)
 		close(call.fd);
 	free(call.line);
 	free(text);
 	return result;
+}
+
+json_t *rain_rpc_call(const char *socket_path, json_t *request, int timeout_ms,
+		      struct rain_error *err)
+{
+	bool told;
+
+	return rain_rpc_ask(socket_path, request, timeout_ms, &told, err);
 }
 
 bool rain_rpc_listens(const char *socket_path, const char *daemon, struct rain_error *err)

@@ -94,7 +94,7 @@ static char *line_of(json_t *result, const char *error)
 	char *text = reply ? json_dumps(reply, JSON_COMPACT) : NULL;
 
 	/* A result that can't be told is an error that can. */
-	if (!text || strlen(text) >= RAIN_RPC_LINE_MAX) {
+	if (!text || strlen(text) >= RAIN_RPC_ANSWER_MAX) {
 		free(text);
 		text = strdup("{\"ok\":false,\"error\":\"the answer is too large or not UTF-8\"}");
 	}

@@ -32,6 +32,23 @@ static json_t *op_echo(void *arg, const struct rain_rpc_caller *caller, const js
 			 (int)caller->uid, "pid", (int)caller->pid);
 }
 
+/* {size} -> a text of so many bytes */
+static json_t *op_fill(void *arg, const struct rain_rpc_caller *caller, const json_t *request,
+		       struct rain_error *err)
+{
+	size_t size = (size_t)json_integer_value(json_object_get(request, "say"));
+	char *text = malloc(size);
+	json_t *answer;
+
+	(void)arg;
+	(void)caller;
+	(void)err;
+	memset(text, 'a', size);
+	answer = json_stringn(text, size);
+	free(text);
+	return answer;
+}
+
 static json_t *op_fail(void *arg, const struct rain_rpc_caller *caller, const json_t *request,
 		       struct rain_error *err)
 {
@@ -98,7 +115,8 @@ static json_t *op_held(void *arg, const struct rain_rpc_caller *caller, const js
 }
 
 static const struct rain_rpc_op ops[] = {
-	{"later", op_later}, {"release", op_release}, {"held", op_held}, {"echo", op_echo}, {"fail", op_fail}, {"stop", op_stop}, {NULL, NULL}};
+	{"later", op_later}, {"release", op_release}, {"held", op_held}, {"echo", op_echo}, {"fill", op_fill}, {"fail", op_fail},
+	 {"stop", op_stop}, {NULL, NULL}};
 
 static struct event_base *base;
 static struct rain_rpc_server *server;
@@ -209,6 +227,11 @@ static void test_large(void **state)
 	memset(text, 'a', size);
 	text[size] = '\0';
 	assert_null(call("echo", json_string(text), &err));
+	result = call("fill", json_integer(RAIN_RPC_ANSWER_MAX - 1000), &err);
+	assert_int_equal(json_string_length(result), RAIN_RPC_ANSWER_MAX - 1000);
+	json_decref(result);
+	assert_null(call("fill", json_integer(RAIN_RPC_ANSWER_MAX), &err));
+	assert_non_null(strstr(err.text, "too large"));
 	text[RAIN_RPC_LINE_MAX - 1000] = '\0';
 	result = call("echo", json_string(text), &err);
 	assert_non_null(result);

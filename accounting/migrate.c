@@ -26,6 +26,9 @@ static const char help[] =
 	"  -D, --database CONNINFO  libpq connection string of a superuser (default:\n"
 	"                           \"" DATABASE_DEFAULT "\")\n"
 	"  -s, --sql-dir DIR        migrations (default: " RAIN_SQLDIR ")\n"
+	"  -a, --accept-guards      take the triggers, constraints and rights that are\n"
+	"                           there for those that should be (after an upgrade of\n"
+	"                           PostgreSQL, when rain audit names them)\n"
 	"  -h, --help               show this text\n"
 	"  -V, --version            show the version\n"
 	"\n"
@@ -38,6 +41,7 @@ struct migrate {
 	PGconn *server; /* to the maintenance database, holds the lock */
 	PGconn *target; /* to RAIN's own */
 	struct rain_migrations files, applied;
+	bool accept_guards;
 	bool unreachable;
 };
 
@@ -257,6 +261,43 @@ static int check_invariants(struct migrate *migrate, const char *when, struct ra
 	return rc;
 }
 
+/* Whether the guards are as the migrations made them (accounting/sql/0116-guards.sql). A
+ * migration would write down what it finds as right. */
+static int check_guards(struct migrate *migrate, struct rain_error *err)
+{
+	PGresult *result;
+	int there, count, rc = 0;
+
+	there = exists(migrate->target, "SELECT 1 WHERE to_regprocedure($1) IS NOT NULL",
+		       "ledger.check_guards()", err);
+	if (there <= 0)
+		return there;
+	result = run(migrate->target, "can't check the guards",
+		     "SELECT kind, object, problem FROM ledger.check_guards()", NULL, err);
+	if (!result)
+		return -1;
+	count = PQntuples(result);
+	for (int i = 0; i < count; i++)
+		fprintf(stderr, "%s %s %s\n", PQgetvalue(result, i, 0), PQgetvalue(result, i, 1),
+			PQgetvalue(result, i, 2));
+	if (count > 0)
+		rc = rain_error_set(err, "%d of the ledger's guards are not as the migrations made them, "
+				    "so nothing is migrated; put them right, or say --accept-guards "
+				    "if all of this is meant", count);
+	PQclear(result);
+	return rc;
+}
+
+/* From now on the guards that are there are right. */
+static int keep_guards(struct migrate *migrate, struct rain_error *err)
+{
+	int there = exists(migrate->target, "SELECT 1 WHERE to_regprocedure($1) IS NOT NULL",
+			   "ledger.guards_keep()", err);
+
+	return there <= 0 ? there : run_only(migrate->target, "can't write the guards down",
+					     "SELECT ledger.guards_keep()", err);
+}
+
 /* All or nothing, checked, and written down in the same transaction. */
 static int apply(struct migrate *migrate, const struct rain_migration *file, struct rain_error *err)
 {
@@ -277,6 +318,8 @@ static int apply(struct migrate *migrate, const struct rain_migration *file, str
 		rain_error_prefix(err, "%s", file->name);
 		return -1;
 	}
+	if (keep_guards(migrate, err) < 0)
+		return -1;
 	result = PQexecParams(migrate->target,
 			      "INSERT INTO rain.migration (name, sha256, applied_by) "
 			      "VALUES ($1, $2, $3)", 3, NULL, params, NULL, NULL, 0);
@@ -308,11 +351,14 @@ static int migrate_run(struct migrate *migrate, struct rain_error *err)
 	    rain_migrations_plan(&migrate->files, &migrate->applied, &first, err) < 0)
 		return -1;
 	if (first < migrate->files.count &&
-	    check_invariants(migrate, "as it is, so nothing is migrated", err) < 0)
+	    (check_invariants(migrate, "as it is, so nothing is migrated", err) < 0 ||
+	     (!migrate->accept_guards && check_guards(migrate, err) < 0)))
 		return -1;
 	for (size_t i = first; i < migrate->files.count; i++)
 		if (apply(migrate, &migrate->files.list[i], err) < 0)
 			return -1;
+	if (migrate->accept_guards && keep_guards(migrate, err) < 0)
+		return -1;
 	printf("database %s is up to date (%zu migrations, newest %s)\n", migrate->database,
 	       migrate->files.count, migrate->files.list[migrate->files.count - 1].name);
 	return 0;
@@ -332,6 +378,7 @@ int main(int argc, char *argv[])
 	static const struct option options[] = {
 		{"database", required_argument, NULL, 'D'},
 		{"sql-dir", required_argument, NULL, 's'},
+		{"accept-guards", no_argument, NULL, 'a'},
 		{NULL, 0, NULL, 0},
 	};
 	struct migrate migrate = {.conninfo = DATABASE_DEFAULT, .sql_directory = RAIN_SQLDIR};
@@ -339,11 +386,13 @@ int main(int argc, char *argv[])
 	int option, code = RAIN_EXIT_OK;
 
 	rain_cli_standard_options(argc, argv, help);
-	while ((option = getopt_long(argc, argv, "D:s:", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "D:s:a", options, NULL)) != -1) {
 		if (option == 'D')
 			migrate.conninfo = optarg;
 		else if (option == 's')
 			migrate.sql_directory = optarg;
+		else if (option == 'a')
+			migrate.accept_guards = true;
 		else
 			return rain_cli_usage("wrong option");
 	}

@@ -80,11 +80,12 @@ examples() { # USER: a compiled MPI program in the home directory
 	on alpha "$1" "[ -x heat ] || { cp /usr/local/share/doc/rain/examples/heat* . && mpicc -O2 -o heat heat.c -lm; }; printf 'size 64\nsteps 40\n' > heat.in"
 }
 
-# The database's own word on the ledger's invariants, on both sides.
+# The database's own word on the ledger's invariants, and that nothing that keeps them is switched
+# off, on both sides.
 ledgers_hold() {
 	local cluster violations
 	for cluster in alpha bravo; do
-		violations=$(sql "$cluster" 'SELECT * FROM ledger.check_invariants()') || return
+		violations=$(sql "$cluster" 'SELECT * FROM ledger.check_invariants(); SELECT * FROM ledger.check_guards()') || return
 		if [[ -n $violations ]]; then
 			echo "$cluster: $violations"
 			return 1

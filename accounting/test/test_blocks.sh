@@ -17,6 +17,7 @@ seal_all() { # what
 clean() { # what
 	expect "$1: the audit finds nothing" rain "SELECT * FROM ledger.audit()" ""
 	expect "$1: the ledger is sound" rain "SELECT * FROM ledger.check_invariants()" ""
+	expect "$1: its guards are in place" rain "SELECT * FROM ledger.check_guards()" ""
 }
 
 # The owner of the tables takes the guard away, edits and puts it back: his DDL can't be

@@ -7,16 +7,22 @@
 
 #include "common/error.h"
 
-/* What rain-balance, rain-report and rain-grant share. */
+/* How the commands of the ledger ask rain-ledgerd. */
 
 /* Calls rain-ledgerd by the socket that the configuration names (`config` NULL:
  * the usual file).  Steals `request`.  The result is a new reference; on NULL
  * *code gets the exit code. */
 json_t *rain_client_call(const char *config, json_t *request, int *code, struct rain_error *err);
 
-/* A random UUID (version 4), the key that makes an order repeatable. */
-#define RAIN_CLIENT_KEY_SIZE 37
-int rain_client_key(char key[static RAIN_CLIENT_KEY_SIZE], struct rain_error *err);
+/* The same, waiting for the answer at most timeout_ms. */
+json_t *rain_client_call_within(const char *config, json_t *request, int timeout_ms, int *code,
+				struct rain_error *err);
+
+/* The same for an order that moves tokens, made repeatable by a key: `key`, or when that is
+ * NULL a fresh one.  The answer has it ("key").  Where nobody knows whether it was done (no
+ * answer, or the caller is interrupted), stderr gets the key to repeat it with. */
+json_t *rain_client_order(const char *config, json_t *request, const char *key, int *code,
+			  struct rain_error *err);
 
 /* Text of a cell, kept until rain_cells_reset(). */
 #define RAIN_CELLS_MAX 16

@@ -12,6 +12,7 @@
 
 #include "accounting/intake.h"
 #include "accounting/ledgerd_group.h"
+#include "accounting/ledgerd_checks.h"
 #include "accounting/ledgerd_keep.h"
 #include "accounting/spool.h"
 #include "common/cli.h"
@@ -256,6 +257,8 @@ static int reload(struct rain_ledgerd *ledgerd, struct rain_error *err)
 		return -1;
 	if (rain_ledgerd_group_reload(ledgerd->group, err) < 0)
 		return -1;
+	if (rain_checks_reload(ledgerd->checks, config->ledger.database, err) < 0)
+		return -1;
 	return rain_keep_reload(ledgerd->keep, config->ledger.database, err);
 }
 
@@ -344,7 +347,9 @@ static int ledgerd_init(struct rain_ledgerd *ledgerd, struct rain_error *err)
 	ledgerd->group = rain_ledgerd_group_create(ledgerd, err);
 	ledgerd->keep = ledgerd->group ? rain_keep_create(ledgerd->base, ledgerd->config->ledger.database, err)
 				       : NULL;
-	if (!ledgerd->keep)
+	ledgerd->checks = ledgerd->keep ? rain_checks_create(ledgerd->base, ledgerd->config->ledger.database, err)
+					: NULL;
+	if (!ledgerd->checks)
 		return -1;
 	ledgerd->server = rain_rpc_server_create(ledgerd->base, ledgerd->config->ledger.socket,
 						 0666, rain_ledgerd_ops, ledgerd, err);
@@ -358,11 +363,14 @@ static void ledgerd_release(struct rain_ledgerd *ledgerd)
 
 	if (ledgerd->server) { /* the last answers */
 		rain_ledgerd_group_end(ledgerd->group);
+		rain_checks_destroy(ledgerd->checks);
+		ledgerd->checks = NULL;
 		event_base_loop(ledgerd->base, EVLOOP_NONBLOCK);
 	}
 	rain_rpc_server_destroy(ledgerd->server);
 	rain_ledgerd_group_destroy(ledgerd->group);
 	rain_keep_destroy(ledgerd->keep);
+	rain_checks_destroy(ledgerd->checks);
 	rain_metrics_outlet_destroy(ledgerd->outlet);
 	inotify_close(ledgerd);
 	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)

@@ -41,6 +41,7 @@ struct rain_ledgerd {
 	struct rain_metrics_outlet *outlet;
 	struct event *keeping; /* timer */
 	struct rain_keep *keep;
+	struct rain_checks *checks; /* what may take minutes */
 	struct rain_policies policies;
 };
 
@@ -59,6 +60,8 @@ rain_ledgerd_op rain_ledgerd_op_status, rain_ledgerd_op_rejected, rain_ledgerd_o
 /* ledgerd_bank.c */
 rain_ledgerd_op rain_ledgerd_op_statement, rain_ledgerd_op_transfer, rain_ledgerd_op_refund,
 	rain_ledgerd_op_rates, rain_ledgerd_op_rate_set;
+/* ledgerd_grant.c */
+rain_ledgerd_op rain_ledgerd_op_grant, rain_ledgerd_op_lots;
 /* ledgerd_accounts.c */
 rain_ledgerd_op rain_ledgerd_op_accounts, rain_ledgerd_op_account_add,
 	rain_ledgerd_op_account_member, rain_ledgerd_op_account_default,
@@ -69,8 +72,9 @@ rain_ledgerd_op rain_ledgerd_op_hold, rain_ledgerd_op_post, rain_ledgerd_op_void
 /* ledgerd_predict.c */
 rain_ledgerd_op rain_ledgerd_op_predict;
 /* ledgerd_report.c */
-rain_ledgerd_op rain_ledgerd_op_report, rain_ledgerd_op_history, rain_ledgerd_op_audit,
-	rain_ledgerd_op_reconcile;
+rain_ledgerd_op rain_ledgerd_op_report, rain_ledgerd_op_history, rain_ledgerd_op_reconcile;
+/* ledgerd_audit.c */
+rain_ledgerd_op rain_ledgerd_op_audit, rain_ledgerd_op_audit_head, rain_ledgerd_op_check;
 /* The OpenMetrics text, in a new string. NULL: no memory. */
 char *rain_ledgerd_metrics_text(struct rain_ledgerd *ledgerd);
 

@@ -15,7 +15,6 @@
 #define ACCOUNT_MAX 80
 #define NAME_MAX_CHARS 64
 #define REASON_MAX 200
-#define UUID_LENGTH 36
 #define PAGE 1000
 /* So that the sum of any few rates can be exact. */
 #define RATE_DEN_MAX 1000000
@@ -179,51 +178,75 @@ json_t *rain_ledgerd_op_transfer(void *arg, const struct rain_rpc_caller *caller
 		err);
 }
 
-/* The run to refund: by its number, or the only one of a job. *amount 0 becomes
- * what is left of its charge. */
-static int run_find(struct rain_ledgerd *ledgerd, const json_t *request, int64_t *run,
-		    int64_t *amount, struct rain_error *err)
+struct refund {
+	int64_t run, job, restart, amount; /* 0, or restart -1: not named */
+	const char *idem;
+};
+
+/* The run that was refunded with this key before, whatever is left of its charge now: 1. 0:
+ * none. -1 with err when the key was another refund's. */
+static int refund_made(struct rain_ledgerd *ledgerd, struct refund *refund, struct rain_error *err)
 {
-	int64_t job, restart;
+	const char *params[] = {refund->idem};
+	json_t *rows = rows_of(ledgerd, "SELECT * FROM ledger.refund_made($1::uuid)", params, 1, err);
+	const json_t *made = json_array_get(rows, 0);
+	int64_t run = json_integer_value(json_object_get(made, "job_run_id"));
+	int64_t amount = json_integer_value(json_object_get(made, "amount"));
+	bool same = (refund->run == 0 || refund->run == run) &&
+		    (refund->job == 0 ||
+		     refund->job == json_integer_value(json_object_get(made, "slurm_job_id"))) &&
+		    (refund->restart < 0 ||
+		     refund->restart == json_integer_value(json_object_get(made, "restart"))) &&
+		    (refund->amount == 0 || refund->amount == amount);
+	int found = rows ? made != NULL : -1;
+
+	json_decref(rows);
+	if (found == 1 && !same)
+		return rain_error_set(err, "this key is of another refund, of run %" PRId64, run);
+	if (found == 1) {
+		refund->run = run;
+		refund->amount = amount;
+	}
+	return found;
+}
+
+/* The run to refund: by its number, or the only one of a job. An amount of 0 becomes what
+ * is left of its charge. */
+static int run_find(struct rain_ledgerd *ledgerd, struct refund *refund, struct rain_error *err)
+{
 	struct number a;
 	json_t *rows, *row, *found = NULL;
 	size_t i, count = 0;
+	const char *params[] = {ledgerd->config->cluster_name, number(&a, refund->job)};
 
-	if (rain_json_int_or(request, "run", 1, INT64_MAX, 0, run, err) < 0 ||
-	    rain_json_int_or(request, "job", 1, UINT32_MAX, 0, &job, err) < 0 ||
-	    rain_json_int_or(request, "restart", 0, INT32_MAX, -1, &restart, err) < 0)
-		return -1;
-	if (*run > 0 && *amount > 0)
+	if (refund->run > 0 && refund->amount > 0)
 		return 0;
-	if (*run > 0)
-		return rain_error_set(err, "how much of run %" PRId64 " is to be refunded?", *run);
-	if (job == 0)
+	if (refund->run > 0)
+		return rain_error_set(err, "how much of run %" PRId64 " is to be refunded?", refund->run);
+	if (refund->job == 0)
 		return rain_error_set(err, "which job is to be refunded?");
-
-	const char *params[] = {ledgerd->config->cluster_name, number(&a, job)};
-
 	rows = rows_of(ledgerd, "SELECT * FROM ledger.job_runs_find($1, $2::bigint) "
 		       "WHERE charged > refunded", params, 2, err);
 	if (!rows)
 		return -1;
 	json_array_foreach(rows, i, row)
-		if (restart < 0 ||
-		    json_integer_value(json_object_get(row, "restart")) == restart) {
+		if (refund->restart < 0 ||
+		    json_integer_value(json_object_get(row, "restart")) == refund->restart) {
 			found = row;
 			count++;
 		}
 	if (count == 1)
-		*run = json_integer_value(json_object_get(found, "job_run_id"));
-	if (count == 1 && *amount == 0)
-		*amount = json_integer_value(json_object_get(found, "charged")) -
-			  json_integer_value(json_object_get(found, "refunded"));
+		refund->run = json_integer_value(json_object_get(found, "job_run_id"));
+	if (count == 1 && refund->amount == 0)
+		refund->amount = json_integer_value(json_object_get(found, "charged")) -
+				 json_integer_value(json_object_get(found, "refunded"));
 	json_decref(rows);
 	if (count == 0)
-		return rain_error_set(err, "no run of job %" PRId64 " has a charge to refund", job);
+		return rain_error_set(err, "no run of job %" PRId64 " has a charge to refund", refund->job);
 	if (count > 1)
 		return rain_error_set(err, "job number %" PRId64 " has %zu charged runs; name one by "
 				      "--restart, or by --run (rain report --by job --json has "
-				      "job_run_id)", job, count);
+				      "job_run_id)", refund->job, count);
 	return 0;
 }
 
@@ -233,21 +256,27 @@ json_t *rain_ledgerd_op_refund(void *arg, const struct rain_rpc_caller *caller,
 {
 	struct rain_ledgerd *ledgerd = arg;
 	struct rain_asker asker;
-	const char *reason, *idem;
+	struct refund refund;
+	const char *reason;
 	char text[RAIN_TOKENS_TEXT_SIZE] = "";
-	int64_t amount, run;
 	struct number a, b;
 	json_t *rows;
 	bool again;
+	int made;
 
 	if (rain_asker_administrator(ledgerd, caller, "refund charges", &asker, err) < 0 ||
-	    rain_json_int_or(request, "amount_utok", 1, RAIN_TOKENS_MAX, 0, &amount, err) < 0 ||
+	    rain_json_int_or(request, "amount_utok", 1, RAIN_TOKENS_MAX, 0, &refund.amount, err) < 0 ||
+	    rain_json_int_or(request, "run", 1, INT64_MAX, 0, &refund.run, err) < 0 ||
+	    rain_json_int_or(request, "job", 1, UINT32_MAX, 0, &refund.job, err) < 0 ||
+	    rain_json_int_or(request, "restart", 0, INT32_MAX, -1, &refund.restart, err) < 0 ||
 	    rain_json_string_or(request, "reason", REASON_MAX, "", &reason, err) < 0 ||
-	    rain_json_string(request, "idem", UUID_LENGTH, &idem, err) < 0 ||
-	    run_find(ledgerd, request, &run, &amount, err) < 0)
+	    rain_ledgerd_uuid(request, "idem", &refund.idem, err) < 0)
+		return NULL;
+	made = refund_made(ledgerd, &refund, err);
+	if (made < 0 || (made == 0 && run_find(ledgerd, &refund, err) < 0))
 		return NULL;
 
-	const char *params[] = {number(&a, run), number(&b, amount), reason, idem};
+	const char *params[] = {number(&a, refund.run), number(&b, refund.amount), reason, refund.idem};
 
 	rows = rows_of(ledgerd, "SELECT ledger.charge_refund($1::bigint, $2::bigint, $3, $4::uuid) AS answer",
 		       params, 4, err);
@@ -255,14 +284,15 @@ json_t *rain_ledgerd_op_refund(void *arg, const struct rain_rpc_caller *caller,
 		return NULL;
 	again = strcmp(answer_of(rows), "exists") == 0;
 	json_decref(rows);
-	rain_tokens_format(amount, text);
+	rain_tokens_format(refund.amount, text);
 	if (!again)
-		rain_log_info("a charge is refunded: run=%" PRId64 " amount=%s by=%s reason=\"%s\"", run,
-			      text, asker.user, reason);
-	return json_pack("{s:b s:I s:I s:o}", "again", again, "run", (json_int_t)run, "amount_utok",
-			 (json_int_t)amount, "sentence",
+		rain_log_info("a charge is refunded: run=%" PRId64 " amount=%s by=%s reason=\"%s\"",
+			      refund.run, text, asker.user, reason);
+	return json_pack("{s:b s:I s:I s:o}", "again", again, "run", (json_int_t)refund.run, "amount_utok",
+			 (json_int_t)refund.amount, "sentence",
 			 again ? json_string("This refund had been made before; nothing is moved.")
-			       : json_sprintf("%s tokens refunded for run %" PRId64 ".", text, run));
+			       : json_sprintf("%s tokens refunded for run %" PRId64 ".", text,
+					      refund.run));
 }
 
 /* {all?} -> {"rows": rates in force now, or all versions} */

@@ -111,82 +111,18 @@ static json_t *op_balance(void *arg, const struct rain_rpc_caller *caller, const
 	return rain_ledgerd_answer(ledgerd, "accounts", rows);
 }
 
-static json_t *tell_grant(struct rain_ledgerd *ledgerd, const struct rain_ledgerd_call *call, bool again,
-			  struct rain_error *err)
-{
-	char text[RAIN_TOKENS_TEXT_SIZE];
-	json_t *rows = NULL;
-
-	if (!again)
-		rain_log_info("tokens are granted: account=%s amount=%s by=%s reason=\"%s\"", call->to,
-			      rain_tokens_format(call->amount, text), call->user, call->reason);
-	if (rain_ledger_balances(ledgerd->store, call->to, &rows, err) != RAIN_LEDGER_OK)
-		return NULL;
-	return json_pack("{s:o s:b s:o}", "accounts", rows, "again", (int)again, "notes",
-			 rain_ledgerd_notes(ledgerd));
-}
-
-/* {account, amount_utok, reason, idem}; the same idem again grants nothing more. */
-static json_t *op_grant(void *arg, const struct rain_rpc_caller *caller, const json_t *request,
-			struct rain_error *err)
-{
-	struct rain_ledgerd *ledgerd = arg;
-	struct rain_ledgerd_call call = {.tell = tell_grant};
-	struct rain_asker asker;
-	const char *wanted, *reason, *idem;
-
-	if (rain_asker_identify(ledgerd, caller, &asker, err) < 0 ||
-	    rain_json_string(request, "account", ACCOUNT_MAX - 1, &wanted, err) < 0 ||
-	    rain_json_int(request, "amount_utok", 1, RAIN_TOKENS_MAX, &call.amount, err) < 0 ||
-	    rain_json_string_or(request, "reason", sizeof(call.reason) - 1, "", &reason, err) < 0 ||
-	    rain_ledgerd_uuid(request, "idem", &idem, err) < 0 ||
-	    rain_ledgerd_account_name(wanted, call.to, err) < 0)
-		return NULL;
-	if (!asker.administrator) {
-		rain_error_set(err, "only an administrator may grant tokens");
-		return NULL;
-	}
-	/* A grant to a misspelt name would be lost without a word. */
-	if (strncmp(call.to, "user:", 5) == 0 && !user_exists(call.to)) {
-		rain_error_set(err, "there is no user \"%s\" on this machine", call.to + 5);
-		return NULL;
-	}
-	strcpy(call.user, asker.user);
-	strcpy(call.reason, reason);
-	return rain_ledgerd_group_call(ledgerd, caller, &call,
-				       json_pack("{s:s s:s s:s s:I s:s}", "call", "grant", "key", idem,
-						 "to", call.to, "amount", (json_int_t)call.amount,
-						 "text", reason),
-				       err);
-}
-
-/* {} for administrators: what the ledger finds wrong with itself. */
-static json_t *op_check(void *arg, const struct rain_rpc_caller *caller, const json_t *request,
-			struct rain_error *err)
-{
-	struct rain_ledgerd *ledgerd = arg;
-	struct rain_asker asker;
-	json_t *rows = NULL;
-
-	(void)request;
-	if (rain_asker_administrator(ledgerd, caller, "check the ledger", &asker, err) < 0)
-		return NULL;
-	if (rain_ledger_check(ledgerd->store, &rows, err) != RAIN_LEDGER_OK)
-		return NULL;
-	return rain_ledgerd_answer(ledgerd, "violations", rows);
-}
-
 const struct rain_rpc_op rain_ledgerd_ops[] = {
 	{"balance", op_balance},
 	{"predict", rain_ledgerd_op_predict},
 	{"report", rain_ledgerd_op_report},
 	{"history", rain_ledgerd_op_history},
-	{"grant", op_grant},
+	{"grant", rain_ledgerd_op_grant},
+	{"lots", rain_ledgerd_op_lots},
 	{"hold", rain_ledgerd_op_hold},
 	{"post", rain_ledgerd_op_post},
 	{"void", rain_ledgerd_op_void},
 	{"extend", rain_ledgerd_op_extend},
-	{"check", op_check},
+	{"check", rain_ledgerd_op_check},
 	{"status", rain_ledgerd_op_status},
 	{"rejected", rain_ledgerd_op_rejected},
 	{"replay", rain_ledgerd_op_replay},
@@ -202,6 +138,7 @@ const struct rain_rpc_op rain_ledgerd_ops[] = {
 	{"account_default", rain_ledgerd_op_account_default},
 	{"account_limit", rain_ledgerd_op_account_limit},
 	{"audit", rain_ledgerd_op_audit},
+	{"audit_head", rain_ledgerd_op_audit_head},
 	{"reconcile", rain_ledgerd_op_reconcile},
 	{NULL, NULL},
 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Reports, the audit, and what reconciling with Slurm needs. */
+/* Reports, and what reconciling with Slurm needs. */
 #include "accounting/ledgerd.h"
 
 #include <inttypes.h>
@@ -182,55 +182,6 @@ json_t *rain_ledgerd_op_history(void *arg, const struct rain_rpc_caller *caller,
 			     "$4::integer)", params, 4, &rows, err) != RAIN_LEDGER_OK)
 		return NULL;
 	return rain_ledgerd_answer(ledgerd, "rows", rows);
-}
-
-/* {from?, to?, block?, hash?} for administrators -> {"findings": [{block_id, stream, seq,
- * problem}], "violations": […], "head": {block_id, hash, sealed_at, blocks, unsealed},
- * "known": whether that block has that hash} */
-json_t *rain_ledgerd_op_audit(void *arg, const struct rain_rpc_caller *caller,
-			      const json_t *request, struct rain_error *err)
-{
-	struct rain_ledgerd *ledgerd = arg;
-	struct rain_asker asker;
-	const char *hash;
-	char from[24], to[24];
-	int64_t first, last;
-	json_t *findings = NULL, *head = NULL, *violations = NULL, *known = NULL;
-
-	if (rain_asker_administrator(ledgerd, caller, "audit the ledger", &asker, err) < 0 ||
-	    rain_json_int_or(request, "from", 1, INT64_MAX, 0, &first, err) < 0 ||
-	    rain_json_int_or(request, "to", 1, INT64_MAX, 0, &last, err) < 0 ||
-	    rain_json_string_or(request, "hash", 128, NULL, &hash, err) < 0)
-		return NULL;
-	snprintf(from, sizeof(from), "%" PRId64, first);
-	snprintf(to, sizeof(to), "%" PRId64, last);
-
-	const char *range[] = {first ? from : NULL, last ? to : NULL};
-	const char *kept[] = {from, hash};
-
-	if (rain_ledger_rows(ledgerd->store, "SELECT * FROM ledger.audit($1::bigint, $2::bigint) LIMIT 1000",
-			     range, 2, &findings, err) == RAIN_LEDGER_OK &&
-	    rain_ledger_rows(ledgerd->store, "SELECT *, floor(extract(epoch FROM sealed_at))::bigint AS "
-			     "sealed FROM ledger.audit_head()", NULL, 0, &head, err) == RAIN_LEDGER_OK &&
-	    (!hash || rain_ledger_rows(ledgerd->store,
-				       "SELECT ledger.audit_known($1::bigint, $2) AS known", kept, 2, &known,
-				       err) == RAIN_LEDGER_OK) &&
-	    rain_ledger_check(ledgerd->store, &violations, err) == RAIN_LEDGER_OK) {
-		json_t *answer = json_pack("{s:O s:O s:O s:O*}", "findings", findings, "violations",
-					   violations, "head", json_array_get(head, 0), "known",
-					   json_object_get(json_array_get(known, 0), "known"));
-
-		json_decref(findings);
-		json_decref(violations);
-		json_decref(head);
-		json_decref(known);
-		return answer;
-	}
-	json_decref(findings);
-	json_decref(violations);
-	json_decref(head);
-	json_decref(known);
-	return NULL;
 }
 
 /* {runs: [{slurm_job_id, submit_time, restart}]} -> {"unknown": those of these runs

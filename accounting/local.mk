@@ -13,6 +13,7 @@ dist_sql_DATA += accounting/sql/0081-runs-at-once.sql
 dist_sql_DATA += accounting/sql/0082-usage-edges.sql
 dist_sql_DATA += accounting/sql/0083-usage-order.sql
 dist_sql_DATA += accounting/sql/0097-groups.sql
+dist_sql_DATA += accounting/sql/0115-refund-again.sql accounting/sql/0116-guards.sql
 dist_sql_DATA += accounting/sql/0085-give-back.sql
 dist_sql_DATA += accounting/sql/0086-seal-all.sql
 dist_sql_DATA += accounting/sql/0087-policies.sql
@@ -50,7 +51,8 @@ libledger_la_LIBADD = libaccounting.la libscheduler.la libhostlist.la $(PQ_LIBS)
 
 sbin_PROGRAMS += rain-ledgerd
 rain_ledgerd_SOURCES = accounting/ledgerd.c accounting/ledgerd.h accounting/ledgerd_ops.c \
-	accounting/ledgerd_accounts.c accounting/ledgerd_bank.c \
+	accounting/ledgerd_accounts.c accounting/ledgerd_audit.c accounting/ledgerd_bank.c \
+	accounting/ledgerd_checks.c accounting/ledgerd_checks.h accounting/ledgerd_grant.c \
 	accounting/ledgerd_group.c accounting/ledgerd_group.h accounting/ledgerd_hold.c \
 	accounting/ledgerd_keep.c accounting/ledgerd_keep.h accounting/ledgerd_predict.c accounting/ledgerd_report.c accounting/ledgerd_status.c
 rain_ledgerd_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(EVENT_CFLAGS)
@@ -60,16 +62,16 @@ rain_PROGRAMS += rain-migrate rain-balance rain-report rain-grant rain-ledger
 rain_migrate_SOURCES = accounting/migrate.c accounting/migrations.c accounting/migrations.h
 rain_migrate_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(PQ_CFLAGS) $(SODIUM_CFLAGS)
 rain_migrate_LDADD = libcommon.la $(PQ_LIBS) $(SODIUM_LIBS)
-rain_balance_SOURCES = accounting/rain_balance.c accounting/client.c accounting/client.h
-rain_balance_LDADD = libcommon.la
-rain_grant_SOURCES = accounting/rain_grant.c accounting/client.c accounting/client.h
-rain_grant_LDADD = libcommon.la
 rain_ledger_SOURCES = accounting/rain_ledger.c accounting/client.c accounting/client.h
 rain_ledger_LDADD = libcommon.la
 
 # The commands that show rows.
 rain_PROGRAMS += rain-audit rain-reconcile rain-statement rain-transfer rain-refund rain-rate rain-account
 show_sources = accounting/client.c accounting/client.h accounting/show.c accounting/show.h
+rain_balance_SOURCES = accounting/rain_balance.c $(show_sources)
+rain_balance_LDADD = libaccounting.la libcommon.la
+rain_grant_SOURCES = accounting/rain_grant.c $(show_sources)
+rain_grant_LDADD = libaccounting.la libcommon.la
 rain_report_SOURCES = accounting/rain_report.c $(show_sources) \
 	panel/ask.c panel/ask.h panel/report_nodes.c panel/report_nodes.h
 rain_report_LDADD = libaccounting.la libpanel.la libhostlist.la libcommon.la
@@ -115,7 +117,7 @@ dist_check_SCRIPTS = accounting/test/test_ledger.sh accounting/test/test_ledgerd
 	accounting/test/test_rates.sh accounting/test/test_usage.sh \
 	accounting/test/test_blocks.sh accounting/test/test_model.sh \
 	accounting/test/test_policies.sh accounting/test/test_kill.sh \
-	accounting/test/test_estimates.sh accounting/test/test_adversary.sh
+	accounting/test/test_estimates.sh accounting/test/test_adversary.sh accounting/test/test_guards.sh
 TESTS += $(dist_check_SCRIPTS)
 EXTRA_DIST += accounting/test/postgres.sh accounting/test/ledgerd.sh accounting/test/populate.sh
 check_LTLIBRARIES = accounting/test/kill_at.la

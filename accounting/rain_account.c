@@ -67,8 +67,7 @@ static int limit(const struct rain_show *show, const struct order *order, const 
 		return rain_cli_usage("%s", err.text);
 	return rain_show_call(show,
 			      json_pack("{s:s s:s s:I s:s*}", "op", "account_limit", "account", account,
-					"limit_utok", (json_int_t)micro, "reason", order->reason),
-			      "sentence");
+					"limit_utok", (json_int_t)micro, "reason", order->reason));
 }
 
 static int run(const struct rain_show *show, const struct order *order, int argc, char *argv[])
@@ -79,15 +78,15 @@ static int run(const struct rain_show *show, const struct order *order, int argc
 		return list(show);
 	if (strcmp(verb, "add") == 0 && argc == 2)
 		return rain_show_call(show, json_pack("{s:s s:s s:s*}", "op", "account_add", "project",
-						      argv[1], "parent", order->parent), "sentence");
+						      argv[1], "parent", order->parent));
 	if (strcmp(verb, "member") == 0 && argc == 3)
 		return rain_show_call(show,
 				      json_pack("{s:s s:s s:s s:s*}", "op", "account_member", "project",
 						argv[1], "user", argv[2], "role",
-						order->remove ? NULL : order->role), "sentence");
+						order->remove ? NULL : order->role));
 	if (strcmp(verb, "default") == 0 && argc <= 2)
 		return rain_show_call(show, json_pack("{s:s s:s*}", "op", "account_default", "account",
-						      argv[1]), "sentence");
+						      argv[1]));
 	if (strcmp(verb, "limit") == 0 && argc == 3)
 		return limit(show, order, argv[1], argv[2]);
 	return rain_cli_usage("say list, add, member, default or limit, and what it needs");

@@ -2,8 +2,10 @@
 #include <string.h>
 
 #include "accounting/client.h"
+#include "accounting/period.h"
 #include "accounting/show.h"
 #include "common/cli.h"
+#include "common/clock.h"
 #include "common/tokens.h"
 
 static const char help[] =
@@ -52,20 +54,20 @@ static int rate_show(const struct rain_show *show, const struct rate *rate)
 static int rate_set(const struct rain_show *show, const struct rate *rate, const char *tres,
 		    const char *ratio)
 {
-	int64_t num, den, from = 0, now;
+	int64_t num, den, from = 0, now = rain_clock_realtime_ms() / 1000;
 	struct rain_error err;
 	json_t *request;
 
 	if (rain_ratio_parse(ratio, &num, &den, &err) < 0)
 		return rain_cli_usage("%s", err.text);
-	if (rate->from && rain_show_period(show, "1970-01-02", rate->from, &now, &from, &err) < 0)
-		return rain_cli_usage("--from %s: %s", rate->from, err.text);
+	if (rate->from && rain_period_parse(rate->from, now, &from, &err) < 0)
+		return rain_cli_usage("--from: %s", err.text);
 	request = json_pack("{s:s s:s s:I s:I s:s* s:s* s:s*}", "op", "rate_set", "tres", tres, "num",
 			    (json_int_t)num, "den", (json_int_t)den, "partition", rate->partition,
 			    "qos", rate->qos, "reason", rate->reason);
 	if (from > 0)
 		json_object_set_new(request, "from", json_integer(from));
-	return rain_show_call(show, request, "sentence");
+	return rain_show_call(show, request);
 }
 
 int main(int argc, char *argv[])

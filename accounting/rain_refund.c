@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <stdlib.h>
 
-#include "accounting/client.h"
 #include "accounting/show.h"
 #include "common/cli.h"
 #include "common/tokens.h"
@@ -18,7 +17,8 @@ static const char help[] =
 	"                     'rain report --by job --json'), when a job number came twice\n"
 	"  -r, --reason TEXT  why, kept in the ledger\n"
 	"  -k, --key UUID     makes the refund repeatable: the same key again gives\n"
-	"                     nothing more (default: a fresh one)\n"
+	"                     nothing more (default: a fresh one, which you are told when\n"
+	"                     nobody knows whether it was done)\n"
 	RAIN_SHOW_HELP RAIN_SHOW_EXIT;
 
 /* A number of digits only. -1 otherwise. */
@@ -39,7 +39,6 @@ int main(int argc, char *argv[])
 						RAIN_SHOW_OPTIONS};
 	struct rain_show show = {.style = RAIN_TABLE_TEXT};
 	const char *reason = "", *key = NULL;
-	char fresh[RAIN_CLIENT_KEY_SIZE];
 	int64_t job = 0, run = 0, restart = 0, amount = 0;
 	bool restart_given = false;
 	struct rain_error err;
@@ -69,10 +68,7 @@ int main(int argc, char *argv[])
 		return rain_cli_usage("an amount above 0 is needed");
 	if (optind < argc)
 		return rain_cli_usage("unexpected argument '%s'", argv[optind]);
-	if (!key && rain_client_key(fresh, &err) < 0)
-		return rain_cli_fail(RAIN_EXIT_FAILURE, &err);
-	request = json_pack("{s:s s:s s:s}", "op", "refund", "reason", reason, "idem",
-			    key ? key : fresh);
+	request = json_pack("{s:s s:s}", "op", "refund", "reason", reason);
 	if (run > 0)
 		json_object_set_new(request, "run", json_integer(run));
 	if (job > 0)
@@ -81,5 +77,5 @@ int main(int argc, char *argv[])
 		json_object_set_new(request, "restart", json_integer(restart));
 	if (amount > 0)
 		json_object_set_new(request, "amount_utok", json_integer(amount));
-	return rain_show_call(&show, request, "sentence");
+	return rain_show_order(&show, request, key);
 }

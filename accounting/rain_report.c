@@ -283,8 +283,7 @@ static int read_options(struct report *report, int argc, char *argv[])
 	if (!report->since_text)
 		report->since_text = is_about_nodes(report) && strcmp(report->by, "hour") == 0
 					     ? "-24h" : "month";
-	if (rain_show_period(&report->show, report->since_text, report->until_text, &report->since,
-			     &report->until, &err) < 0)
+	if (rain_show_period(report->since_text, report->until_text, &report->since, &report->until, &err) < 0)
 		return rain_cli_usage("%s", err.text);
 	if (is_about_nodes(report) && (report->user || report->account))
 		return rain_cli_usage("a nodes report is not about users or accounts");

@@ -97,7 +97,7 @@ int main(int argc, char *argv[])
 	}
 	if (argc - optind > 1)
 		return rain_cli_usage("unexpected argument '%s'", argv[argc - 1]);
-	if (rain_show_period(&show, since_text, until_text, &since, &until, &err) < 0)
+	if (rain_show_period(since_text, until_text, &since, &until, &err) < 0)
 		return rain_cli_usage("%s", err.text);
 	answer = fetch(&show, argv[optind], since, until, &code, &err);
 	if (!answer)

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "accounting/client.h"
 #include "accounting/show.h"
 #include "common/cli.h"
 #include "common/tokens.h"
@@ -13,7 +12,8 @@ static const char help[] =
 	"                     administrators, any user's or project's\n"
 	"  -r, --reason TEXT  why, kept in the ledger\n"
 	"  -k, --key UUID     makes the transfer repeatable: the same key again moves\n"
-	"                     nothing more (default: a fresh one)\n"
+	"                     nothing more (default: a fresh one, which you are told when\n"
+	"                     nobody knows whether the tokens were moved)\n"
 	RAIN_SHOW_HELP RAIN_SHOW_EXIT;
 
 int main(int argc, char *argv[])
@@ -24,7 +24,6 @@ int main(int argc, char *argv[])
 						RAIN_SHOW_OPTIONS};
 	struct rain_show show = {.style = RAIN_TABLE_TEXT};
 	const char *from = NULL, *reason = "", *key = NULL;
-	char fresh[RAIN_CLIENT_KEY_SIZE];
 	struct rain_error err;
 	int64_t amount;
 	int option;
@@ -46,11 +45,9 @@ int main(int argc, char *argv[])
 		return rain_cli_usage("%s", err.text);
 	if (amount == 0)
 		return rain_cli_usage("an amount above 0 is needed");
-	if (!key && rain_client_key(fresh, &err) < 0)
-		return rain_cli_fail(RAIN_EXIT_FAILURE, &err);
-	return rain_show_call(&show,
-			      json_pack("{s:s s:s* s:s s:I s:s s:s}", "op", "transfer", "from", from,
-					"to", argv[optind], "amount_utok", (json_int_t)amount, "reason",
-					reason, "idem", key ? key : fresh),
-			      "sentence");
+	return rain_show_order(&show,
+			       json_pack("{s:s s:s* s:s s:I s:s}", "op", "transfer", "from", from,
+					 "to", argv[optind], "amount_utok", (json_int_t)amount,
+					 "reason", reason),
+			       key);
 }

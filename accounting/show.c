@@ -24,21 +24,21 @@ bool rain_show_option(struct rain_show *show, int option, const char *argument)
 	case 'j': show->json = true; return true;
 	case 'C': show->style = RAIN_TABLE_CSV; return true;
 	case 'P': show->style = RAIN_TABLE_PARSABLE2; return true;
-	case 'U': show->utc = true; return true;
+	case 'U':
+		show->utc = true;
+		setenv("TZ", "UTC0", 1);
+		tzset();
+		return true;
 	case 'c': show->config = argument; return true;
 	default: return false;
 	}
 }
 
-int rain_show_period(const struct rain_show *show, const char *since_text, const char *until_text,
-		     int64_t *since, int64_t *until, struct rain_error *err)
+int rain_show_period(const char *since_text, const char *until_text, int64_t *since,
+		     int64_t *until, struct rain_error *err)
 {
 	int64_t now = rain_clock_realtime_ms() / 1000;
 
-	if (show->utc) {
-		setenv("TZ", "UTC0", 1);
-		tzset();
-	}
 	if (rain_period_parse(since_text, now, since, err) < 0)
 		return rain_error_prefix(err, "--since");
 	/* What happened within this very second is before now. */
@@ -168,7 +168,8 @@ static struct rain_table *make_table(const struct rain_column *const columns[], 
 	return rain_table_create(headers);
 }
 
-static const char *cell(const struct rain_column *column, const json_t *row, const json_t *rows,
+/* most: the largest of a column of bars */
+static const char *cell(const struct rain_column *column, const json_t *row, int64_t most,
 			struct rain_cells *cells, char *text, size_t size)
 {
 	switch (column->kind) {
@@ -180,8 +181,7 @@ static const char *cell(const struct rain_column *column, const json_t *row, con
 	case RAIN_COLUMN_PERCENT: return percent(text, size, row, column->key);
 	case RAIN_COLUMN_MEAN: return mean(text, size, row, column->key);
 	case RAIN_COLUMN_BAR:
-		return bar(text, size, number(row, column->key, strlen(column->key)),
-			   most_of(rows, column->key));
+		return bar(text, size, number(row, column->key, strlen(column->key)), most);
 	case RAIN_COLUMN_PLAIN:
 	case RAIN_COLUMN_NUMBER: break;
 	}
@@ -195,15 +195,18 @@ static int print_table(const struct rain_show *show, const struct rain_column co
 	size_t count = choose(show, columns, chosen), i;
 	struct rain_table *table = make_table(chosen, count);
 	struct rain_cells cells = {0};
+	int64_t most[COLUMNS_MAX];
 	const json_t *row;
 	int rc = table ? 0 : -1;
 
+	for (size_t k = 0; k < count; k++)
+		most[k] = chosen[k]->kind == RAIN_COLUMN_BAR ? most_of(rows, chosen[k]->key) : 0;
 	json_array_foreach(rows, i, row) {
 		char texts[COLUMNS_MAX][4 * BAR_WIDTH + 8];
 		const char *line[COLUMNS_MAX];
 
 		for (size_t k = 0; k < count; k++)
-			line[k] = cell(chosen[k], row, rows, &cells, texts[k], sizeof(texts[k]));
+			line[k] = cell(chosen[k], row, most[k], &cells, texts[k], sizeof(texts[k]));
 		if (rc == 0)
 			rc = rain_table_add(table, line);
 		rain_cells_reset(&cells);
@@ -232,19 +235,36 @@ int rain_show_rows(const struct rain_show *show, const struct rain_column column
 	return RAIN_EXIT_OK;
 }
 
-int rain_show_call(const struct rain_show *show, json_t *request, const char *key)
+/* Steals answer. */
+static int show_sentence(const struct rain_show *show, json_t *answer, int code,
+			 const struct rain_error *err)
 {
-	struct rain_error err;
-	int code;
-	json_t *answer = rain_client_call(show->config, request, &code, &err);
-	const char *sentence = json_string_value(json_object_get(answer, key));
+	const char *sentence = json_string_value(json_object_get(answer, "sentence"));
 
 	if (!answer)
-		return rain_cli_fail(code, &err);
+		return rain_cli_fail(code, err);
 	if (show->json)
 		rain_cli_print_json(answer);
 	else
 		puts(sentence ? sentence : "Done.");
 	json_decref(answer);
 	return RAIN_EXIT_OK;
+}
+
+int rain_show_call(const struct rain_show *show, json_t *request)
+{
+	struct rain_error err;
+	int code;
+	json_t *answer = rain_client_call(show->config, request, &code, &err);
+
+	return show_sentence(show, answer, code, &err);
+}
+
+int rain_show_order(const struct rain_show *show, json_t *request, const char *key)
+{
+	struct rain_error err;
+	int code;
+	json_t *answer = rain_client_order(show->config, request, key, &code, &err);
+
+	return show_sentence(show, answer, code, &err);
 }

@@ -39,12 +39,13 @@ struct rain_show {
 	"\nTIME: YYYY-MM-DD, YYYY-MM-DDTHH:MM[:SS], now, today, yesterday, month (its\n"   \
 	"first day), -12h, -7d, -4w; in the local time zone, or in UTC with --utc.\n"
 
-/* Takes one of these options. False when it is another. */
+/* Takes one of these options; --utc sets the time zone of the whole program.  False when it
+ * is another. */
 bool rain_show_option(struct rain_show *show, int option, const char *argument);
 
 /* Reads a period; call it when all options are known. -1 with err. */
-int rain_show_period(const struct rain_show *show, const char *since_text, const char *until_text,
-		     int64_t *since, int64_t *until, struct rain_error *err);
+int rain_show_period(const char *since_text, const char *until_text, int64_t *since,
+		     int64_t *until, struct rain_error *err);
 
 /* "WHAT from … until …", on a table for people only. */
 void rain_show_heading(const struct rain_show *show, const char *what, int64_t since,
@@ -72,8 +73,11 @@ struct rain_column {
 int rain_show_rows(const struct rain_show *show, const struct rain_column columns[],
 		   const json_t *answer, const char *rows_key);
 
-/* Calls the ledger for an answer with one sentence to say: prints answer[key], or
- * JSON. Steals request. Returns the exit code. */
-int rain_show_call(const struct rain_show *show, json_t *request, const char *key);
+/* Calls the ledger for an answer with a "sentence": prints that, or JSON. Steals request.
+ * Returns the exit code. */
+int rain_show_call(const struct rain_show *show, json_t *request);
+
+/* The same for what moves tokens (rain_client_order()). */
+int rain_show_order(const struct rain_show *show, json_t *request, const char *key);
 
 #endif

@@ -309,13 +309,6 @@ enum rain_ledger_result rain_ledger_jobs(struct rain_ledger *store, int64_t sinc
 		     5, params, rows, err);
 }
 
-enum rain_ledger_result rain_ledger_check(struct rain_ledger *store, json_t **rows,
-					struct rain_error *err)
-{
-	return query(store, "SELECT coalesce(jsonb_agg(v), '[]') FROM ledger.check_invariants() v",
-		     0, NULL, rows, err);
-}
-
 enum rain_ledger_result rain_ledger_rows(struct rain_ledger *store, const char *sql,
 					 const char *const params[], size_t count, json_t **rows,
 					 struct rain_error *err)

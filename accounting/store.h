@@ -69,10 +69,6 @@ enum rain_ledger_result rain_ledger_jobs(struct rain_ledger *store, int64_t sinc
 				       int64_t until_run, int64_t limit, const char *user,
 				       json_t **rows, struct rain_error *err);
 
-/* What check_invariants() found; empty when all is well. */
-enum rain_ledger_result rain_ledger_check(struct rain_ledger *store, json_t **rows,
-					struct rain_error *err);
-
 /* Answers the rows of `sql` (a SELECT of ours with $1 … $N; never a stranger's
  * text) as an array of objects. A NULL parameter is SQL's NULL. What it calls
  * must be idempotent: a statement may be sent twice when a connection breaks. */

@@ -100,6 +100,9 @@ says "the same refund again" 'made before' rain refund --run "$run" 0.04 --key "
 denies "no more than the charge" 'has a charge to refund|more can.t be' rain refund 10 1 --restart 1
 says "a part" '0.010000 tokens refunded' rain refund 1 0.01
 denies "a job that isn't there" 'no run of job 999' rain refund 999
+says "all that is left of a charge" '0.040000 tokens refunded' rain refund 2 --key "$(key 6)"
+says "and again, when nothing is left" 'made before' rain refund 2 --key "$(key 6)"
+denies "with the key of another refund" 'of another refund' rain refund 3 --key "$(key 6)"
 
 says "a project" 'project:heat is there' rain account add heat
 says "below it" 'project:tiny is there' rain account add tiny --parent heat
@@ -107,6 +110,19 @@ says "to a project" '5.000000 tokens transferred from user:root to project:heat'
 says "the same transfer again" 'made before' rain transfer project:heat 5 --key "$(key 3)"
 denies "more than there is" 'tokens available' rain transfer --from project:heat user:root 6
 denies "to nobody" 'no user' rain transfer no-such-user 1
+says "a project's balance" '^project:heat\|5.000000\|' rain balance project:heat -P
+says "tokens for later" '^9.000000 tokens will be granted to project:heat on 2999-01-01 00:00:00 CET' \
+	rain grant project:heat 9 --starts 2999-01-01 --ends 2999-07-01 --reason exams --key "$(key 7)"
+says "the same again" 'made before' rain grant project:heat 9 --starts 2999-01-01 --ends 2999-07-01 --key "$(key 7)"
+denies "with another end" 'other values' rain grant project:heat 9 --starts 2999-01-01 --ends 2999-07-02 --key "$(key 7)"
+says "tokens with an end" '^What is left of them on 2999-01-01 00:00:00 UTC expires' rain grant root 3 --ends 2999-01-01 --utc
+denies "no end before the start" "can't end before" rain grant root 3 --ends 2020-01-01
+says "they are shown" '^9.000000\|9.000000\|2999-01-01T00:00:00\+0100\|2999-07-01T00:00:00\+0200\|0.000000\|0.000000\|exams$' \
+	rain balance project:heat --lots -P
+[ "$(rain balance --lots -P | sed -n 2p | cut -d'|' -f1,2,4)" = '3.000000|3.000000|2999-01-01T01:00:00+0100' ] ||
+	fail "what ends isn't spent first: $(rain balance --lots -P)"
+[ "$(rain balance --lots --json | jq '[.rows[].remaining_utok] | add')" = "$(rain balance --json | jq .balance_utok)" ] ||
+	fail "lots don't add up: $(rain balance --lots --json)"
 says "a limit" 'may go 2.000000 tokens below' rain account limit project:heat 2 --reason test
 says "the list" '^project:heat\|.*\|5.000000\|0.000000\|7.000000\|2.000000$' rain account list -P
 says "a rate" 'cpu costs 5/18' rain rate set cpu 5/18 --reason test
@@ -131,9 +147,91 @@ denies "one changed byte is found, with its row" "\\b$transfer\\b" rain audit
 tamper "$was"
 says "as it was, it is sound again" '^History is what' rain audit
 
+# The audit asks for some blocks at a time; it names guards that aren't in place.
+for i in $(seq 14); do
+	rain transfer project:heat 0.1 >/dev/null
+	sql rain "SELECT ledger.seal(1)" >/dev/null
+done
+wait_until sealed
+blocks=$(rain audit --json | jq .head.blocks)
+[ "$blocks" -gt 12 ] || fail "only $blocks blocks"
+transfer=$(sql rain_owner "SELECT last FROM ledger.block_part WHERE block_id = $blocks - 1 AND stream = 'transfer'")
+was=$(sql rain_owner "SELECT reason FROM ledger.transfer WHERE transfer_id = $transfer")
+tamper y
+denies "a change in one of the last blocks" "^ *$((blocks - 1)) +transfer +$transfer +was changed" rain audit
+says "which isn't among the first" '^History is' rain audit --to $((blocks - 2))
+tamper "$was"
+sql postgres "ALTER TABLE ledger.transfer DISABLE TRIGGER frozen_row" || fail "a superuser can't"
+denies "a guard switched off" '^trigger +frozen_row on ledger.transfer +is disabled' rain audit
+denies "also by the check" '^trigger +frozen_row on ledger.transfer +is disabled' rain ledger check
+sql postgres "ALTER TABLE ledger.transfer ENABLE TRIGGER frozen_row"
+says "and on again" '^History is' rain audit
+script -qec "./rain-audit -c '$conf'" /dev/null | grep -q "checking block: 11 of $blocks" || fail "no progress on a terminal"
+[ -z "$(rain audit 2>&1 >/dev/null)" ] || fail "progress in a pipe"
+
+# While a check waits for the database, nobody else waits.
+exec {locker}> >(psql -Xq -U postgres -d rain 2>&1)
+echo 'BEGIN; LOCK TABLE ledger.block_part;' >&$locker
+is_locked() { [ "$(sql postgres "SELECT count(*) FROM pg_locks WHERE relation = 'ledger.block_part'::regclass AND mode = 'AccessExclusiveLock' AND granted")" = 1 ]; }
+wait_until is_locked
+rain ledger check >"$work/check" 2>&1 &
+check=$!
+waits() { [ "$(sql postgres "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%check_invariants%'")" = 1 ]; }
+wait_until waits
+says "a balance beside a check that waits" 'user:root' rain balance
+kill -0 $check 2>/dev/null || fail "the check didn't wait: $(cat "$work/check")"
+echo 'ROLLBACK;' >&$locker
+exec {locker}>&-
+wait $check || fail "a check that waited: $(cat "$work/check")"
+
+# An order of which nobody knows whether it was carried out comes with its key, and again
+# with that it is done once.
+have() { rain balance --json | jq .balance_utok; }
+order=(./rain-grant -c "$conf" root 1)
+again() { # WHAT: it is done once, in all
+	local key
+	key=$(grep -oE -- '--key [0-9a-f-]{36}' "$work/out") || fail "$1: no key: $(cat "$work/out")"
+	# shellcheck disable=SC2086
+	"${order[@]}" $key >"$work/again" || fail "$1, again with its key: $(cat "$work/again")"
+	[ "$(have)" = $((before + 1000000)) ] || fail "$1: not done once, from $before to $(have)"
+	echo "ok: $1"
+	before=$(have)
+}
+before=$(have)
+asks() { [ "$(grep -cF "$work/ledger.sock" /proc/net/unix)" -gt 1 ]; } # besides who listens
+kill -STOP $ledgerd
+"${order[@]}" 2>"$work/out" &
+client=$!
+wait_until asks
+kill $client
+wait $client
+[ $? = 143 ] || fail "an interrupted order doesn't end by the signal"
+kill -CONT $ledgerd
+again "an interrupted order"
+pg_stop fast
+"${order[@]}" 2>"$work/out"
+[ $? = 3 ] || fail "an order without a database isn't exit code 3"
+pg_start
+again "an order without a database"
+sql postgres "REVOKE EXECUTE ON FUNCTION ledger.balances(), ledger.balance(text) FROM rain"
+"${order[@]}" >"$work/out" 2>&1 || fail "a grant that was made fails: $(cat "$work/out")"
+grep -q '^1.000000 tokens granted to user:root' "$work/out" || fail "a grant without a balance says $(cat "$work/out")"
+grep -q "^note: the balance can't be told" "$work/out" || fail "a grant without a balance says $(cat "$work/out")"
+sql postgres "GRANT EXECUTE ON FUNCTION ledger.balances(), ledger.balance(text) TO rain"
+[ "$(have)" = $((before + 1000000)) ] || fail "a grant without a balance isn't made once"
+says "a key of one's own is in the answer" "\"key\": \"$(key 9)\"" "${order[@]}" --key "$(key 9)" --json
+
+# A campus: what lists all accounts has no end at a megabyte.
+sql rain_owner "SET enable_seqscan = off; SELECT count(ledger.account_ensure_user('student' || i)) FROM generate_series(1, 10000) i" >/dev/null
+[ "$(rain balance --all -P | grep -c '^user:student')" = 10000 ] || fail "not all accounts"
+[ "$(rain account list -P | grep -c '^user:student')" = 10000 ] || fail "not all accounts in the list"
+[ "$(rain ledger metrics | grep -c '^rain_account_balance_tokens{account="user:student')" = 10000 ] || fail "not all accounts in the metrics"
+echo "ok: ten thousand accounts"
+
 if [ "$(id -u)" = 0 ]; then
 	denies "a user can't audit" 'only an administrator' as_user audit
 	denies "a stranger's statement" 'neither your account' as_user statement root
+	denies "a stranger's grants" 'grants of others' as_user balance --lots root
 	denies "a stranger's transfer" 'neither your account' as_user transfer --from root postgres 1
 	denies "a user can't refund" 'only an administrator' as_user refund 2
 	denies "a user can't set rates" 'only an administrator' as_user rate set cpu 0

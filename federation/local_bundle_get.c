@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/statvfs.h>
@@ -20,6 +21,7 @@ struct fetching {
 	const char *blobs, *query;
 	const struct rain_digests *parts;
 	int out, result;
+	atomic_bool ended; /* by itself, before the pipe was closed */
 	struct rain_error err;
 };
 
@@ -35,6 +37,7 @@ static void *fetch(void *arg)
 		fetching->result = rain_local_blob_pipe(fetching->client, path, fetching->out, part,
 							&fetching->err);
 	}
+	atomic_store(&fetching->ended, true);
 	close(fetching->out);
 	return NULL;
 }
@@ -72,6 +75,22 @@ static int pipe_open(int ends[2], struct rain_error *err)
 	return 0;
 }
 
+/* Unpacking failed before the end: because too little came, or by itself; then nobody
+ * needs what would still come. */
+static int give_up(struct fetching *fetching, int result, struct rain_error *err)
+{
+	bool ended = atomic_load(&fetching->ended);
+
+	if (!ended)
+		rain_local_client_cancel(fetching->client);
+	pthread_join(fetching->thread, NULL);
+	if (!ended)
+		rain_local_client_uncancel(fetching->client);
+	else if (fetching->result < 0 && fetching->result != RAIN_LOCAL_PIPE_CLOSED)
+		result = rain_error_set(err, "%s", fetching->err.text);
+	return result;
+}
+
 int rain_local_bundle_get(struct rain_local_client *client, const char *blobs, const char *query,
 			  const struct rain_digests *parts, int into, rain_bundle_accept accept,
 			  void *arg, struct rain_error *err)
@@ -93,11 +112,7 @@ int rain_local_bundle_get(struct rain_local_client *client, const char *blobs, c
 	result = rain_bundle_unpack_pipe(ends[0], into, accept, arg, is_whole, &fetching, &summary,
 					 err);
 	close(ends[0]);
-	if (fetching.out >= 0) {
-		/* Unpacking failed before the end; perhaps because too little came. */
-		pthread_join(fetching.thread, NULL);
-		if (fetching.result < 0 && fetching.result != RAIN_LOCAL_PIPE_CLOSED)
-			result = rain_error_set(err, "%s", fetching.err.text);
-	}
+	if (fetching.out >= 0)
+		result = give_up(&fetching, result, err);
 	return result;
 }

@@ -30,7 +30,7 @@ struct rain_local_client {
 	CURL *easy;
 	bool munge;
 	char *base; /* "http://host:port" */
-	atomic_bool cancelled;
+	atomic_int cancelled; /* how often, less what was taken back */
 	void (*notice)(void *arg, const char *why);
 	void *notice_arg;
 };
@@ -93,13 +93,18 @@ void rain_local_client_destroy(struct rain_local_client *client)
 
 void rain_local_client_cancel(struct rain_local_client *client)
 {
-	atomic_store(&client->cancelled, true);
+	atomic_fetch_add(&client->cancelled, 1);
 	curl_multi_wakeup(client->multi);
+}
+
+void rain_local_client_uncancel(struct rain_local_client *client)
+{
+	atomic_fetch_sub(&client->cancelled, 1);
 }
 
 bool rain_local_client_is_cancelled(const struct rain_local_client *client)
 {
-	return atomic_load(&client->cancelled);
+	return atomic_load(&client->cancelled) > 0;
 }
 
 void rain_local_client_on_retry(struct rain_local_client *client,

@@ -28,6 +28,8 @@ void rain_local_client_destroy(struct rain_local_client *client); /* NULL is fin
 
 /* Ends the call under way and all later ones with an error; from any thread. */
 void rain_local_client_cancel(struct rain_local_client *client);
+/* Takes one's own cancel back, when nothing is under way; others' stay. */
+void rain_local_client_uncancel(struct rain_local_client *client);
 bool rain_local_client_is_cancelled(const struct rain_local_client *client);
 
 /* Called in the calling thread before the first pause of a call, with why:

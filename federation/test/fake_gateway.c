@@ -36,6 +36,7 @@ struct fake_gateway {
 	unsigned int fault_each, requests;
 	int64_t uploaded;
 	int last_signal;
+	const char *busy;
 };
 
 struct body {
@@ -130,6 +131,8 @@ static enum MHD_Result blob_get(struct fake_gateway *gateway, struct MHD_Connect
 	off_t from = range ? strtoll(range + 6, NULL, 10) : 0;
 	int fd;
 
+	if (gateway->busy && !strcmp(sha, gateway->busy))
+		return reply_empty(connection, 503);
 	snprintf(path, sizeof(path), "%s/%s", gateway->directory, sha);
 	snprintf(part, sizeof(part), "%s.part", path);
 	if (stat(path, &st) < 0)
@@ -486,6 +489,13 @@ void fake_gateway_set_faults(struct fake_gateway *gateway, unsigned int each)
 {
 	pthread_mutex_lock(&gateway->lock);
 	gateway->fault_each = each;
+	pthread_mutex_unlock(&gateway->lock);
+}
+
+void fake_gateway_set_busy(struct fake_gateway *gateway, const char *sha256)
+{
+	pthread_mutex_lock(&gateway->lock);
+	gateway->busy = sha256;
 	pthread_mutex_unlock(&gateway->lock);
 }
 

@@ -18,6 +18,8 @@ void fake_gateway_destroy(struct fake_gateway *gateway);
 
 /* Each n-th request is cut off in the middle (0: none). */
 void fake_gateway_set_faults(struct fake_gateway *gateway, unsigned int each);
+/* The blob of this name (borrowed) can't be had now: 503. */
+void fake_gateway_set_busy(struct fake_gateway *gateway, const char *sha256);
 /* The state that the job side shows. */
 void fake_gateway_set_state(struct fake_gateway *gateway, const char *state);
 /* Bytes that came by PUT of blobs, and requests for signals. */

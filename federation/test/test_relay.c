@@ -454,13 +454,36 @@ static void test_large_input(void **state)
 	}
 }
 
+/* The second part never comes, but the first is no bundle already. */
+static void test_unpacking_fails_at_once(void **state)
+{
+	static const char busy[] = "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff";
+	static const char rubbish[] = "this was never packed by anybody";
+	struct room *room = *state;
+	int store = openat(room->top, "store", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct rain_digest parts[2] = {{.size = 0}, {.size = 10}};
+	const struct rain_digests digests = {parts, 2};
+
+	memcpy(parts[1].sha256, busy, sizeof(busy));
+	assert_int_equal(rain_digest_bytes(rubbish, strlen(rubbish), &parts[0], &room->err), 0);
+	put(store, parts[0].sha256, rubbish, strlen(rubbish));
+	fake_gateway_set_busy(room->gateway, busy);
+	assert_int_equal(rain_local_bundle_get(room->client, "/v1/loans/u/blobs", "", &digests,
+					       room->home, NULL, NULL, &room->err),
+			 -1);
+	assert_non_null(strstr(room->err.text, "zstd"));
+	/* The client is none the worse for it. */
+	assert_false(rain_local_client_is_cancelled(room->client));
+	close(store);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_burst),          TEST(test_faults),      TEST(test_environment),
 		TEST(test_signals),        TEST(test_void),        TEST(test_missing_file),
-		TEST(test_unasked_output), TEST(test_large_input),
+		TEST(test_unasked_output), TEST(test_large_input), TEST(test_unpacking_fails_at_once),
 	};
 
 	alarm(120); /* a relay that never ends must not hold up everything */

@@ -105,6 +105,8 @@ static int work_one(void *arg, const char *sha256, int64_t size)
 		snprintf(fetch->sha256, sizeof fetch->sha256, "%s", sha256);
 		fetch->next = *w->list;
 		*w->list = fetch;
+		if (w->push && !w->is_loan && !fetch->next)
+			rain_log_info("the inputs begin to go burst=%s peer=%s", w->id, w->peer->name);
 	}
 	if (!fetch)
 		return 0;

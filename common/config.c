@@ -68,6 +68,7 @@ static cfg_opt_t lend_options[] = {
 	CFG_INT("allowance-minutes", 144, CFGF_NONE),
 	CFG_INT("reciprocity-percent", 300, CFGF_NONE),
 	CFG_INT("start-seconds", 60, CFGF_NONE),
+	CFG_INT("cache-gib", 4, CFGF_NONE),
 	CFG_INT("guest-uid-min", 0, CFGF_NONE),
 	CFG_INT("guest-uid-max", 0, CFGF_NONE),
 	CFG_END()};
@@ -291,6 +292,7 @@ static void read_lend(struct reader *reader)
 	config->lend.allowance_minutes = read_int(reader, "allowance-minutes", 0, 525600);
 	config->lend.reciprocity_percent = read_int(reader, "reciprocity-percent", 0, 10000);
 	config->lend.start_seconds = read_int(reader, "start-seconds", 1, 3600);
+	config->lend.cache_gib = read_int(reader, "cache-gib", 0, 1 << 20);
 	config->lend.guest_uid_min = (uid_t)read_int(reader, "guest-uid-min", 0, uid_max);
 	config->lend.guest_uid_max = (uid_t)read_int(reader, "guest-uid-max", 0, uid_max);
 	if (config->lend.guest_uid_min == 0 && config->lend.guest_uid_max == 0)

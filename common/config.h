@@ -130,6 +130,7 @@ struct rain_config {
 		int64_t allowance_minutes; /* of each processor, for a peer that has given nothing */
 		int64_t reciprocity_percent; /* what a peer may have, of what it has given */
 		int64_t start_seconds; /* how long a guest may wait for the nodes that it was promised */
+		int64_t cache_gib; /* on each node, for inputs of guests; 0: none */
 		uid_t guest_uid_min, guest_uid_max; /* both 0: no pool, no lending */
 	} lend;
 

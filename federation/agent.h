@@ -58,8 +58,12 @@ void rain_agent_manifest_release(struct rain_agent_manifest *manifest);
  * the job on each of its nodes. */
 int rain_agent_open(struct rain_agent *agent, struct rain_error *err);
 int rain_agent_manifest_get(struct rain_agent *agent, struct rain_error *err);
-int rain_agent_stage_here(struct rain_agent *agent, struct rain_error *err);
+int rain_agent_work_open(struct rain_agent *agent, struct rain_error *err);
+int rain_agent_unpack_here(struct rain_agent *agent, struct rain_error *err);
 int rain_agent_stage_everywhere(struct rain_agent *agent, struct rain_error *err);
+/* agent_cache.c: unpacks the inputs here, or has them from this node's cache
+ * (guest_cache.h). */
+int rain_agent_stage_here(struct rain_agent *agent, struct rain_error *err);
 /* Where Slurm's command is installed here, in `path`, or NULL. */
 #define RAIN_AGENT_COMMAND_SIZE 64
 const char *rain_agent_slurm_command(const char *name, char path[static RAIN_AGENT_COMMAND_SIZE]);

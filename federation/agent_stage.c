@@ -42,6 +42,13 @@ int rain_agent_open(struct rain_agent *agent, struct rain_error *err)
 				      agent->job_dir, strerror(errno));
 	if (st.st_uid != getuid())
 		return rain_error_set(err, "%s belongs to another user", agent->job_dir);
+	return rain_agent_work_open(agent, err);
+}
+
+int rain_agent_work_open(struct rain_agent *agent, struct rain_error *err)
+{
+	if (agent->work >= 0)
+		close(agent->work);
 	agent->work =
 		openat(agent->directory, "work", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (agent->work < 0)
@@ -93,7 +100,7 @@ int rain_agent_blob_get(struct rain_agent *agent, const struct rain_digest *dige
 	return fd;
 }
 
-int rain_agent_stage_here(struct rain_agent *agent, struct rain_error *err)
+int rain_agent_unpack_here(struct rain_agent *agent, struct rain_error *err)
 {
 	char blobs[256], query[32];
 
@@ -161,5 +168,6 @@ int rain_agent_stage_everywhere(struct rain_agent *agent, struct rain_error *err
 	if (status != 0)
 		rain_error_set(err, "can't stage the inputs on every node: %.400s", result.output);
 	rain_process_result_release(&result);
-	return status == 0 ? 0 : -1;
+	/* There may be another directory of that name by now: agent_cache.c. */
+	return status == 0 ? rain_agent_work_open(agent, err) : -1;
 }

@@ -326,6 +326,24 @@ static int read_peer(const json_t *request, struct rain_broker_request *checked,
 	return 0;
 }
 
+/* Names nothing of this cluster: what is kept of a guest is kept under it. */
+static int read_owner(const json_t *request, struct rain_broker_request *checked,
+		      struct rain_error *err)
+{
+	const char *owner;
+	size_t length;
+
+	if (rain_json_string_or(request, "owner", RAIN_BROKER_OWNER_LENGTH, "", &owner, err) < 0)
+		return -1;
+	length = strlen(owner);
+	if (length > 0 && (length != RAIN_BROKER_OWNER_LENGTH ||
+			   strspn(owner, "0123456789abcdef") != length))
+		return rain_error_set(err, "field 'owner' is not %d hexadecimal digits",
+				      RAIN_BROKER_OWNER_LENGTH);
+	memcpy(checked->owner, owner, length + 1);
+	return 0;
+}
+
 static int check_guest_submit(const json_t *request, const struct rain_broker_limits *limits,
 			      struct rain_broker_request *checked, struct rain_error *err)
 {
@@ -341,7 +359,8 @@ static int check_guest_submit(const json_t *request, const struct rain_broker_li
 	    read_u32_or(request, "ntasks_per_node", 0, CPUS_PER_TASK_MAX, 0,
 			&checked->ntasks_per_node, err) < 0 ||
 	    read_u32(request, "minutes", 1, limits->max_minutes, &checked->minutes, err) < 0 ||
-	    check_shape(checked, err) < 0 || read_peer(request, checked, err) < 0)
+	    check_shape(checked, err) < 0 || read_peer(request, checked, err) < 0 ||
+	    read_owner(request, checked, err) < 0)
 		return -1;
 	return read_agent(request, limits, checked, err);
 }

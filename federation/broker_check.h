@@ -25,7 +25,7 @@
  *   end            {job_id, submit_time, as: "timeout" or "out_of_memory"}
  *   annotate       {job_id, submit_time?, text}
  *   guest_submit   {loan, uid, nodes, tasks, cpus_per_task?, ntasks_per_node?,
- *                   minutes, agent_url?, peer?}
+ *                   minutes, agent_url?, peer?, owner?}
  *   guest_find     {loan}
  *   guest_release  {job_id, loan?}
  *   guest_cancel   {job_id, loan?}
@@ -60,6 +60,7 @@ const char *rain_broker_op_name(enum rain_broker_op op);
 #define RAIN_BROKER_FEATURES_MAX 512
 #define RAIN_BROKER_AGENT_MAX 255
 #define RAIN_BROKER_LOAN_LENGTH 36 /* a UUID in small letters */
+#define RAIN_BROKER_OWNER_LENGTH 64 /* hexadecimal, small letters */
 #define RAIN_BROKER_QUEUE_LIMIT 1000
 #define RAIN_BROKER_SPLIT_MAX 64
 /* Slurm's own bound of job ids within a federation's bits. */
@@ -88,6 +89,7 @@ struct rain_broker_request {
 	uint32_t ntasks_per_node; /* 0: any */
 	char agent[RAIN_BROKER_AGENT_MAX + 1]; /* HOST:PORT */
 	char peer[RAIN_BURST_PEER_SIZE]; /* whose guest it is; "": not given */
+	char owner[RAIN_BROKER_OWNER_LENGTH + 1]; /* peer and user as one word; "": not given */
 };
 
 /* What the owner allows; borrowed from the configuration. */

@@ -85,7 +85,8 @@ static json_t *submit_now(struct rain_broker_slurm *slurm,
 	char name[8 + RAIN_BROKER_LOAN_LENGTH];
 	char script[256 + sizeof(RAIN_LIBEXECDIR) + RAIN_BROKER_AGENT_MAX];
 	char comment[RAIN_BURST_PEER_SIZE + sizeof("guest of ")];
-	char whose[RAIN_BURST_PEER_SIZE + sizeof("RAIN_PEER=")], *const prolog[] = {whose};
+	char whose[RAIN_BURST_PEER_SIZE + sizeof("RAIN_PEER=")];
+	char owner[RAIN_BROKER_OWNER_LENGTH + sizeof("RAIN_OWNER=")], *prolog[2];
 	struct environment env;
 	submit_response_msg_t *answer = NULL;
 	job_desc_msg_t desc;
@@ -116,9 +117,15 @@ static json_t *submit_now(struct rain_broker_slurm *slurm,
 		snprintf(comment, sizeof(comment), "guest of %s", request->peer);
 		snprintf(whose, sizeof(whose), "RAIN_PEER=%s", request->peer);
 		desc.admin_comment = comment;
-		desc.spank_job_env = (char **)prolog;
-		desc.spank_job_env_size = 1;
+		prolog[desc.spank_job_env_size++] = whose;
 	}
+	if (request->owner[0]) {
+		/* For rain-guest-guard, which keeps inputs by it. */
+		snprintf(owner, sizeof(owner), "RAIN_OWNER=%s", request->owner);
+		prolog[desc.spank_job_env_size++] = owner;
+	}
+	if (desc.spank_job_env_size > 0)
+		desc.spank_job_env = prolog;
 	if (slurm_submit_batch_job(&desc, &answer) != SLURM_SUCCESS || !answer) {
 		rain_broker_slurm_error(err, "Slurm refuses the guest job", errno);
 		rain_error_prefix(err, "loan %s", request->loan);

@@ -49,6 +49,7 @@ rain_PROGRAMS += rain-agent
 rain_agent_SOURCES = \
 	federation/agent.c \
 	federation/agent.h \
+	federation/agent_cache.c \
 	federation/agent_input.c \
 	federation/agent_manifest.c \
 	federation/agent_run.c \
@@ -57,14 +58,24 @@ rain_agent_SOURCES = \
 	federation/agent_stream.c \
 	federation/environment.c \
 	federation/environment.h \
+	federation/guest_cache.c \
+	federation/guest_cache.h \
 	federation/sandbox.h
 rain_agent_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) -pthread
 rain_agent_LDADD = liblocal.la libbundle.la libcommon.la $(JANSSON_LIBS) -lpthread
 
 rain_PROGRAMS += rain-guest-guard
 rain_guest_guard_SOURCES = \
+	federation/guest_cache.c \
+	federation/guest_cache.h \
 	federation/guest_guard.c \
 	federation/guest_guard.h \
+	federation/guest_guard_cache.c \
+	federation/guest_guard_cache.h \
+	federation/guest_guard_cache_mount.c \
+	federation/guest_guard_cache_show.c \
+	federation/guest_guard_cache_trim.c \
+	federation/guest_guard_keeper.c \
 	federation/guest_guard_kill.c \
 	federation/guest_guard_room.c \
 	federation/guest_guard_rules.c \
@@ -78,6 +89,7 @@ check_PROGRAMS += federation/test/test_guest
 federation_test_test_guest_SOURCES = \
 	federation/agent_manifest.c \
 	federation/environment.c \
+	federation/guest_cache.c \
 	federation/guest_guard_rules.c \
 	federation/sandbox_argv.c \
 	federation/test/test_guest.c

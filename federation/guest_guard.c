@@ -13,16 +13,20 @@
 
 #include "common/cli.h"
 #include "common/process.h"
+#include "federation/guest_guard_cache.h"
 
 #define NFT_TIMEOUT_MS 30000
 
 static const char help[] =
 	"Usage: rain-guest-guard\n"
+	"       rain-guest-guard --cache [--json]\n"
 	"Slurm's Prolog and Epilog (slurm.conf) on every node that runs guest jobs.\n"
 	"In the Prolog it makes a guest job's directories and the rules that keep it\n"
 	"from every address but those of its own nodes; in the Epilog it ends what is left\n"
 	"of it and removes both. Jobs of other users pass at once.\n"
+	"With --cache it shows which inputs of guests this node keeps unpacked.\n"
 	"\n"
+	"  --cache, --json  for root: list them, for programs\n"
 	"  --help, --version\n"
 	"\n"
 	"Slurm tells it the job in the environment: SLURM_SCRIPT_CONTEXT, SLURM_JOB_ID,\n"
@@ -105,7 +109,8 @@ static int clear(uint32_t id, uid_t uid, const struct rain_config *config, struc
 	/* Its processes first, while the rules still hold them. */
 	if (other < 0 || (!other && rain_guard_kill(uid, err) < 0))
 		result = -1;
-	if (rain_guard_room_remove(id, result == 0 ? err : NULL) < 0)
+	if (rain_guard_keeper_end(id, config, result == 0 ? err : NULL) < 0 ||
+	    rain_guard_room_remove(id, result == 0 ? err : NULL) < 0)
 		result = -1;
 	if (other == 0 && rain_guard_leftovers_remove(uid, result == 0 ? err : NULL) < 0)
 		result = -1;
@@ -135,6 +140,15 @@ static void clear_forgotten(uint32_t id, const struct rain_config *config)
 	rain_guard_jobs_release(&jobs);
 }
 
+/* Without it the job's inputs are unpacked, as on a first time. */
+static void keeper_begin(uint32_t id, uid_t uid, gid_t gid, const struct rain_config *config)
+{
+	struct rain_error err;
+
+	if (rain_guard_keeper_begin(id, uid, gid, config, &err) < 0)
+		rain_cli_fail(0, &err);
+}
+
 static int guest_begin(uint32_t id, uid_t uid, gid_t gid, const struct rain_config *config,
 		       struct rain_error *err)
 {
@@ -150,6 +164,9 @@ static int guest_begin(uint32_t id, uid_t uid, gid_t gid, const struct rain_conf
 		lock = rain_guard_lock(err);
 	if (lock >= 0)
 		clear_forgotten(id, config);
+	/* An earlier try; if its mounts stay, the room can't be made. */
+	if (lock >= 0)
+		(void)rain_guard_keeper_end(id, config, NULL);
 	if (lock >= 0 && rain_guard_note(&job, err) == 0) {
 		if (rules_apply(config, err) == 0 && rain_guard_room_make(id, uid, gid, err) == 0)
 			result = 0;
@@ -158,6 +175,8 @@ static int guest_begin(uint32_t id, uid_t uid, gid_t gid, const struct rain_conf
 	}
 	if (lock >= 0)
 		close(lock);
+	if (result == 0)
+		keeper_begin(id, uid, gid, config);
 	rain_guard_job_release(&job);
 	return result;
 }
@@ -193,8 +212,11 @@ int main(int argc, char *argv[])
 	int result;
 
 	rain_cli_standard_options(argc, argv, help);
+	if (argc > 1 && !strcmp(argv[1], "--cache") &&
+	    (argc == 2 || (argc == 3 && !strcmp(argv[2], "--json"))))
+		return rain_guard_cache_show(argc == 3);
 	if (argc > 1)
-		return rain_cli_usage("it takes no arguments");
+		return rain_cli_usage("it takes no arguments but --cache and --json");
 	if (!context || (strcmp(context, "prolog_slurmd") && strcmp(context, "epilog_slurmd")))
 		return rain_cli_usage("it is run by slurmd as Prolog and Epilog");
 	config = rain_config_load(NULL, &err);

@@ -9,6 +9,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "federation/mind.h"
+#include "federation/receipt.h"
 
 #define CALL_MS 20000
 #define RETRY_MS 500
@@ -113,18 +114,30 @@ static void on_submitted(void *arg, const json_t *result, const char *error)
 	free(call);
 }
 
+/* The same word for the same user of the same cluster, whatever its alias here. */
+static void owner_word(const struct rain_peer *peer, const char *user, char word[static RAIN_SHA256_TEXT_SIZE])
+{
+	char text[sizeof peer->id + RAIN_USER_SIZE + 32];
+
+	snprintf(text, sizeof text, "RAIN guest v1\n%s\n%s", peer->id, user);
+	rain_receipt_hash(text, strlen(text), word);
+}
+
 static void submit(struct rain_gateway *gateway, struct rain_live_loan *loan)
 {
 	const struct rain_shape *s = &loan->row.shape;
 	const struct rain_peer *peer = rain_mind_peer(gateway, loan->row.peer);
+	char owner[RAIN_SHA256_TEXT_SIZE] = "";
 
+	if (peer)
+		owner_word(peer, loan->row.user, owner);
 	/* The broker looks for a job of this loan first. */
 	start_call(gateway, loan,
-		   json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s*}", "op", "guest_submit", "loan", loan->row.id, "uid",
+		   json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s*, s:s}", "op", "guest_submit", "loan", loan->row.id, "uid",
 			     (json_int_t)loan->row.guest_uid, "nodes", (json_int_t)s->nodes, "tasks", (json_int_t)s->tasks,
 			     "cpus_per_task", (json_int_t)s->cpus_per_task, "ntasks_per_node",
 			     (json_int_t)s->ntasks_per_node, "minutes", (json_int_t)s->minutes, "peer",
-			     peer ? peer->name : NULL),
+			     peer ? peer->name : NULL, "owner", owner),
 		   on_submitted);
 }
 
@@ -177,13 +190,15 @@ static bool has_inputs(struct rain_gateway *gateway, struct rain_live_loan *loan
 	int64_t missing = rain_fetches_missing(gateway, blobs, owner);
 	struct rain_error err;
 
-	if (missing == 0)
+	if (missing == 0) {
+		rain_log_info("all inputs are here burst=%s", loan->row.id);
 		event(gateway, loan, (struct rain_loan_event){ .type = RAIN_LOAN_EVENT_STAGED }, NULL);
-	else if (!loan->fetches && !rain_fetches_are_brought(gateway, NULL, blobs) &&
-		 rain_blob_room(gateway->blobs, owner, missing, &err) < 0)
+	} else if (!loan->fetches && !rain_fetches_are_brought(gateway, NULL, blobs) &&
+		 rain_blob_room(gateway->blobs, owner, missing, &err) < 0) {
 		stage_failed(gateway, loan, err.text);
-	else
+	} else {
 		return false;
+	}
 	return true;
 }
 

@@ -155,6 +155,12 @@ static void guest_submit_takes_the_whole_shape(void **state)
 	assert_int_equal(checked.ntasks_per_node, 4);
 	assert_string_equal(checked.agent, "10.0.0.1:7247");
 	assert_string_equal(checked.peer, "bravo");
+	assert_string_equal(checked.owner, "");
+	assert_int_equal(check(RAIN_BROKER_GUEST_SUBMIT,
+			       SUBMIT(",\"owner\":\"0123456789abcdef0123456789abcdef0123456789abcdef"
+				      "0123456789abcdef\"")),
+			 0);
+	assert_int_equal(strlen(checked.owner), RAIN_BROKER_OWNER_LENGTH);
 	assert_int_equal(check(RAIN_BROKER_GUEST_SUBMIT, SUBMIT("")), 0);
 	assert_string_equal(checked.agent, "10.20.30.1:7247");
 	assert_int_equal(checked.cpus_per_task, 1);
@@ -169,6 +175,7 @@ static void guest_submit_keeps_the_owners_bounds(void **state)
 	(void)state;
 	refused(RAIN_BROKER_GUEST_SUBMIT, SUBMIT(",\"uid\":0"), "uid");
 	refused(RAIN_BROKER_GUEST_SUBMIT, SUBMIT(",\"peer\":\"a=b\""), "peer");
+	refused(RAIN_BROKER_GUEST_SUBMIT, SUBMIT(",\"owner\":\"../../0123\""), "owner");
 	refused(RAIN_BROKER_GUEST_SUBMIT, SUBMIT(",\"uid\":1000"), "uid");
 	refused(RAIN_BROKER_GUEST_SUBMIT, SUBMIT(",\"uid\":61016"), "uid");
 	refused(RAIN_BROKER_GUEST_SUBMIT, SUBMIT(",\"nodes\":9"), "nodes");

@@ -11,6 +11,7 @@
 
 #include "federation/agent.h"
 #include "federation/environment.h"
+#include "federation/guest_cache.h"
 #include "federation/guest_guard.h"
 #include "federation/sandbox.h"
 
@@ -313,6 +314,68 @@ static void test_manifest(void **state)
 	json_decref(json);
 }
 
+static void test_cache_key(void **state)
+{
+	struct rain_digest one = {.size = 1}, two = {.size = 2};
+	struct rain_digest both[] = {one, two};
+	struct rain_digests apart[] = {{&one, 1}, {&two, 1}}, swapped[] = {{&two, 1}, {&one, 1}},
+			    together[] = {{both, 2}};
+	char key[RAIN_DIGEST_SIZE], other[RAIN_DIGEST_SIZE];
+
+	(void)state;
+	memset(one.sha256, 'a', RAIN_DIGEST_SIZE - 1);
+	memset(two.sha256, 'b', RAIN_DIGEST_SIZE - 1);
+	both[0] = one;
+	both[1] = two;
+	assert_int_equal(rain_guest_cache_key(apart, 2, key), 0);
+	assert_true(rain_digest_is_valid(key));
+	assert_int_equal(rain_guest_cache_key(apart, 2, other), 0);
+	assert_string_equal(key, other);
+	/* The later bundle wins where both have a file. */
+	rain_guest_cache_key(swapped, 2, other);
+	assert_string_not_equal(key, other);
+	rain_guest_cache_key(together, 1, other);
+	assert_string_not_equal(key, other);
+	rain_guest_cache_key(apart, 1, other);
+	assert_string_not_equal(key, other);
+}
+
+static void test_cache_choose(void **state)
+{
+	const struct rain_guest_cache_entry all[] = {
+		{.name = "old", .bytes = 1, .used_s = 10},
+		{.name = "used", .bytes = 40, .used_s = 20, .in_use = true},
+		{.name = "newest", .bytes = 40, .used_s = 900},
+		{.name = "middle", .bytes = 40, .used_s = 500},
+	};
+	const struct {
+		struct rain_guest_cache_bounds bounds;
+		bool goes[4];
+	} cases[] = {
+		{{.bytes_max = 1000, .free = 50, .free_min = 50, .now_s = 1000, .age_max_s = 990},
+		 {false, false, false, false}},
+		{{.bytes_max = 1000, .free = 50, .free_min = 50, .now_s = 1000, .age_max_s = 600},
+		 {true, false, false, false}},
+		{{.bytes_max = 90, .free = 50, .free_min = 50, .now_s = 1000, .age_max_s = 2000},
+		 {true, false, false, true}},
+		{{.bytes_max = 1000, .free = 10, .free_min = 50, .now_s = 1000, .age_max_s = 2000},
+		 {true, false, false, true}},
+		/* What is in use stays, even if it is too much. */
+		{{.bytes_max = 0, .free = 50, .free_min = 1000, .now_s = 1000, .age_max_s = 2000},
+		 {true, false, true, true}},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct rain_guest_cache_entry entries[4];
+
+		memcpy(entries, all, sizeof(all));
+		rain_guest_cache_choose(entries, 4, &cases[i].bounds);
+		for (size_t j = 0; j < 4; j++)
+			assert_int_equal(entries[j].goes, cases[i].goes[j]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -324,6 +387,8 @@ int main(void)
 		cmocka_unit_test(test_guard_rules),
 		cmocka_unit_test(test_guard_notes),
 		cmocka_unit_test(test_manifest),
+		cmocka_unit_test(test_cache_key),
+		cmocka_unit_test(test_cache_choose),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,7 +14,7 @@
 #include "accounting/ledgerd_group.h"
 #include "accounting/ledgerd_checks.h"
 #include "accounting/ledgerd_keep.h"
-#include "accounting/spool.h"
+#include "accounting/segment.h"
 #include "common/cli.h"
 #include "common/clock.h"
 #include "common/log.h"
@@ -61,25 +61,14 @@ static void watch(struct rain_ledgerd *ledgerd)
 	if (ledgerd->watching || ledgerd->inotify_fd < 0)
 		return;
 	ledgerd->watching = inotify_add_watch(ledgerd->inotify_fd, ledgerd->config->ledger.spool,
-					      IN_MOVED_TO | IN_CLOSE_WRITE | IN_ONLYDIR) >= 0;
+					      IN_MODIFY | IN_MOVED_TO | IN_CLOSE_WRITE | IN_ONLYDIR) >= 0;
 }
 
-void rain_ledgerd_count_rejected(struct rain_ledgerd *ledgerd)
-{
-	struct rain_error err;
-	int count = rain_spool_rejected(ledgerd->config->ledger.spool, &err);
-
-	if (count < 0)
-		rain_log_warning("the rejected records can't be counted: %s", err.text);
-	else
-		ledgerd->rejected = count;
-}
-
-/* While the database is away its own timer decides.  Else a moment's patience
- * puts what ends together into one transaction; the first sets the time. */
+/* While the database is away, or at work for us, the timer decides.  Else a moment's
+ * patience puts what ends together into one transaction; the first sets the time. */
 void rain_ledgerd_wake(struct rain_ledgerd *ledgerd)
 {
-	if (ledgerd->failures > 0 || ledgerd->gathering)
+	if (ledgerd->failures > 0 || ledgerd->gathering || ledgerd->booking)
 		return;
 	ledgerd->gathering = 1;
 	schedule(ledgerd, GATHER_MS);
@@ -94,8 +83,9 @@ static void on_intake(evutil_socket_t fd, short events, void *arg)
 	(void)fd;
 	(void)events;
 	ledgerd->gathering = 0;
-	ledgerd->backlog = false;
+	ledgerd->backlog = ledgerd->booking = false;
 	watch(ledgerd);
+	rain_ledgerd_look_for_foreign(ledgerd);
 	if (rain_intake_run(ledgerd->spool, ledgerd->config, ledgerd->store, &result, &err) < 0) {
 		ledgerd->metrics.failures++;
 		ledgerd->failures++;
@@ -107,7 +97,8 @@ static void on_intake(evutil_socket_t fd, short events, void *arg)
 		rain_log_info("the spool and the database are back after %d attempts",
 			      ledgerd->failures);
 	ledgerd->failures = 0;
-	ledgerd->backlog = result.more;
+	ledgerd->booking = result.more;
+	ledgerd->backlog = result.backlog;
 	rain_metrics_batch(&ledgerd->metrics, &result);
 	if (result.recorded > 0)
 		rain_log_debug("job runs are booked: count=%zu", result.recorded);
@@ -168,6 +159,7 @@ static void on_inotify(evutil_socket_t fd, short events, void *arg)
 {
 	struct rain_ledgerd *ledgerd = arg;
 	char buffer[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
+	uint64_t segment;
 	ssize_t n;
 
 	(void)events;
@@ -180,10 +172,12 @@ static void on_inotify(evutil_socket_t fd, short events, void *arg)
 			/* The directory went away, or we shall never be told again. */
 			if (event->mask & (IN_IGNORED | IN_UNMOUNT | IN_DELETE_SELF))
 				ledgerd->watching = 0;
+			if (!ledgerd->watching || event->mask & IN_Q_OVERFLOW ||
+			    (event->len > 0 && rain_segment_number(event->name, &segment)))
+				rain_ledgerd_wake(ledgerd);
 			next += sizeof(*event) + event->len;
 		}
 	}
-	rain_ledgerd_wake(ledgerd);
 }
 
 static void on_stop(evutil_socket_t signal_number, short events, void *arg)
@@ -194,18 +188,6 @@ static void on_stop(evutil_socket_t signal_number, short events, void *arg)
 	rain_log_info("stops on %s", strsignal(signal_number));
 	rain_notify("STOPPING=1");
 	event_base_loopbreak(ledgerd->base);
-}
-
-static void readmit(struct rain_ledgerd *ledgerd)
-{
-	struct rain_error err;
-	int count = rain_spool_readmit(ledgerd->config->ledger.spool, NULL, &err);
-
-	if (count < 0)
-		rain_log_warning("the rejected records can't be retried: %s", err.text);
-	else if (count > 0)
-		rain_log_info("records that were put aside are tried again: count=%d", count);
-	rain_ledgerd_count_rejected(ledgerd);
 }
 
 static int inotify_open(struct rain_ledgerd *ledgerd, struct rain_error *err)
@@ -274,7 +256,7 @@ static void on_reload(evutil_socket_t signal_number, short events, void *arg)
 		rain_log_error("the configuration is not taken over: %s", err.text);
 	else
 		rain_log_info("the configuration is read again");
-	readmit(ledgerd);
+	rain_ledgerd_readmit(ledgerd);
 	schedule(ledgerd, 0);
 	rain_notify("READY=1");
 }
@@ -413,7 +395,7 @@ int main(int argc, char *argv[])
 		rain_log_error("%s", err.text);
 		goto cleanup;
 	}
-	readmit(&ledgerd);
+	rain_ledgerd_readmit(&ledgerd);
 	schedule(&ledgerd, 0);
 	event_active(ledgerd.publishing, EV_TIMEOUT, 0);
 	rain_log_info("ready: cluster=%s spool=%s socket=%s", ledgerd.config->cluster_name,

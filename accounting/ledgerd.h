@@ -34,7 +34,9 @@ struct rain_ledgerd {
 	int inotify_fd;
 	int watching;	  /* the spool exists and is watched */
 	int gathering;	  /* an intake is due within moments */
+	bool booking;	  /* a transaction of the intake is under way */
 	bool backlog;	  /* more records wait than one intake takes: what can wait, waits */
+	int64_t foreign_ms; /* when the spool is next looked through for what isn't RAIN's */
 	int failures;	  /* of the intake, in a row: sets the back-off */
 	int rejected;	  /* records put aside, as of the last look */
 	struct rain_metrics metrics;
@@ -48,15 +50,22 @@ struct rain_ledgerd {
 /* Looks at the spool within moments. */
 void rain_ledgerd_wake(struct rain_ledgerd *ledgerd);
 
-/* Counts what is put aside. */
+/* ledgerd_rejected.c. Counts what is put aside. */
 void rain_ledgerd_count_rejected(struct rain_ledgerd *ledgerd);
+
+/* Puts the records back that are put aside, and looks for what is foreign at the next intake. */
+void rain_ledgerd_readmit(struct rain_ledgerd *ledgerd);
+
+/* Puts aside what lies in the spool and isn't RAIN's; looks for it once in a while. */
+void rain_ledgerd_look_for_foreign(struct rain_ledgerd *ledgerd);
 
 /* An operation of the socket. */
 typedef json_t *rain_ledgerd_op(void *arg, const struct rain_rpc_caller *caller,
 				const json_t *request, struct rain_error *err);
 /* ledgerd_status.c: figures for people and for monitoring. */
-rain_ledgerd_op rain_ledgerd_op_status, rain_ledgerd_op_rejected, rain_ledgerd_op_replay,
-	rain_ledgerd_op_metrics;
+rain_ledgerd_op rain_ledgerd_op_status, rain_ledgerd_op_metrics;
+/* ledgerd_rejected.c */
+rain_ledgerd_op rain_ledgerd_op_rejected, rain_ledgerd_op_replay;
 /* ledgerd_bank.c */
 rain_ledgerd_op rain_ledgerd_op_statement, rain_ledgerd_op_transfer, rain_ledgerd_op_refund,
 	rain_ledgerd_op_rates, rain_ledgerd_op_rate_set;

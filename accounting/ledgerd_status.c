@@ -4,12 +4,7 @@
 
 #include <stdlib.h>
 
-#include "accounting/spool.h"
 #include "common/clock.h"
-#include "common/json.h"
-#include "common/log.h"
-
-#define REJECTED_MAX 1000
 
 /* {} -> {"database", "spool", "waiting", "oldest_ms" (epoch; null: none waits),
  * "rejected", "recorded", "commits", "commit_us", "notes"}; the last figures since
@@ -24,7 +19,7 @@ json_t *rain_ledgerd_op_status(void *arg, const struct rain_rpc_caller *caller,
 
 	(void)caller;
 	(void)request;
-	if (rain_spool_depth(ledgerd->config->ledger.spool, &count, &oldest, err) < 0)
+	if (rain_intake_depth(ledgerd->spool, ledgerd->config, &count, &oldest, err) < 0)
 		return NULL;
 	for (size_t i = 0; i <= RAIN_METRICS_BUCKETS; i++)
 		commits += metrics->commits[i];
@@ -37,42 +32,6 @@ json_t *rain_ledgerd_op_status(void *arg, const struct rain_rpc_caller *caller,
 			 (json_int_t)metrics->commit_us);
 }
 
-/* {} for administrators -> {"rejected": [{"file", "reason", "since"}], "notes"} */
-json_t *rain_ledgerd_op_rejected(void *arg, const struct rain_rpc_caller *caller,
-				 const json_t *request, struct rain_error *err)
-{
-	struct rain_ledgerd *ledgerd = arg;
-	struct rain_asker asker;
-	json_t *list;
-
-	(void)request;
-	if (rain_asker_administrator(ledgerd, caller, "see the records put aside", &asker, err) < 0)
-		return NULL;
-	list = rain_spool_rejected_list(ledgerd->config->ledger.spool, REJECTED_MAX, err);
-	return list ? json_pack("{s:o}", "rejected", list) : NULL;
-}
-
-/* {file?} for administrators -> {"replayed": n}: tries again what was put aside. */
-json_t *rain_ledgerd_op_replay(void *arg, const struct rain_rpc_caller *caller,
-			       const json_t *request, struct rain_error *err)
-{
-	struct rain_ledgerd *ledgerd = arg;
-	struct rain_asker asker;
-	const char *file;
-	int count;
-
-	if (rain_asker_administrator(ledgerd, caller, "replay records", &asker, err) < 0 ||
-	    rain_json_string_or(request, "file", RAIN_SPOOL_NAME_MAX, NULL, &file, err) < 0)
-		return NULL;
-	count = rain_spool_readmit(ledgerd->config->ledger.spool, file, err);
-	if (count < 0)
-		return NULL;
-	rain_log_info("records that were put aside are tried again: count=%d by=%s", count, asker.user);
-	rain_ledgerd_count_rejected(ledgerd);
-	rain_ledgerd_wake(ledgerd);
-	return json_pack("{s:i}", "replayed", count);
-}
-
 char *rain_ledgerd_metrics_text(struct rain_ledgerd *ledgerd)
 {
 	struct rain_metrics_look look = {.rejected = ledgerd->rejected,
@@ -80,8 +39,8 @@ char *rain_ledgerd_metrics_text(struct rain_ledgerd *ledgerd)
 	json_t *balances = NULL, *turnover = NULL;
 	char *text;
 
-	if (rain_spool_depth(ledgerd->config->ledger.spool, &look.spool_count,
-			     &look.spool_oldest_ms, NULL) < 0)
+	if (rain_intake_depth(ledgerd->spool, ledgerd->config, &look.spool_count,
+			      &look.spool_oldest_ms, NULL) < 0)
 		look.spool_count = -1;
 	if (rain_ledger_balances(ledgerd->store, NULL, &balances, NULL) == RAIN_LEDGER_OK)
 		look.balances = balances;

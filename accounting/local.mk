@@ -28,8 +28,10 @@ libaccounting_la_SOURCES = \
 	accounting/period.c accounting/period.h \
 	accounting/rates.c accounting/rates.h \
 	accounting/record.c accounting/record.h \
+	accounting/segment.c accounting/segment.h \
 	accounting/snapshot.c accounting/snapshot.h
-libaccounting_la_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+libaccounting_la_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(ZLIB_CFLAGS)
+libaccounting_la_LIBADD = $(ZLIB_LIBS)
 
 # libledger: what rain-ledgerd does, without its loop.
 libledger_la_SOURCES = \
@@ -40,12 +42,13 @@ libledger_la_SOURCES = \
 	accounting/predictions.c accounting/predictions.h \
 	accounting/pricing.c accounting/pricing.h \
 	accounting/publish.c accounting/publish.h \
+	accounting/rejected.c accounting/rejected.h \
 	accounting/snapshot_copy.c accounting/snapshot_copy.h \
 	accounting/snapshot_file.c accounting/snapshot_file.h \
 	accounting/snapshot_map.c accounting/snapshot_map.h \
-	accounting/spool.c accounting/spool.h \
-	accounting/store.c accounting/store.h \
-	accounting/team.c accounting/team.h
+	accounting/spool_reader.c accounting/spool_reader.h \
+	accounting/spool_writer.c accounting/spool_writer.h \
+	accounting/store.c accounting/store.h
 libledger_la_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(PQ_CFLAGS)
 libledger_la_LIBADD = libaccounting.la libscheduler.la libhostlist.la $(PQ_LIBS)
 
@@ -54,7 +57,7 @@ rain_ledgerd_SOURCES = accounting/ledgerd.c accounting/ledgerd.h accounting/ledg
 	accounting/ledgerd_accounts.c accounting/ledgerd_audit.c accounting/ledgerd_bank.c \
 	accounting/ledgerd_checks.c accounting/ledgerd_checks.h accounting/ledgerd_grant.c \
 	accounting/ledgerd_group.c accounting/ledgerd_group.h accounting/ledgerd_hold.c \
-	accounting/ledgerd_keep.c accounting/ledgerd_keep.h accounting/ledgerd_predict.c accounting/ledgerd_report.c accounting/ledgerd_status.c
+	accounting/ledgerd_keep.c accounting/ledgerd_keep.h accounting/ledgerd_predict.c accounting/ledgerd_rejected.c accounting/ledgerd_report.c accounting/ledgerd_status.c
 rain_ledgerd_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(EVENT_CFLAGS)
 rain_ledgerd_LDADD = libledger.la librpc.la $(EVENT_LIBS)
 
@@ -99,6 +102,9 @@ accounting_test_test_pricing_SOURCES = accounting/test/test_pricing.c
 accounting_test_test_pricing_LDADD = libledger.la $(test_libs)
 accounting_test_test_period_SOURCES = accounting/test/test_period.c
 accounting_test_test_period_LDADD = libaccounting.la $(test_libs)
+check_PROGRAMS += accounting/test/test_spool
+accounting_test_test_spool_SOURCES = accounting/test/test_spool.c
+accounting_test_test_spool_LDADD = libledger.la $(test_libs)
 check_PROGRAMS += accounting/test/test_history
 accounting_test_test_history_SOURCES = accounting/test/test_history.c
 accounting_test_test_history_LDADD = libledger.la $(test_libs)
@@ -129,7 +135,7 @@ accounting_test_kill_at_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -rpath
 # Records for a spool: for make bench-drain.
 noinst_PROGRAMS += accounting/test/spool_fill
 accounting_test_spool_fill_SOURCES = accounting/test/spool_fill.c
-accounting_test_spool_fill_LDADD = libcommon.la
+accounting_test_spool_fill_LDADD = libledger.la libcommon.la
 
 # Callers of rain-ledgerd's socket: for tests and for make bench-ledger.
 noinst_PROGRAMS += accounting/test/ledger_clients

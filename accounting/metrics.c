@@ -15,13 +15,13 @@ void rain_metrics_batch(struct rain_metrics *metrics, const struct rain_intake_r
 {
 	metrics->recorded += result->recorded;
 	metrics->rejected += result->rejected;
-	for (size_t i = 0; i < result->commits; i++) {
+	if (result->commit_us > 0) {
 		size_t bucket = 0;
 
-		while (bucket < RAIN_METRICS_BUCKETS && result->commit_us[i] > rain_metrics_bucket_us[bucket])
+		while (bucket < RAIN_METRICS_BUCKETS && result->commit_us > rain_metrics_bucket_us[bucket])
 			bucket++;
 		metrics->commits[bucket]++;
-		metrics->commit_us += result->commit_us[i];
+		metrics->commit_us += result->commit_us;
 	}
 }
 

@@ -6,11 +6,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "accounting/segment.h"
 #include "common/error.h"
 
 /*
  * The record of one ended job run, as jobcomp_rain writes it to the spool: one
- * JSON object in a file of its own.  Pure.
+ * JSON object (accounting/segment.h tells how they lie there).  Pure.
  *
  *   {"v":1, "cluster", "job_id", "array_job_id", "array_task_id", "het_job_id",
  *    "restart", "uid", "user", "group", "account", "partition", "qos", "name",
@@ -21,7 +22,7 @@
  * start 0, or no nodes: it never ran.
  */
 #define RAIN_RECORD_VERSION 1
-#define RAIN_RECORD_SIZE_MAX 65536
+#define RAIN_RECORD_SIZE_MAX RAIN_SEGMENT_RECORD_MAX
 /* slurmctld accepts no longer name of a job, account, partition or QOS. */
 #define RAIN_RECORD_TEXT_MAX 1024
 #define RAIN_RECORD_NODES_MAX 16384

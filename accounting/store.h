@@ -36,15 +36,15 @@ struct rain_ledger *rain_ledger_create(const char *conninfo);
 
 void rain_ledger_destroy(struct rain_ledger *store);
 
-/* Records ended runs (an array of rain_record_to_run), all or none. */
-enum rain_ledger_result rain_ledger_runs_record(struct rain_ledger *store, const json_t *runs,
+/* Records ended runs (the text of an array of rain_record_to_run), all or none. */
+enum rain_ledger_result rain_ledger_runs_record(struct rain_ledger *store, const char *runs,
 					      struct rain_error *err);
 
 /* The same in two steps: between them the database works and the caller may, too, but
  * makes no other call. Sending is an offer only: when it fails, finishing does it all. The
  * runs must be the same. */
-void rain_ledger_runs_send(struct rain_ledger *store, const json_t *runs);
-enum rain_ledger_result rain_ledger_runs_finish(struct rain_ledger *store, const json_t *runs,
+void rain_ledger_runs_send(struct rain_ledger *store, const char *runs);
+enum rain_ledger_result rain_ledger_runs_finish(struct rain_ledger *store, const char *runs,
 						struct rain_error *err);
 
 /* Nobody will finish what was sent; it may be recorded all the same. */

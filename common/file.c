@@ -71,6 +71,24 @@ char *rain_file_read(const char *path, size_t max, size_t *size, struct rain_err
 	return data;
 }
 
+int rain_file_open_regular(const char *path, struct rain_error *err)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY), rc = 0;
+	struct stat status;
+
+	if (fd < 0 || fstat(fd, &status) < 0)
+		rc = errno;
+	else if (!S_ISREG(status.st_mode))
+		rc = EINVAL;
+	if (rc == 0)
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	rain_error_set(err, "can't open %s: %s", path, rc == EINVAL ? "it is no regular file" : strerror(rc));
+	errno = rc;
+	return -1;
+}
+
 int rain_file_write_fd(int fd, const void *data, size_t size, struct rain_error *err)
 {
 	const char *next = data;

@@ -15,6 +15,10 @@ char *rain_file_read(const char *path, size_t max, size_t *size, struct rain_err
 char *rain_file_read_fd(int fd, const char *what, size_t max, size_t *size,
 			struct rain_error *err);
 
+/* Opens a regular file for reading, not to be led elsewhere by a link, nor held up by a fifo.
+ * -1 with err (and errno; EINVAL: it is no regular file). */
+int rain_file_open_regular(const char *path, struct rain_error *err);
+
 /* Replaces `path` by data, all or nothing, and durably: temporary file in the
  * same directory, fsync, rename, fsync of the directory. */
 int rain_file_write(const char *path, const void *data, size_t size, mode_t mode,

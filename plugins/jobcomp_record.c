@@ -128,10 +128,3 @@ char *rain_jobcomp_record_encode(const struct rain_jobcomp_run *run, const char 
 		rain_error_set(err, "no memory for the record of job %" PRIu32, run->job_id);
 	return line;
 }
-
-void rain_jobcomp_record_name(const struct rain_jobcomp_run *run,
-			      char name[static RAIN_JOBCOMP_NAME_SIZE])
-{
-	snprintf(name, RAIN_JOBCOMP_NAME_SIZE, "%" PRId64 "-%" PRIu32 "-%" PRIu32 ".json",
-		 run->submit, run->job_id, run->restart);
-}

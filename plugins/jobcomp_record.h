@@ -54,10 +54,4 @@ struct rain_jobcomp_record *rain_jobcomp_record_create(const struct rain_jobcomp
 char *rain_jobcomp_record_encode(const struct rain_jobcomp_run *run, const char *user,
 				 const char *group, struct rain_error *err);
 
-/* "<submit>-<job>-<restart>.json": one name for each run, and the same one if
- * slurmctld tells of the run twice. */
-#define RAIN_JOBCOMP_NAME_SIZE 64
-void rain_jobcomp_record_name(const struct rain_jobcomp_run *run,
-			      char name[static RAIN_JOBCOMP_NAME_SIZE]);
-
 #endif

@@ -10,15 +10,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/file.h"
+#include "accounting/segment.h"
+#include "accounting/spool_writer.h"
+#include "common/clock.h"
 #include "plugins/background.h"
 
 #define RETRY_FIRST_MS 1000
 #define RETRY_MOST_MS 60000
 /* How long a record may lie before the thread looks; see background.h. */
 #define LOOK_MS 10
-/* Who may read a record: its group, the ledger's. */
-#define RECORD_MODE 0640
 
 struct rain_jobcomp_writer {
 	struct rain_background background;
@@ -34,6 +34,7 @@ struct rain_jobcomp_writer {
 	char directory[PATH_MAX];
 
 	/* the thread's own: the oldest first */
+	struct rain_spool_writer *spool;
 	struct rain_jobcomp_record *first, **last;
 	size_t count;
 	bool failing;
@@ -52,7 +53,7 @@ say(struct rain_jobcomp_writer *writer, bool is_error, const char *fmt, ...)
 	writer->log(is_error, sentence);
 }
 
-static char *line_encode(const struct rain_jobcomp_run *run, struct rain_error *err)
+static char *run_encode(const struct rain_jobcomp_run *run, struct rain_error *err)
 {
 	char user_buffer[4096], group_buffer[4096];
 	struct passwd user, *user_found = NULL;
@@ -64,19 +65,22 @@ static char *line_encode(const struct rain_jobcomp_run *run, struct rain_error *
 					  group_found ? group.gr_name : NULL, err);
 }
 
-static int record_write(const struct rain_jobcomp_record *record, const char *directory,
-			struct rain_error *err)
+/* Adds a record to the group: 1 when that is full now, or -1. */
+static int record_add(struct rain_jobcomp_writer *writer, const struct rain_jobcomp_record *record, int64_t now_ms,
+		      struct rain_error *err)
 {
-	char name[RAIN_JOBCOMP_NAME_SIZE], path[PATH_MAX + sizeof name + 1];
-	char *line = line_encode(&record->run, err);
+	struct rain_jobcomp_run run = record->run;
+	char *text = run_encode(&run, err);
 	int rc;
 
-	if (!line)
-		return -1;
-	rain_jobcomp_record_name(&record->run, name);
-	snprintf(path, sizeof path, "%s/%s", directory, name);
-	rc = rain_file_write(path, line, strlen(line), RECORD_MODE, err);
-	free(line);
+	/* Nothing is paid by the comment, and without it all fits that slurmctld accepts. */
+	if (text && strlen(text) > RAIN_SEGMENT_RECORD_MAX) {
+		free(text);
+		run.admin_comment = NULL;
+		text = run_encode(&run, err);
+	}
+	rc = text ? rain_spool_writer_add(writer->spool, text, strlen(text), now_ms, err) : -1;
+	free(text);
 	return rc;
 }
 
@@ -127,21 +131,42 @@ static void write_worked(struct rain_jobcomp_writer *writer)
 	writer->retry_ms = RETRY_FIRST_MS;
 }
 
-/* Writes the first record. False when that can't be done now. */
-static bool write_first(struct rain_jobcomp_writer *writer)
+/* Writes what one sync takes of the queue. -1 with err when that failed for some of it. */
+static int group_write(struct rain_jobcomp_writer *writer, struct rain_error *err)
 {
+	int64_t now_ms = rain_clock_realtime_ms();
 	char directory[PATH_MAX];
-	struct rain_error err;
+	size_t durable;
+	int rc;
 
 	pthread_mutex_lock(&writer->directory_mutex);
 	memcpy(directory, writer->directory, sizeof directory);
 	pthread_mutex_unlock(&writer->directory_mutex);
-	if (record_write(writer->first, directory, &err)) {
-		write_failed(writer, &err);
-		return false;
+	rc = rain_spool_writer_begin(writer->spool, directory, now_ms, err);
+	if (rc)
+		return rc;
+	for (const struct rain_jobcomp_record *record = writer->first; record && rc == 0; record = record->next)
+		rc = record_add(writer, record, now_ms, err);
+	/* What was added is written, whatever came after it. */
+	if (rain_spool_writer_sync(writer->spool, &durable, err))
+		rc = -1;
+	while (durable-- > 0)
+		queue_drop_first(writer);
+	return rc < 0 ? -1 : 0;
+}
+
+/* Writes all that waits. False when that can't be done now. */
+static bool queue_write(struct rain_jobcomp_writer *writer)
+{
+	struct rain_error err;
+
+	while (writer->first) {
+		if (group_write(writer, &err)) {
+			write_failed(writer, &err);
+			return false;
+		}
+		write_worked(writer);
 	}
-	write_worked(writer);
-	queue_drop_first(writer);
 	return true;
 }
 
@@ -177,9 +202,8 @@ static void *writer_main(void *arg)
 	while (going_on) {
 		going_on = rain_background_nap(&writer->background, worked ? LOOK_MS : retry_wait(writer));
 		queue_fill(writer);
-		worked = true;
-		while (writer->first && worked)
-			worked = write_first(writer);
+		worked = queue_write(writer);
+		rain_spool_writer_rest(writer->spool, rain_clock_realtime_ms());
 	}
 	return NULL;
 }
@@ -198,13 +222,20 @@ struct rain_jobcomp_writer *rain_jobcomp_writer_create(const char *directory,
 	writer->last = &writer->first;
 	writer->retry_ms = RETRY_FIRST_MS;
 	pthread_mutex_init(&writer->directory_mutex, NULL);
-	if (directory_set(writer, directory, err) ||
-	    rain_background_start(&writer->background, writer_main, writer, err)) {
-		pthread_mutex_destroy(&writer->directory_mutex);
-		free(writer);
-		return NULL;
+	writer->spool = rain_spool_writer_create();
+	if (!writer->spool) {
+		rain_error_set(err, "no memory for the writer of records");
+		goto cleanup;
 	}
+	if (directory_set(writer, directory, err) ||
+	    rain_background_start(&writer->background, writer_main, writer, err))
+		goto cleanup;
 	return writer;
+cleanup:
+	rain_spool_writer_destroy(writer->spool);
+	pthread_mutex_destroy(&writer->directory_mutex);
+	free(writer);
+	return NULL;
 }
 
 int rain_jobcomp_writer_move(struct rain_jobcomp_writer *writer, const char *directory,
@@ -253,6 +284,7 @@ void rain_jobcomp_writer_destroy(struct rain_jobcomp_writer *writer)
 		    writer->count);
 	while (writer->first)
 		queue_drop_first(writer);
+	rain_spool_writer_destroy(writer->spool);
 	pthread_mutex_destroy(&writer->directory_mutex);
 	free(writer);
 }

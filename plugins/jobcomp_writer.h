@@ -8,10 +8,10 @@
 #include "plugins/jobcomp_record.h"
 
 /*
- * Writes records of ended runs into a directory from a thread of its own, so
- * that slurmctld never waits for a disk.  A record stays in memory until its
- * file is durable (one file each: temporary name, fsync, rename, fsync of the
- * directory); what can't be written is tried again, ever more slowly.
+ * Appends records of ended runs to the spool in a directory (accounting/spool_writer.h)
+ * from a thread of its own, so that slurmctld never waits for a disk.  What waits at
+ * the same moment is made durable together, and stays in memory until it is; what can't
+ * be written is tried again, ever more slowly.
  */
 struct rain_jobcomp_writer;
 

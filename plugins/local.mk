@@ -123,10 +123,12 @@ cli_filter_rain_la_LDFLAGS = $(plugins_ldflags)
 cli_filter_rain_la_LIBADD = $(CONFUSE_LIBS) $(JANSSON_LIBS)
 
 jobcomp_rain_la_SOURCES = \
+	accounting/segment.c accounting/segment.h \
+	accounting/spool_writer.c accounting/spool_writer.h \
+	common/clock.c \
+	common/clock.h \
 	common/error.c \
 	common/error.h \
-	common/file.c \
-	common/file.h \
 	plugins/compat/controller.h \
 	plugins/compat/jobcomp.c \
 	plugins/compat/jobcomp.h \
@@ -138,9 +140,9 @@ jobcomp_rain_la_SOURCES = \
 	plugins/jobcomp_writer.c \
 	plugins/jobcomp_writer.h
 jobcomp_rain_la_CPPFLAGS = $(controller_cppflags)
-jobcomp_rain_la_CFLAGS = $(plugins_cflags) $(JANSSON_CFLAGS)
+jobcomp_rain_la_CFLAGS = $(plugins_cflags) $(JANSSON_CFLAGS) $(ZLIB_CFLAGS)
 jobcomp_rain_la_LDFLAGS = $(plugins_ldflags)
-jobcomp_rain_la_LIBADD = $(JANSSON_LIBS)
+jobcomp_rain_la_LIBADD = $(JANSSON_LIBS) $(ZLIB_LIBS)
 endif
 
 check_PROGRAMS += plugins/test/test_turn_lookup
@@ -155,11 +157,11 @@ check_PROGRAMS += \
 plugins_test_test_guest_exec_SOURCES = plugins/guest_confine.c plugins/guest_exec.c plugins/test/test_guest_exec.c
 plugins_test_test_guest_exec_LDADD = $(test_libs)
 plugins_test_test_jobcomp_writer_SOURCES = plugins/background.c plugins/jobcomp_record.c plugins/jobcomp_writer.c plugins/test/test_jobcomp_writer.c
-plugins_test_test_jobcomp_writer_LDADD = $(test_libs)
+plugins_test_test_jobcomp_writer_LDADD = libledger.la $(test_libs)
 # Started by accounting/test/test_kill.sh, which kills it.
 noinst_PROGRAMS += plugins/test/jobcomp_write
 plugins_test_jobcomp_write_SOURCES = plugins/background.c plugins/jobcomp_record.c plugins/jobcomp_writer.c plugins/test/jobcomp_write.c
-plugins_test_jobcomp_write_LDADD = libcommon.la $(JANSSON_LIBS)
+plugins_test_jobcomp_write_LDADD = libledger.la libcommon.la $(JANSSON_LIBS)
 plugins_test_test_spank_settings_SOURCES = plugins/spank_settings.c plugins/test/test_spank_settings.c
 plugins_test_test_spank_settings_LDADD = $(test_libs)
 plugins_test_test_submit_rules_SOURCES = plugins/submit_rules.c plugins/test/test_submit_rules.c

@@ -74,19 +74,23 @@ problem() { reconcile | grep -E "^$2\|$1\|"; } # JOB PROBLEM
 	foreign=$((lost + 900000))
 	await 30 job_ended alpha "$lost"
 	await 30 job_ended alpha "$wrong"
-	record() { on alpha root "grep -l '\"job_id\": *$1,' $SPOOL/*.json"; }
+	record() { on alpha root "grep -h '\"job_id\":$1,' $SPOOL/*.runs"; }
 	await 30 record "$lost"
 	await 30 record "$wrong"
-	on alpha root "mv $(record "$lost") /root/lost.json
-		sed -i 's/\"FAILED\"/\"COMPLETED\"/' $(record "$wrong")
-		sed 's/\"job_id\": *[0-9]*,/\"job_id\": $foreign,/' /root/lost.json >$SPOOL/foreign.json"
+	# Their lines go from the spool; what is to be booked in their place comes back as what
+	# was put aside does. slurmctld finds its segment replaced and begins another.
+	on alpha root "cut -d' ' -f4- <<<'$(record "$lost")' >/root/lost.json
+		install -d -o rain -g rain -m 750 $SPOOL/rejected
+		cut -d' ' -f4- <<<'$(record "$wrong")' | sed 's/\"FAILED\"/\"COMPLETED\"/' >$SPOOL/rejected/wrong.json
+		sed 's/\"job_id\":[0-9]*,/\"job_id\":$foreign,/' /root/lost.json >$SPOOL/rejected/foreign.json
+		sed -i -e '/\"job_id\":$lost,/d' -e '/\"job_id\":$wrong,/d' $SPOOL/*.runs"
 	"$TRAINER" start alpha ledgerd
 	await 30 runs_are "slurm_job_id IN ($foreign, $wrong)" 2
 	await 30 problem "$lost" 'missing in the ledger'
 	await 30 problem $foreign 'unknown to Slurm'
 	await 30 problem "$wrong" 'FAILED in Slurm'
 	# found again, it is booked, and no longer named
-	on alpha root "cp /root/lost.json $SPOOL/.found.tmp && mv $SPOOL/.found.tmp $SPOOL/found.json"
+	on alpha root "cp /root/lost.json $SPOOL/rejected/found.json && rain ledger replay found.json"
 	await 30 runs_are "slurm_job_id = $lost" 1
 	! problem "$lost" 'missing in the ledger' || false
 }

@@ -10,8 +10,8 @@
 # RAIN's spool is both. Beside the completions alone, as if starts cost nothing, is printed.
 #
 # MariaDB, munged and slurmdbd of Debian's packages run in a directory that is gone
-# afterwards. dbd_feed.c tells what slurmdbd gets; RAIN's jobs come from its spool, each a
-# file. Both keep what they commit (fsync); RAIN prices and charges beside.
+# afterwards. dbd_feed.c tells what slurmdbd gets; RAIN's jobs come from its spool.
+# Both keep what they commit (fsync); RAIN prices and charges beside.
 . "${srcdir:-.}/accounting/bench/bench.sh"
 jobs=${1:-20000} users=100
 source=${SLURM_SOURCE:-no} CC=${CC:-gcc}

@@ -9,8 +9,10 @@
  *                            not known; its answer is here, so it is committed.
  *                            RAIN_KILL_VALUE=TEXT: its first parameter must contain that
  *       unlink, unlinked     a file's name: before and after it is deleted
- *       rename, renamed      the name that a file gets: before and after
- *       sync, synced         the path of what is synced, and a "$": before and after
+ *       rename, renamed      the name that a file gets, and a "$": before and after
+ *       write, torn, wrote   the path of what is written to, and a "$": before, in the
+ *                            middle and after
+ *       sync, synced         the path of what is synced, likewise
  *       send, sent-on, recv  a message on a socket, for `send` (TEXT may be empty):
  *                            before, after, and before its answer is read
  *   RAIN_KILL_WHOM=PID       who dies (default: the program itself)
@@ -106,28 +108,80 @@ SHOWN int unlink(const char *path)
 	return rc;
 }
 
+struct path {
+	char text[PATH_MAX + 2];
+};
+
+static const char *ended(struct path *path)
+{
+	size_t length = strlen(path->text);
+
+	snprintf(path->text + length, sizeof(path->text) - length, "$");
+	return path->text;
+}
+
+static const char *path_of(int fd, struct path *path)
+{
+	char link[40];
+	ssize_t length;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	length = readlink(link, path->text, PATH_MAX);
+	path->text[length > 0 ? length : 0] = '\0';
+	return ended(path);
+}
+
 SHOWN int rename(const char *from, const char *to)
 {
+	struct path path;
 	int rc;
 
-	at("rename", to);
+	snprintf(path.text, PATH_MAX, "%s", to);
+	ended(&path);
+	at("rename", path.text);
 	rc = REAL(rename)(from, to);
-	at("renamed", to);
+	at("renamed", path.text);
 	return rc;
+}
+
+SHOWN ssize_t write(int fd, const void *data, size_t size)
+{
+	struct path path;
+	ssize_t n;
+
+	path_of(fd, &path);
+	at("write", path.text);
+	if (is_at("torn", path.text)) {
+		n = REAL(write)(fd, data, size / 2);
+		strike();
+	} else {
+		n = REAL(write)(fd, data, size);
+	}
+	at("wrote", path.text);
+	return n;
 }
 
 SHOWN int fsync(int fd)
 {
-	char link[40], path[PATH_MAX + 2];
-	ssize_t length;
+	struct path path;
 	int rc;
 
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	length = readlink(link, path, PATH_MAX);
-	snprintf(path + (length > 0 ? length : 0), 2, "$");
-	at("sync", path);
+	path_of(fd, &path);
+	at("sync", path.text);
 	rc = REAL(fsync)(fd);
-	at("synced", path);
+	at("synced", path.text);
+	return rc;
+}
+
+SHOWN int fdatasync(int fd)
+{
+	struct path path;
+	int rc;
+
+	path_of(fd, &path);
+	at("sync", path.text);
+	rc = REAL(fdatasync)(fd);
+	at("synced", path.text);
 	return rc;
 }
 

@@ -21,23 +21,21 @@ ledger_config() {
 	CONF
 }
 
-# put_record JOB [NAME=VALUE...]: Slurm's record of a run, as jobcomp_rain leaves it. Without
+# put_record JOB [NAME=VALUE...]: Slurm's record of a run, as a segment of the spool. Without
 # more: root's 16 cores for 9 s at 1 GFLOP/s, 40000 micro-tokens in full.
 put_record() {
 	local job=$1 restart=0 user=root account='' partition=trainer state=COMPLETED submit=1000 start=1010 end=1019 \
-		nodes='node[1-4]' tres=cpu=16 array=null task=null het=null file=
+		nodes='node[1-4]' tres=cpu=16 array=null task=null het=null
 	shift
 	local "$@" _ # of these names
-	file=${file:-$job}
-	cat >"$spool/.$file.tmp" <<-JSON
+	accounting/test/spool_fill "$spool" - <<-JSON || fail "spool_fill"
 		{"v":1,"cluster":"alpha","job_id":$job,"array_job_id":$array,"array_task_id":$task,"het_job_id":$het,
 		"restart":$restart,"uid":0,"user":"$user","group":"root","account":"$account","partition":"$partition",
 		"qos":"normal","name":"job $job","state":"$state","exit_code":0,"exit_signal":0,"submit":$submit,
 		"eligible":$submit,"start":$start,"end":$end,"nodes":"$nodes","node_count":4,"cpus":16,
 		"tres":"$tres","admin_comment":null}
 	JSON
-	mv "$spool/.$file.tmp" "$spool/$file.json"
 }
 
-spool_is_empty() { [ -z "$(find "$spool" -maxdepth 1 -name '*.json' -print -quit)" ]; } # without listing a million
+spool_is_empty() { ! compgen -G "$spool/*.runs" >/dev/null; }
 answers() { ./rain-balance -c "$conf" >/dev/null 2>&1; }

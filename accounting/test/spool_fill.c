@@ -2,21 +2,24 @@
 /* Fills a spool as jobcomp_rain would in a long time without rain-ledgerd.
  *
  *   spool_fill DIRECTORY COUNT [FIRST [USERS]]
+ *   spool_fill DIRECTORY - <RECORD
  *
- * The jobs FIRST .. FIRST+COUNT-1 of user0 .. user(USERS-1) (USERS 0: root), one
- * file each. Not synced: this is for tests. */
-#include <fcntl.h>
+ * The jobs FIRST .. FIRST+COUNT-1 of user0 .. user(USERS-1) (USERS 0: root), in segments of
+ * a thousand groups each of one job; or one record from the standard input, as a segment. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "accounting/segment.h"
+#include "accounting/spool_writer.h"
+#include "common/clock.h"
 #include "common/file.h"
 
-static int write_record(int directory, long job, long users, struct rain_error *err)
+static int write_record(struct rain_spool_writer *writer, long job, long users, int64_t now, struct rain_error *err)
 {
-	char name[64], user[32], text[1024];
-	int fd, n;
+	char user[32], text[1024];
+	int n;
 
 	snprintf(user, sizeof(user), "user%ld", users > 0 ? job % users : 0);
 	n = snprintf(text, sizeof(text),
@@ -29,34 +32,43 @@ static int write_record(int directory, long job, long users, struct rain_error *
 		     "\"tres\":\"cpu=16,mem=8G,node=4,billing=16\",\"admin_comment\":\"\"}",
 		     job, users > 0 ? user : "root", job, 1700000000 + job, 1700000000 + job,
 		     1700000010 + job, 1700000019 + job);
-	snprintf(name, sizeof(name), "%ld-%ld-0.json", 1700000000 + job, job);
-	fd = openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
-	if (fd < 0)
-		return rain_error_set(err, "can't make %s", name);
-	if (rain_file_write_fd(fd, text, (size_t)n, err) < 0) {
-		close(fd);
-		return -1;
-	}
-	return close(fd);
+	return rain_spool_writer_add(writer, text, (size_t)n, now, err);
+}
+
+static int write_given(struct rain_spool_writer *writer, int64_t now, struct rain_error *err)
+{
+	size_t size;
+	char *text = rain_file_read_fd(STDIN_FILENO, "the standard input", RAIN_SEGMENT_RECORD_MAX, &size, err);
+	int rc = text ? rain_spool_writer_add(writer, text, size, now, err) : -1;
+
+	free(text);
+	return rc;
 }
 
 int main(int argc, char *argv[])
 {
-	int directory = argc >= 3 ? open(argv[1], O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-	long count = argc >= 3 ? atol(argv[2]) : 0, first = argc >= 4 ? atol(argv[3]) : 1;
-	long users = argc >= 5 ? atol(argv[4]) : 0;
+	struct rain_spool_writer *writer = rain_spool_writer_create();
+	bool given = argc == 3 && strcmp(argv[2], "-") == 0;
+	long count = given ? 1 : argc >= 3 ? atol(argv[2]) : 0, job = argc >= 4 ? atol(argv[3]) : 1;
+	long users = argc >= 5 ? atol(argv[4]) : 0, end = job + count;
+	int64_t now = rain_clock_realtime_ms();
 	struct rain_error err = {""};
+	int rc = 0;
 
-	if (directory < 0 || count <= 0) {
-		fputs("usage: spool_fill DIRECTORY COUNT [FIRST [USERS]]\n", stderr);
+	if (!writer || count <= 0) {
+		fputs("usage: spool_fill DIRECTORY {COUNT [FIRST [USERS]] | -}\n", stderr);
 		return 2;
 	}
-	for (long job = first; job < first + count; job++) {
-		if (write_record(directory, job, users, &err) < 0) {
-			fprintf(stderr, "spool_fill: %s\n", err.text);
-			return 1;
-		}
+	while (rc == 0 && job < end) {
+		size_t durable;
+
+		rc = rain_spool_writer_begin(writer, argv[1], now, &err);
+		while (rc == 0 && job < end)
+			rc = given ? (job++, write_given(writer, now, &err)) : write_record(writer, job++, users, now, &err);
+		rc = rc < 0 ? -1 : rain_spool_writer_sync(writer, &durable, &err);
 	}
-	close(directory);
-	return 0;
+	rain_spool_writer_destroy(writer);
+	if (rc < 0)
+		fprintf(stderr, "spool_fill: %s\n", err.text);
+	return rc < 0 ? 1 : 0;
 }

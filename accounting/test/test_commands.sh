@@ -12,7 +12,7 @@ export TZ=Europe/Berlin
 # Slurm's record; times in epoch seconds
 put() { # job restart user account start end [state [partition [submit [NAME=VALUE...]]]]
 	put_record "$1" restart="$2" user="$3" account="$4" start="$5" end="$6" state="${7:-COMPLETED}" \
-		partition="${8:-trainer}" submit="${9:-$(($5 - 10))}" file="${9:-$5}-$1-$2" "${@:10}"
+		partition="${8:-trainer}" submit="${9:-$(($5 - 10))}" "${@:10}"
 }
 key() { printf '00000000-0000-4000-8000-%012d' "$1"; }
 

@@ -86,7 +86,7 @@ test_booking() {
 	sql rain "SELECT ledger.grant_tokens(ledger.account_ensure_user('root'), 1000000000, '', '$(uuid 1)')" >/dev/null
 	for whom in self postgres; do
 		for point in before:job_runs_record sent:job_runs_record done:job_runs_record \
-			unlink:.json unlinked:.json before:seal done:seal done:usage_fold; do
+			unlink:.runs unlinked:.runs before:seal done:seal done:usage_fold; do
 			at $whom $point 3
 		done
 	done
@@ -94,23 +94,48 @@ test_booking() {
 	expect "history is what was sealed" rain "SELECT * FROM ledger.audit()" ""
 }
 
-# A record that can't be booked, killed between the reason and the move: put aside once.
+# A record that can't be booked among others, killed while it is put aside or put back: it lies
+# there once, the others are booked once.
 test_putting_aside() {
-	local point
-	for point in rename:rejected/ renamed:rejected/; do
+	local point environment name
+	for point in rename:.reason$ renamed:.reason$ rename:.json$ renamed:.json$ unlink:.runs unlinked:.runs; do
 		mapfile -t environment < <(armed $point self)
+		put 1
 		put 1 'nowhere[1-4]'
+		name=1000-$job-0.json
+		put 1
+		booked=$((booked + 2))
 		start "${environment[@]}"
 		wait_until struck
 		rise self
 		wait_until spool_is_empty
-		[ -e "$spool/rejected/$job.json" ] || fail "killed at $point, the record is lost"
-		grep -q . "$spool/rejected/$job.json.reason" || fail "killed at $point, the reason is lost"
+		[ "$(ls "$spool/rejected")" = "$(printf '%s\n' "$name" "$name.reason")" ] ||
+			fail "killed at $point, there lie $(ls "$spool/rejected")"
+		grep -q . "$spool/rejected/$name.reason" || fail "killed at $point, the reason is lost"
+		expect "dies at $point: put aside once, the others booked once" rain "SELECT count(*), sum(charged)
+			FROM ledger.usage_jobs(0, 9999, NULL, 999)" "$booked|$((booked * price))"
 		stop
 		round=$((round + 1))
-		echo "ok: dies at $point: put aside once"
+		rm -r "$spool/rejected"
+	done
+	put 1 'nowhere[1-4]'
+	start
+	wait_until test -e "$spool/rejected/1000-$job-0.json"
+	stop
+	for point in wrote:.runs$ synced:.runs$ unlink:.json unlinked:.json unlinked:.json.reason; do
+		round=$((round + 1))
+		mapfile -t environment < <(armed $point self)
+		start "${environment[@]}"
+		wait_until struck
+		rise self
+		wait_until spool_is_empty
+		wait_until test -e "$spool/rejected/1000-$job-0.json"
+		[ "$(ls "$spool/rejected" | wc -l)" = 2 ] || fail "killed at $point, there lie $(ls "$spool/rejected")"
+		stop
+		echo "ok: dies at $point: put back, and aside again"
 	done
 	rm -r "$spool/rejected"
+	round=$((round + 1))
 }
 
 # slurmctld dies while its plugin writes a record: either there is none, the ledger knows
@@ -124,12 +149,14 @@ test_writer() {
 	local point number=700000 environment left
 	start
 	wait_until answers
-	while read -r point left; do # left: runs in the ledger then
+	while read -r point left; do # left: runs in the ledger then, or a line that is put aside
 		number=$((number + 1))
 		mapfile -t environment < <(armed "$point" self)
 		env "${environment[@]}" plugins/test/jobcomp_write "$spool" $number 2>"$work/out"
 		[ $? = 137 ] || fail "the writer wasn't killed at $point: $(cat "$work/out")"
 		wait_until spool_is_empty
+		[ "$left" != torn ] || { left=0 && rm "$spool"/rejected/*.line{,.reason}; } || fail "no torn line is told"
+		[ -z "$(ls "$spool/rejected" 2>/dev/null)" ] || fail "killed at $point, there lie $(ls "$spool/rejected")"
 		expect "the writer dies at $point: runs booked" rain \
 			"SELECT count(*) FROM ledger.job_runs_find('alpha', $number)" "$left"
 		[ "$(unknown $number)" = "$([ "$left" = 1 ] || echo $number)" ] || fail "told as missing: '$(unknown $number)'"
@@ -138,10 +165,11 @@ test_writer() {
 		expect "and told again it is booked once" rain \
 			"SELECT count(*), sum(charged) FROM ledger.job_runs_find('alpha', $number)" "1|$price"
 	done <<-'POINTS'
-		sync:.json. 0
-		synced:.json. 0
-		rename:.json 0
-		renamed:.json 1
+		write:.runs$ 0
+		torn:.runs$ torn
+		wrote:.runs$ 1
+		sync:.runs$ 1
+		synced:.runs$ 1
 		sync:spool$ 1
 		synced:spool$ 1
 	POINTS

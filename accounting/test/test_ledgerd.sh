@@ -49,7 +49,7 @@ test_start_without_database() {
 	[ $? = 3 ] || fail "a balance without a database isn't exit code 3: $out"
 	[[ $out == *"database can't be reached"* ]] || fail "without a database it says: $out"
 	wait_until grep -q 'records wait in the spool' "$work/log"
-	[ -e "$spool/1.json" ] || fail "the record is gone before it was booked"
+	! spool_is_empty || fail "the record is gone before it was booked"
 	pg_start
 	wait_until spool_is_empty
 	sql rain "SELECT unpaid FROM ledger.usage_jobs(0, 9999, NULL, 9)" | grep -qx $price ||
@@ -196,21 +196,28 @@ test_kill_at_any_time() {
 
 test_rejects() {
 	local out
-	# The first two tell of no write; the next look finds them.
+	# The first three aren't RAIN's.
 	mkdir "$spool/directory.json"
 	ln -s /etc/passwd "$spool/link.json"
+	echo x >"$spool/core"
+	touch --no-dereference --date='1 hour ago' "$spool/directory.json" "$spool/link.json" "$spool/core"
+	kill -HUP "$ledgerd"
+	wait_until test -e "$spool/rejected/core"
+	grep -q 'no segment' "$spool/rejected/core.reason" || fail "no reason for a foreign file"
+	rm "$spool"/rejected/core*
 	put 500 'fresh[1-4]'
 	put 501 'fresh[1-4]' overflow
 	put 502 'fresh[1-4]' guest
-	echo '{"v":1,' >"$spool/broken.json"
+	echo '{"v":1,' | accounting/test/spool_fill "$spool" -
 	wait_until rejected_are 4
 	wait_until spool_is_empty
-	grep -q "isn't calibrated" "$spool/rejected/500.json.reason" || fail "no reason for an uncalibrated node"
+	grep -q "isn't calibrated" "$spool/rejected/1000-500-0.json.reason" || fail "no reason for an uncalibrated node"
 	grep -q "isn't calibrated" "$work/log" || fail "an uncalibrated node isn't in the log"
 	out=$(./rain-balance -c "$conf" 2>&1)
 	[[ $out == *"4 job records could not be booked"* ]] || fail "the balance doesn't mention rejects: $out"
 	[ -f /etc/passwd ] || fail "a link was followed"
-	rm -r "$spool"/rejected/{broken,directory,link}.json
+	grep -l 'not valid JSON' "$spool"/rejected/*.reason | sed 's/.reason$//' | xargs -I{} rm {} {}.reason
+	rm -r "$spool"/rejected/{directory,link}.json
 	sed -i 's/"fresh\[1-8\]"/& mflops-per-core = 1000/' "$conf"
 	kill -HUP "$ledgerd"
 	wait_until rejected_are 0
@@ -231,11 +238,11 @@ test_replay() {
 	./rain-ledger -c "$conf" status | grep -q '^0 are put aside' || fail "rain ledger status: $(./rain-ledger -c "$conf")"
 	put 510 'raw[1-4]'
 	wait_until rejected_are 1
-	wait_until eval './rain-ledger -c "$conf" rejected | grep -q "510.json .*no node-type"'
-	wait_until eval 'doctor | grep -q "^wrong .*1 records .* lie in $spool/rejected (510.json: .*no node-type.*rain ledger replay"'
+	wait_until eval './rain-ledger -c "$conf" rejected | grep -q "1000-510-0.json .*no node-type"'
+	wait_until eval 'doctor | grep -q "^wrong .*1 records .* lie in $spool/rejected (1000-510-0.json: .*no node-type.*rain ledger replay"'
 	./rain-ledger -c "$conf" replay 999.json 2>/dev/null && fail "a record that isn't there was replayed"
-	./rain-ledger -c "$conf" replay ../510.json 2>/dev/null && fail "a path was replayed"
-	./rain-ledger -c "$conf" replay 510.json | grep -q '^1 records' || fail "rain ledger replay FILE"
+	./rain-ledger -c "$conf" replay ../1000-510-0.json 2>/dev/null && fail "a path was replayed"
+	./rain-ledger -c "$conf" replay 1000-510-0.json | grep -q '^1 records' || fail "rain ledger replay FILE"
 	wait_until rejected_are 1
 	echo 'node-type "raw" { nodes = "raw[1-8]" mflops-per-core = 1000 }' >>"$conf"
 	kill -HUP "$ledgerd"
@@ -296,18 +303,21 @@ strictly() { # FILE
 test_full_disk() {
 	[ "$(id -u)" = 0 ] && mount -t tmpfs -o size=256k none "$spool" 2>/dev/null || { echo "ok: no full disk without mounts"; return; }
 	stop TERM
+	local booked='SELECT count(*) FROM ledger.usage_jobs(0, 9999, NULL, 999) WHERE slurm_job_id BETWEEN 700 AND 702'
 	put 700
 	put 701 'unknown[1-4]'
 	put 702
 	dd if=/dev/zero of="$spool/fill" bs=4k 2>/dev/null
 	start
-	wait_until eval '[ ! -e "$spool/700.json" ] && [ ! -e "$spool/702.json" ]'
+	wait_until grep -q 'nor put aside: .*No space left' "$work/log"
+	wait_until eval '[ "$(sql rain "$booked")" = 2 ]'
+	./rain-ledger -c "$conf" status | grep -q '^1 job records wait' || fail "stuck: $(./rain-ledger -c "$conf" status)"
 	rm "$spool/fill"
 	kill -HUP "$ledgerd"
 	wait_until rejected_are 1
 	rm -r "$spool/rejected"
-	expect "what can be booked is, on a full disk" rain "SELECT count(*) FROM ledger.usage_jobs(0, 9999, NULL, 999)
-		WHERE slurm_job_id BETWEEN 700 AND 702" 2
+	wait_until spool_is_empty
+	expect "what can be booked is, on a full disk" rain "$booked" 2
 	stop TERM
 	umount "$spool"
 	start
@@ -318,8 +328,7 @@ test_full_disk() {
 test_culprit() {
 	local i
 	stop TERM
-	for i in $(seq 600 609); do put "$i"; done
-	sed -i 's/"user":"root"/"user":"bad\\u0001name"/' "$spool/605.json"
+	for i in $(seq 600 609); do put_record "$i" user="$([ "$i" = 605 ] && echo 'bad\u0001name' || echo root)"; done
 	start
 	wait_until spool_is_empty
 	rejected_are 1 || fail "not exactly one is put aside"
@@ -333,8 +342,9 @@ begun() { [ "$(many)" -ge 500 ]; }
 many() { sql rain_owner "SELECT count(*) FROM ledger.job_run WHERE slurm_job_id >= 2000 AND recorded_at IS NOT NULL"; }
 test_many() {
 	stop TERM
-	accounting/test/spool_fill "$spool" 2300 2000 || fail "spool_fill"
-	sed -i 's/"user":"root"/"user":"bad\\u0001name"/' "$spool/1700002100-2100-0.json"
+	accounting/test/spool_fill "$spool" 700 2000 || fail "spool_fill"
+	put_record 2700 user='bad\u0001name'
+	accounting/test/spool_fill "$spool" 1599 2701 || fail "spool_fill"
 	start
 	wait_until begun
 	pg_stop immediate

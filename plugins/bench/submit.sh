@@ -185,7 +185,7 @@ await bash -c "! SLURM_CONF=$work/rain/slurm.conf squeue --noheader | grep -q ."
 slurmctld_end rain
 "$build/plugins/bench/bench_submit" hooks "$work/hooks" "$first" "$run" | tee "$work/times"
 echo "(the loop is as long, touches nothing and calls nobody: what it takes longer at p99 is other work on this host)"
-echo "records in the spool: $(find "$work/spool" -name '*.json' | wc -l) of $run jobs"
+echo "records in the spool: $(cat "$work"/spool/*.runs | wc -l) of $run jobs"
 echo "(processor time holds the reading of its own clock, a system call each; reading the other is none)"
 p99=$(awk '/^all hooks of a job, by the clock/ { for (i = 1; i < NF; i++) if ($i == "p99") print $(i + 1) }' "$work/times")
 printf 'all hooks of a job, by the clock, p99, us: %s' "$p99"

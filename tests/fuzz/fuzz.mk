@@ -13,21 +13,23 @@
 #   hpl          HPL's output                invitation   invitation lines
 #   message      bodies of messages          options      --burst, --stage-in, …; job tags
 #   panel        what a panel is told        path         paths, ranges and numbers of HTTP
-#   receipt      signed receipts             swf          workload files
+#   receipt      signed receipts             segment      the spool of ended jobs
+#   swf          workload files
 #
 # A new target: these two, its NAME in fuzz_targets and fuzz_replays, the line for its
 # libraries, and below the pure sources that it needs.
 FUZZ_SECONDS = 30
 FUZZ_MUTANTS = 200
 FUZZ_CC = clang
-fuzz_targets = body bundle card envelope guest hpl invitation message options panel path receipt swf
+fuzz_targets = body bundle card envelope guest hpl invitation message options panel path receipt \
+	segment swf
 
 # --- in `make check` ---
 fuzz_replays = tests/fuzz/replay_body tests/fuzz/replay_bundle tests/fuzz/replay_card \
 	tests/fuzz/replay_envelope tests/fuzz/replay_guest tests/fuzz/replay_hpl \
 	tests/fuzz/replay_invitation tests/fuzz/replay_message tests/fuzz/replay_options \
 	tests/fuzz/replay_panel tests/fuzz/replay_path tests/fuzz/replay_receipt \
-	tests/fuzz/replay_swf
+	tests/fuzz/replay_segment tests/fuzz/replay_swf
 EXTRA_PROGRAMS += $(fuzz_replays)
 tests_fuzz_replay_body_SOURCES = tests/fuzz/fuzz_body.c tests/fuzz/replay.c
 tests_fuzz_replay_body_LDADD = libburst.la libpeer.la $(test_libs) $(SODIUM_LIBS)
@@ -54,6 +56,8 @@ tests_fuzz_replay_path_SOURCES = tests/fuzz/fuzz_path.c tests/fuzz/replay.c
 tests_fuzz_replay_path_LDADD = libpeer.la $(test_libs)
 tests_fuzz_replay_receipt_SOURCES = tests/fuzz/fuzz_receipt.c tests/fuzz/replay.c
 tests_fuzz_replay_receipt_LDADD = libburst.la libpeer.la $(test_libs) $(SODIUM_LIBS)
+tests_fuzz_replay_segment_SOURCES = tests/fuzz/fuzz_segment.c tests/fuzz/replay.c
+tests_fuzz_replay_segment_LDADD = libaccounting.la $(test_libs)
 tests_fuzz_replay_swf_SOURCES = tests/fuzz/fuzz_swf.c tests/fuzz/replay.c scheduler/trace.c
 tests_fuzz_replay_swf_LDADD = libscheduler.la $(test_libs) $(ARCHIVE_LIBS) -lm
 
@@ -66,7 +70,7 @@ fuzz-replay: $(fuzz_replays)
 check-local: fuzz-replay
 
 # --- `make fuzz` ---
-fuzz_sources = $(filter %.c,$(libcommon_la_SOURCES)) federation/agent_manifest.c \
+fuzz_sources = $(filter %.c,$(libcommon_la_SOURCES)) accounting/segment.c federation/agent_manifest.c \
 	federation/bundle_match.c federation/bundle_unpack.c federation/card.c federation/digest.c \
 	federation/environment.c federation/envelope.c federation/exit_report.c \
 	federation/http_route.c federation/identity.c federation/invitation.c \
@@ -76,8 +80,8 @@ fuzz_sources = $(filter %.c,$(libcommon_la_SOURCES)) federation/agent_manifest.c
 fuzz_objects = $(fuzz_sources:%.c=fuzz/%.o)
 fuzz_flags = -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
 	$(DEFS) $(DEFAULT_INCLUDES) $(AM_CPPFLAGS) $(ARCHIVE_CFLAGS) $(CONFUSE_CFLAGS) \
-	$(GNUTLS_CFLAGS) $(JANSSON_CFLAGS) $(SODIUM_CFLAGS) $(ZSTD_CFLAGS)
-fuzz_libs = $(ARCHIVE_LIBS) $(CONFUSE_LIBS) $(GNUTLS_LIBS) $(JANSSON_LIBS) $(SODIUM_LIBS) $(ZSTD_LIBS) \
+	$(GNUTLS_CFLAGS) $(JANSSON_CFLAGS) $(SODIUM_CFLAGS) $(ZLIB_CFLAGS) $(ZSTD_CFLAGS)
+fuzz_libs = $(ARCHIVE_LIBS) $(CONFUSE_LIBS) $(GNUTLS_LIBS) $(JANSSON_LIBS) $(SODIUM_LIBS) $(ZLIB_LIBS) $(ZSTD_LIBS) \
 	$(MUNGE_LIBS) -lm
 
 .PHONY: fuzz

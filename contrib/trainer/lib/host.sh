@@ -22,7 +22,7 @@ require_system() {
 
 PACKAGES_BUILD=(build-essential autoconf automake libtool pkg-config dpkg-dev
 	libslurm-dev libmunge-dev libpq-dev libgnutls28-dev libsodium-dev libmicrohttpd-dev libjansson-dev
-	libconfuse-dev libevent-dev libarchive-dev libzstd-dev libhwloc-dev libblas-dev libcmocka-dev)
+	libconfuse-dev libevent-dev libarchive-dev libzstd-dev zlib1g-dev libhwloc-dev libblas-dev libcmocka-dev)
 PACKAGES_RUN=(slurmctld slurmd slurm-client slurm-wlm-basic-plugins munge openmpi-bin libopenmpi-dev libpmix-dev
 	postgresql-15 postgresql-client-15 bubblewrap nftables iproute2 tini procps libopenblas0-serial hpcc)
 PACKAGES_TEST=(bats curl jq mandoc python3-prometheus-client shellcheck)

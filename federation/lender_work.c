@@ -20,6 +20,7 @@
 #define UNBEGUN_MS 15000 /* … or it can't begin without our leave, if it comes back */
 #define ABSENT_OVER_MS 30000
 #define STAGE_MS (30 * 60 * 1000) /* for all inputs to arrive */
+#define PUSH_AFTER_MS 3000 /* home tells by then what it thinks of our receipt */
 /* Streams and outputs wait so long for a home that doesn't say it has them. */
 #define RETENTION_MS (60 * 60 * 1000)
 
@@ -221,6 +222,16 @@ out:
 	json_decref(blobs);
 }
 
+/* Home takes no outputs before it knows which: it does when it has answered our
+ * receipt, whatever it answered. */
+static bool is_to_push(const struct rain_live_loan *loan, const struct rain_peer *peer)
+{
+	const struct rain_loan_record *r = &loan->row.record;
+
+	return rain_loan_is_over(r) && peer->address_count > 0 && !peer->dials_us &&
+	       (r->state != RAIN_LOAN_RECEIPTED || rain_clock_realtime_ms() - r->ended_ms > PUSH_AFTER_MS);
+}
+
 static void return_files(struct rain_gateway *gateway, struct rain_live_loan *loan)
 {
 	struct rain_peer *peer = rain_mind_peer(gateway, loan->row.peer);
@@ -229,7 +240,7 @@ static void return_files(struct rain_gateway *gateway, struct rain_live_loan *lo
 		return;
 	rain_stream_push(gateway, loan);
 	rain_input_pull(gateway, loan);
-	if (rain_loan_is_over(&loan->row.record) && peer->address_count > 0 && !peer->dials_us)
+	if (is_to_push(loan, peer))
 		rain_fetches_work(gateway, &loan->fetches, peer, loan->row.outputs, true, "", true, loan->row.id, NULL);
 }
 

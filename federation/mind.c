@@ -245,7 +245,7 @@ allowed:
 	return true;
 }
 
-/* A loan may have waited for it. */
+/* A loan may have waited for its inputs, or a relay for the outputs. */
 static void blob_came(struct rain_gateway *gateway, const struct rain_peer *peer, const char *sha256)
 {
 	const struct rain_mind *mind = rain_mind_of(gateway);
@@ -255,6 +255,9 @@ static void blob_came(struct rain_gateway *gateway, const struct rain_peer *peer
 		if (l->row.peer == peer->row && l->row.manifest && !l->row.record.staged &&
 		    rain_manifest_blobs(l->row.manifest, is_wanted, &wanted))
 			rain_loan_touch(gateway, l->row.id);
+	for (struct rain_live_burst *b = mind->bursts; b; b = b->next)
+		if (b->row.peer == peer->row && rain_outputs_blobs(b->row.outputs, is_wanted, &wanted))
+			rain_waiters_wake(&b->waiters);
 }
 
 static bool blob_in_use(struct rain_gateway *gateway, const char *sha256)

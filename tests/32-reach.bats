@@ -26,11 +26,13 @@ bravo_answers() { on alpha root "timeout 1 bash -c ': </dev/tcp/192.0.2.6/7246'"
 	run ! bravo_answers
 	await 30 state_is alpha bravo up
 	await 30 state_is bravo alpha up
+	refused=$(on bravo root "grep -c \"doesn't come over\" /var/log/rain/gatewayd.log || true")
 	# It lends: files go there, output and files come back, a signal arrives.
 	on alpha ada 'mkdir -p far && cd far && head -c 300000 /dev/urandom >in'
 	id=$("$TRAINER" exec alpha --user ada bash -c "cd far && sbatch --parsable --burst=auto --stage-in=in --stage-out=out --wrap='cp in out; echo done' 2>/dev/null")
-	await 60 job_ended alpha "$id"
+	await 30 job_ended alpha "$id"
 	on alpha ada "cd far && cmp in out && grep -qx done slurm-$id.out"
+	[ "$(on bravo root "grep -c \"doesn't come over\" /var/log/rain/gatewayd.log || true")" = "$refused" ]
 	id=$(submit ada --burst=auto --wrap='trap "echo heard; exit 7" USR1; echo up; while :; do sleep 0.1; done')
 	await 30 eval 'output ada '"$id"' | grep -q up'
 	on alpha ada "scancel --batch --signal=USR1 $id"

@@ -29,6 +29,7 @@ dist_man_MANS += \
 	doc/rain-report.1 \
 	doc/rain-sandbox.8 \
 	doc/rain-simulate.1 \
+	doc/rain-stage.8 \
 	doc/rain-statement.1 \
 	doc/rain-transfer.1 \
 	doc/rain.1 \

@@ -64,9 +64,6 @@ int rain_agent_stage_everywhere(struct rain_agent *agent, struct rain_error *err
 /* agent_cache.c: unpacks the inputs here, or has them from this node's cache
  * (guest_cache.h). */
 int rain_agent_stage_here(struct rain_agent *agent, struct rain_error *err);
-/* Where Slurm's command is installed here, in `path`, or NULL. */
-#define RAIN_AGENT_COMMAND_SIZE 64
-const char *rain_agent_slurm_command(const char *name, char path[static RAIN_AGENT_COMMAND_SIZE]);
 /* Puts a small blob into an unnamed file in the job's directory. -1 with err. */
 int rain_agent_blob_get(struct rain_agent *agent, const struct rain_digest *digest,
 			struct rain_error *err);

@@ -10,6 +10,7 @@
 #include "common/json.h"
 #include "common/process.h"
 #include "federation/sandbox.h"
+#include "federation/slurm_command.h"
 
 #define SIGNALS_MAX 256
 #define SCANCEL_MS 20000
@@ -65,8 +66,8 @@ static void signal_take(struct rain_agent_signals *signals, int number, int flag
  * whatever node, are Slurm's to stop. */
 static void steps_hold(const struct rain_agent *agent, bool stop)
 {
-	char path[RAIN_AGENT_COMMAND_SIZE], job[16];
-	const char *argv[] = {rain_agent_slurm_command("scancel", path),
+	char path[RAIN_SLURM_COMMAND_SIZE], job[16];
+	const char *argv[] = {rain_slurm_command("scancel", path),
 			      stop ? "--signal=STOP" : "--signal=CONT", "--quiet", job, NULL};
 	struct rain_process_result result = {0};
 	struct rain_error err = {{0}};

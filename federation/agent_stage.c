@@ -14,6 +14,7 @@
 #include "common/process.h"
 #include "federation/local_bundle.h"
 #include "federation/sandbox.h"
+#include "federation/slurm_command.h"
 
 /* Between two looks at a manifest that isn't complete, should the gateway not
  * keep us waiting itself. */
@@ -113,25 +114,13 @@ int rain_agent_unpack_here(struct rain_agent *agent, struct rain_error *err)
 	return 0;
 }
 
-const char *rain_agent_slurm_command(const char *name, char path[static RAIN_AGENT_COMMAND_SIZE])
-{
-	static const char *const places[] = {"/usr/local/bin", "/usr/bin", "/opt/slurm/bin"};
-
-	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++) {
-		snprintf(path, RAIN_AGENT_COMMAND_SIZE, "%s/%s", places[i], name);
-		if (access(path, X_OK) == 0)
-			return path;
-	}
-	return NULL;
-}
-
 /* The job's nodes share no file system: each fetches for itself, as a step of
  * this job, which the SPANK plugin puts into the sandbox like any other. */
 int rain_agent_stage_everywhere(struct rain_agent *agent, struct rain_error *err)
 {
 	struct rain_process_result result = {0};
-	char nodes[32], tasks[32], path[RAIN_AGENT_COMMAND_SIZE];
-	const char *srun = rain_agent_slurm_command("srun", path);
+	char nodes[32], tasks[32], path[RAIN_SLURM_COMMAND_SIZE];
+	const char *srun = rain_slurm_command("srun", path);
 	const char *argv[] = {
 		srun,
 		nodes,

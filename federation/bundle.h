@@ -47,7 +47,8 @@ int rain_bundle_pack(int root, const char *const items[], size_t count, bool all
 
 /* What packing the same items would put in, as the file system describes it. */
 struct rain_bundle_print {
-	struct rain_digest key; /* over names, modes, sizes, inodes and times */
+	struct rain_digest key; /* over names, modes, sizes, devices, inodes and times */
+	struct rain_digest anywhere; /* without the devices, which each host numbers by itself */
 	int64_t entries, bytes; /* as in the summary */
 	int64_t changed_ns;	/* the newest change (ctime) of all, since 1970 */
 };

@@ -15,7 +15,7 @@
 #include "federation/tree.h"
 
 struct printer {
-	struct rain_digest_hash *hash;
+	struct rain_digest_hash *hash, *anywhere;
 	struct rain_bundle_print *print;
 	struct rain_error *err;
 };
@@ -23,7 +23,7 @@ struct printer {
 static int print_status(struct printer *printer, const char *path, const struct stat *st)
 {
 	struct rain_bundle_print *print = printer->print;
-	const int64_t numbers[] = {
+	int64_t numbers[] = {
 		(int64_t)st->st_mode, (int64_t)st->st_dev, (int64_t)st->st_ino,
 		(int64_t)st->st_size, rain_clock_nanoseconds(&st->st_mtim), rain_clock_nanoseconds(&st->st_ctim),
 	};
@@ -40,6 +40,10 @@ static int print_status(struct printer *printer, const char *path, const struct 
 		print->changed_ns = numbers[5];
 	if (rain_digest_hash_add(printer->hash, path, strlen(path) + 1) < 0 ||
 	    rain_digest_hash_add(printer->hash, numbers, sizeof(numbers)) < 0)
+		return rain_error_set(printer->err, "out of memory");
+	numbers[1] = 0;
+	if (rain_digest_hash_add(printer->anywhere, path, strlen(path) + 1) < 0 ||
+	    rain_digest_hash_add(printer->anywhere, numbers, sizeof(numbers)) < 0)
 		return rain_error_set(printer->err, "out of memory");
 	return 0;
 }
@@ -108,13 +112,15 @@ int rain_bundle_fingerprint(int root, const char *const items[], size_t count,
 	if (result == 0)
 		kept = rain_bundle_sources_settle(&sources, err);
 	printer.hash = rain_digest_hash_create();
-	if (!printer.hash)
+	printer.anywhere = rain_digest_hash_create();
+	if (!printer.hash || !printer.anywhere)
 		result = rain_error_set(err, "out of memory");
 	if (kept < 0)
 		result = -1;
 	for (int i = 0; i < kept && result == 0; i++)
 		result = print_source(&printer, &sources.list[i]);
 	rain_digest_hash_finish(printer.hash, &print->key);
+	rain_digest_hash_finish(printer.anywhere, &print->anywhere);
 	rain_bundle_sources_release(&sources);
 	return result;
 }

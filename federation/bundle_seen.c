@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "federation/bundle_match.h"
 #include "federation/digest.h"
 #include "federation/tree.h"
 
@@ -112,15 +113,10 @@ static void wait_for_tick(void)
 	}
 }
 
-struct rain_bundle_seen *rain_bundle_see(int root, struct rain_error *err)
+/* Takes `seen` over, and is what is to be returned. */
+static struct rain_bundle_seen *finish(struct rain_bundle_seen *seen, int result)
 {
-	struct rain_bundle_seen *seen = calloc(1, sizeof(*seen));
-
-	if (!seen) {
-		rain_error_set(err, "out of memory");
-		return NULL;
-	}
-	if (see(seen, root, "", err) < 0) {
+	if (result < 0) {
 		rain_bundle_seen_free(seen);
 		return NULL;
 	}
@@ -129,6 +125,61 @@ struct rain_bundle_seen *rain_bundle_see(int root, struct rain_error *err)
 		wait_for_tick();
 	}
 	return seen;
+}
+
+struct rain_bundle_seen *rain_bundle_see(int root, struct rain_error *err)
+{
+	struct rain_bundle_seen *seen = calloc(1, sizeof(*seen));
+
+	if (!seen) {
+		rain_error_set(err, "out of memory");
+		return NULL;
+	}
+	return finish(seen, see(seen, root, "", err));
+}
+
+static int see_source(struct rain_bundle_seen *seen, const struct rain_bundle_source *source,
+		      struct rain_error *err)
+{
+	const char *last = strrchr(source->found, '/');
+	char above[RAIN_BUNDLE_PATH_MAX + 1] = "";
+	int dir, fd, result = 0;
+	struct stat st;
+
+	if (last)
+		memcpy(above, source->found, (size_t)(last - source->found));
+	last = last ? last + 1 : source->found;
+	dir = rain_tree_open(source->root, above, false, NULL);
+	if (dir < 0)
+		return 0; /* unknown, so it counts as changed */
+	if (fstatat(dir, last, &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISDIR(st.st_mode)) {
+		result = remember(seen, source->path, &st, err);
+	} else if ((fd = openat(dir, last, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) >= 0) {
+		result = see(seen, fd, source->path, err);
+		close(fd);
+	}
+	close(dir);
+	return result;
+}
+
+struct rain_bundle_seen *rain_bundle_see_items(int root, const char *const items[], size_t count,
+					       struct rain_error *err)
+{
+	struct rain_bundle_seen *seen = calloc(1, sizeof(*seen));
+	struct rain_bundle_sources sources = {0};
+	int result = 0;
+
+	if (!seen) {
+		rain_error_set(err, "out of memory");
+		return NULL;
+	}
+	for (size_t i = 0; i < count && result == 0; i++)
+		result = rain_bundle_match(root, items[i], &sources, err);
+	for (size_t i = 0; i < sources.count && result == 0; i++)
+		if (strcmp(sources.list[i].found, sources.list[i].path) == 0)
+			result = see_source(seen, &sources.list[i], err);
+	rain_bundle_sources_release(&sources);
+	return finish(seen, result);
 }
 
 bool rain_bundle_is_as_seen(const struct rain_bundle_seen *seen, const char *path,

@@ -19,6 +19,10 @@ struct rain_bundle_seen;
  * clock has gone on, so that each later change shows. NULL with err. */
 struct rain_bundle_seen *rain_bundle_see(int root, struct rain_error *err);
 
+/* The same of what `items` (as of rain_bundle_pack) name now and give no other name. */
+struct rain_bundle_seen *rain_bundle_see_items(int root, const char *const items[], size_t count,
+					       struct rain_error *err);
+
 /* True when there was the same file under this path (relative to root), and
  * neither its content nor its mode has changed since. `seen` may be NULL. */
 bool rain_bundle_is_as_seen(const struct rain_bundle_seen *seen, const char *path,

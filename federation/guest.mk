@@ -60,9 +60,28 @@ rain_agent_SOURCES = \
 	federation/environment.h \
 	federation/guest_cache.c \
 	federation/guest_cache.h \
-	federation/sandbox.h
+	federation/sandbox.h \
+	federation/slurm_command.c \
+	federation/slurm_command.h
 rain_agent_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) -pthread
 rain_agent_LDADD = liblocal.la libbundle.la libcommon.la $(JANSSON_LIBS) -lpthread
+
+# Files of jobs that run at home.
+rain_PROGRAMS += rain-stage
+rain_stage_SOURCES = \
+	federation/slurm_command.c \
+	federation/slurm_command.h \
+	federation/stage.c \
+	federation/stage.h \
+	federation/stage_head.c \
+	federation/stage_in.c \
+	federation/stage_look.c \
+	federation/stage_script.c \
+	federation/stage_slurm.c \
+	federation/stage_stream.c \
+	federation/stage_wire.c
+rain_stage_CFLAGS = $(AM_CFLAGS) -pthread
+rain_stage_LDADD = libbundle.la libfederation.la libcommon.la $(SLURM_LIBS) -lpthread
 
 rain_PROGRAMS += rain-guest-guard
 rain_guest_guard_SOURCES = \
@@ -106,3 +125,12 @@ federation_test_test_relay_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(MICROHTTPD_
 federation_test_test_relay_LDADD = liblocal.la libbundle.la $(test_libs) $(MICROHTTPD_LIBS) -lpthread
 # It starts the program itself.
 federation_test_test_relay_DEPENDENCIES = rain-relay liblocal.la libbundle.la libcommon.la
+
+check_PROGRAMS += federation/test/test_stage
+federation_test_test_stage_SOURCES = \
+	federation/stage_look.c \
+	federation/stage_stream.c \
+	federation/stage_wire.c \
+	federation/test/test_stage.c
+federation_test_test_stage_CFLAGS = $(AM_CFLAGS) -pthread
+federation_test_test_stage_LDADD = libbundle.la libfederation.la $(test_libs) -lpthread

@@ -16,7 +16,7 @@ const struct rain_option_text rain_option_texts[RAIN_OPTION_COUNT] = {
 	[RAIN_OPTION_STAGE_IN] = {"stage-in", "PATH[:NAME][,...]",
 				  "files or patterns that the job needs on its nodes"},
 	[RAIN_OPTION_STAGE_OUT] = {"stage-out", "PATH[:NAME][,...]",
-				   "files or patterns to bring home after a burst"},
+				   "files or patterns to bring back at the end"},
 };
 
 static const char *const mode_names[] = {
@@ -246,8 +246,8 @@ int rain_options_set(struct rain_options *options, enum rain_option which, const
 
 int rain_options_check(const struct rain_options *options, struct rain_error *err)
 {
-	static const enum rain_option bounds[] = {
-		RAIN_OPTION_BURST_MAX_TOKENS, RAIN_OPTION_BURST_PEERS, RAIN_OPTION_STAGE_OUT};
+	static const enum rain_option bounds[] = {RAIN_OPTION_BURST_MAX_TOKENS,
+						  RAIN_OPTION_BURST_PEERS};
 
 	if (options->given[RAIN_OPTION_BURST])
 		return 0;

@@ -55,6 +55,9 @@ struct rain_burst {
 	char peers[RAIN_BURST_PEERS_MAX][RAIN_BURST_PEER_SIZE];
 };
 
+/* What the processes are called that bring files of jobs at home. */
+#define RAIN_STAGE_JOB_NAME "rain-stage"
+
 #define RAIN_STAGE_ITEMS_MAX 64
 #define RAIN_STAGE_TEXT_MAX 4096 /* bytes of the whole list */
 

@@ -35,6 +35,11 @@ plugins_snapshot_sources = \
 
 plugins_LTLIBRARIES += spank_rain.la
 spank_rain_la_SOURCES = $(plugins_common) \
+	common/clock.c \
+	common/clock.h \
+	common/process.c \
+	common/process.h \
+	federation/stage.h \
 	panel/notice.c \
 	panel/notice.h \
 	plugins/guest_confine.c \
@@ -48,6 +53,8 @@ spank_rain_la_SOURCES = $(plugins_common) \
 	plugins/spank_rain.c \
 	plugins/spank_settings.c \
 	plugins/spank_settings.h \
+	plugins/spank_stage.c \
+	plugins/spank_stage.h \
 	plugins/spank_task.c \
 	plugins/spank_task.h
 spank_rain_la_CFLAGS = $(plugins_cflags)

@@ -80,6 +80,11 @@ int rain_spank_options_check(void)
 	return -1;
 }
 
+const char *rain_spank_options_stage_in(void)
+{
+	return asked.stage_in;
+}
+
 const char *rain_spank_option_value(spank_t spank, enum rain_option which)
 {
 	char *value = NULL;

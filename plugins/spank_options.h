@@ -19,6 +19,9 @@ int rain_spank_options_from_environment(void);
 /* From slurm_spank_init_post_opt of sbatch, srun and salloc. */
 int rain_spank_options_check(void);
 
+/* After that: what --stage-in was given, or "". */
+const char *rain_spank_options_stage_in(void);
+
 /* From slurm_spank_task_init: the value that came with the job, or NULL. */
 const char *rain_spank_option_value(spank_t spank, enum rain_option which);
 

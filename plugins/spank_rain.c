@@ -3,7 +3,7 @@
  * The SPANK plugin: which of RAIN's parts Slurm meets where.
  *
  *   sbatch, salloc, srun   register and check the options
- *   slurmstepd             relay, sandbox
+ *   slurmstepd             relay, sandbox, files of jobs at home
  *   prolog, epilog         the panel's notice
  */
 #include <slurm/spank.h>
@@ -12,6 +12,7 @@
 #include "plugins/spank_notice.h"
 #include "plugins/spank_options.h"
 #include "plugins/spank_settings.h"
+#include "plugins/spank_stage.h"
 #include "plugins/spank_task.h"
 
 extern const char plugin_name[] RAIN_EXPORT;
@@ -55,8 +56,12 @@ RAIN_EXPORT int slurm_spank_init_post_opt(spank_t spank, int argc, char *argv[])
 	(void)spank, (void)argc, (void)argv;
 	switch (spank_context()) {
 	case S_CTX_LOCAL:
-	case S_CTX_ALLOCATOR:
 		return rain_spank_options_check();
+	case S_CTX_ALLOCATOR:
+		if (rain_spank_options_check())
+			return -1;
+		rain_spank_stage_note();
+		return 0;
 	default:
 		return 0;
 	}

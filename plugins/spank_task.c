@@ -11,8 +11,10 @@
 #include "plugins/guest_confine.h"
 #include "plugins/guest_exec.h"
 #include "plugins/spank_options.h"
+#include "plugins/spank_stage.h"
 
 #define RELAY RAIN_LIBEXECDIR "/rain-relay"
+#define STAGE RAIN_LIBEXECDIR "/rain-stage"
 #define SANDBOX RAIN_LIBEXECDIR "/rain-sandbox"
 
 /* As a shell says "found, but can't be run". */
@@ -169,6 +171,18 @@ __attribute__((noreturn)) static void relay_exec(spank_t spank, const struct tas
 	task_fail(task, err.text);
 }
 
+/* Whatever else somebody may want to run on the head. */
+__attribute__((noreturn)) static void stage_exec(const struct task *task)
+{
+	struct rain_error err;
+
+	if (!rain_spank_stage_is_head(task->argc, task->argv))
+		task_fail(task, "jobs of the name " RAIN_STAGE_JOB_NAME " are RAIN's own on this partition");
+	execve(STAGE, task->argv, task->environment);
+	rain_error_set(&err, "can't start %s: %s", STAGE, strerror(errno));
+	task_fail(task, err.text);
+}
+
 /* A step of srun, or the shell of salloc: the first task stands for all of them. */
 static void first_task_only(spank_t spank, const struct task *task)
 {
@@ -200,8 +214,15 @@ int rain_spank_task_init(spank_t spank, const struct rain_spank_settings *settin
 	/* a longer name than fits is another partition's */
 	if (spank_getenv(spank, "SLURM_JOB_PARTITION", partition, (int)sizeof partition) !=
 		    ESPANK_SUCCESS ||
-	    strcmp(partition, settings->overflow_partition))
+	    strcmp(partition, settings->overflow_partition)) {
+		int code = batch ? rain_spank_stage_begin(spank, settings) : 0;
+
+		if (code)
+			_exit(code);
 		return 0;
+	}
+	if (!batch && rain_spank_stage_is_ours(spank))
+		stage_exec(&task);
 	if (!batch)
 		first_task_only(spank, &task);
 	relay_exec(spank, &task);

@@ -170,6 +170,18 @@ static void burst_decide(const struct rain_submission *submission, const struct 
 		       balance);
 }
 
+/* rain-stage's process on the head: one task, in whose place only rain-stage itself can
+ * run there (plugins/spank_task.c). */
+static bool is_stage(const struct rain_submit_settings *settings,
+		     const struct rain_submission *submission)
+{
+	return submission->partition && submission->name && !submission->has_script &&
+	       !strcmp(submission->partition, settings->overflow_partition) &&
+	       !strcmp(submission->name, RAIN_STAGE_JOB_NAME) &&
+	       submission->spank_environment_count == 0 && !submission->is_het &&
+	       submission->nodes == 1 && submission->tasks == 1 && submission->cpus <= 1;
+}
+
 void rain_submit_decide(const struct rain_submit_settings *settings,
 			const struct rain_submission *submission,
 			struct rain_submit_verdict *verdict)
@@ -184,7 +196,8 @@ void rain_submit_decide(const struct rain_submit_settings *settings,
 		       "guests run what their own cluster sends and submit nothing here");
 		return;
 	}
-	if (!submission->privileged && names_own_partition(settings, submission->partition)) {
+	if (!submission->privileged && names_own_partition(settings, submission->partition) &&
+	    !is_stage(settings, submission)) {
 		answer(verdict, RAIN_SUBMIT_DENY,
 		       "the partitions %s and %s are for RAIN itself: submit to your own partition with "
 		       "--burst=auto or --burst=only",
@@ -202,9 +215,11 @@ void rain_submit_decide(const struct rain_submit_settings *settings,
 	}
 	if (options.burst.mode != RAIN_BURST_NEVER)
 		burst_decide(submission, &options.burst, verdict);
-	else if (options.given[RAIN_OPTION_STAGE_IN])
+	else if (!submission->has_script &&
+		 (options.given[RAIN_OPTION_STAGE_IN] || options.given[RAIN_OPTION_STAGE_OUT]))
 		answer(verdict, RAIN_SUBMIT_ACCEPT,
-		       "--stage-in is for bursts: at home the job reads its files where they are");
+		       "--stage-in and --stage-out of srun and salloc are for bursts: at home only batch "
+		       "jobs are brought their files");
 }
 
 int rain_modify_check(const struct rain_submit_settings *settings,

@@ -33,7 +33,10 @@ struct rain_submission {
 	uid_t submitter;
 	bool privileged; /* root or SlurmUser */
 	const char *partition; /* may be a list */
+	const char *name;
 	const char *admin_comment;
+	bool has_script;
+	uint32_t nodes, tasks, cpus; /* at least */
 	char *const *spank_environment; /* "_SLURM_SPANK_OPTION_rain_burst=auto" ... */
 	size_t spank_environment_count;
 	bool is_het, is_recurring;

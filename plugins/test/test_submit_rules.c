@@ -171,6 +171,33 @@ static void test_partitions_of_rain(void **state)
 	}
 }
 
+/* … but for its own process on the head, which users' jobs start. */
+static void test_files_of_jobs_at_home(void **state)
+{
+	(void)state;
+	submission.partition = "overflow";
+	submission.name = "rain-stage";
+	submission.nodes = submission.tasks = submission.cpus = 1;
+	assert_int_equal(decide(), RAIN_SUBMIT_ACCEPT);
+	submission.has_script = true;
+	assert_int_equal(decide(), RAIN_SUBMIT_DENY);
+	submission.has_script = false;
+	submission.tasks = 2;
+	assert_int_equal(decide(), RAIN_SUBMIT_DENY);
+	submission.tasks = 1;
+	submission.cpus = 64;
+	assert_int_equal(decide(), RAIN_SUBMIT_DENY);
+	submission.cpus = 1;
+	submission.name = "mine";
+	assert_int_equal(decide(), RAIN_SUBMIT_DENY);
+	submission.name = "rain-stage";
+	submission.partition = "guest";
+	assert_int_equal(decide(), RAIN_SUBMIT_DENY);
+	submission.partition = "overflow";
+	submission.submitter = 61001;
+	assert_int_equal(decide(), RAIN_SUBMIT_DENY);
+}
+
 static void test_guests_submit_nothing(void **state)
 {
 	(void)state;
@@ -254,6 +281,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_options_are_checked_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_what_cannot_burst, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_partitions_of_rain, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_files_of_jobs_at_home, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_guests_submit_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_forged_tags_are_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_moves_between_partitions, setup, teardown),

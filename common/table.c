@@ -13,7 +13,7 @@
 struct rain_table {
 	size_t columns;
 	char **headers;
-	bool *right;
+	bool *right, *whole;
 	size_t rows, capacity;
 	char **cells; /* rows x columns */
 };
@@ -49,11 +49,13 @@ struct rain_table *rain_table_create(const char *const headers[])
 		table->columns++;
 	table->headers = calloc(table->columns, sizeof(*table->headers));
 	table->right = calloc(table->columns, sizeof(*table->right));
-	if (!table->headers || !table->right)
+	table->whole = calloc(table->columns, sizeof(*table->whole));
+	if (!table->headers || !table->right || !table->whole)
 		goto fail;
 	for (size_t i = 0; i < table->columns; i++) {
 		table->right[i] = headers[i][0] == '>';
-		table->headers[i] = clean_copy(headers[i] + table->right[i]);
+		table->whole[i] = table->right[i] || headers[i][0] == '!';
+		table->headers[i] = clean_copy(headers[i] + table->whole[i]);
 		if (!table->headers[i])
 			goto fail;
 	}
@@ -103,8 +105,7 @@ static void print_padded(const char *text, size_t wide, bool right, bool last, F
 		fprintf(out, "%s%*s", text, pad, "");
 }
 
-/* Columns of the terminal, or 0 when the output is none. */
-static size_t terminal_width(FILE *out)
+size_t rain_table_terminal(FILE *out)
 {
 	struct winsize size;
 
@@ -121,7 +122,7 @@ static void fit(const struct rain_table *table, size_t *widths, size_t most)
 
 		for (size_t i = 0; i < table->columns; i++) {
 			sum += widths[i];
-			if (!table->right[i] && widths[i] > NARROWEST &&
+			if (!table->whole[i] && widths[i] > NARROWEST &&
 			    (widest == table->columns || widths[i] > widths[widest]))
 				widest = i;
 		}
@@ -158,7 +159,7 @@ static void print_cell(const char *text, size_t wide, bool right, bool last, FIL
 
 static void print_text(const struct rain_table *table, FILE *out)
 {
-	size_t *widths = calloc(table->columns + 1, sizeof(*widths)), most = terminal_width(out);
+	size_t *widths = calloc(table->columns + 1, sizeof(*widths)), most = rain_table_terminal(out);
 
 	/* Without memory every column is as wide as its cell: ugly and right. */
 	for (size_t i = 0; widths && i < table->columns; i++) {
@@ -243,6 +244,7 @@ void rain_table_destroy(struct rain_table *table)
 		free(table->cells[i]);
 	free(table->headers);
 	free(table->right);
+	free(table->whole);
 	free(table->cells);
 	free(table);
 }

@@ -15,7 +15,8 @@ enum rain_table_style {
 struct rain_table;
 
 /* `headers` is NULL-terminated; a header that starts with '>' makes its column
- * right-aligned (the mark isn't shown).  Copies everything. NULL: no memory. */
+ * right-aligned (the mark isn't shown).  Those columns are never cut to fit a terminal,
+ * nor are those whose header starts with '!'.  Copies everything. NULL: no memory. */
 struct rain_table *rain_table_create(const char *const headers[]);
 
 /* Adds a row of as many cells as there are headers, copied. 0 or -1. */
@@ -24,6 +25,9 @@ int rain_table_add(struct rain_table *table, const char *const cells[]);
 /* Control characters in cells are shown as '?': text of strangers may be
  * printed. */
 void rain_table_print(const struct rain_table *table, enum rain_table_style style, FILE *out);
+
+/* Columns of the terminal, or 0 when `out` is none. */
+size_t rain_table_terminal(FILE *out);
 
 void rain_table_destroy(struct rain_table *table);
 

@@ -102,8 +102,10 @@ json_t *rain_client_order(const char *config, json_t *request, const char *key, 
 	json_t *answer;
 	bool told;
 
-	*code = RAIN_EXIT_FAILURE;
-	if (!key && key_make(fresh, err) < 0) {
+	*code = key ? RAIN_EXIT_USAGE : RAIN_EXIT_FAILURE;
+	if (key && strlen(key) != KEY_SIZE - 1) /* the rest is the ledger's to see */
+		rain_error_set(err, "--key wants a UUID (uuidgen makes one), not \"%.60s\"", key);
+	if ((key && strlen(key) != KEY_SIZE - 1) || (!key && key_make(fresh, err) < 0)) {
 		json_decref(request);
 		return NULL;
 	}

@@ -105,6 +105,12 @@ int rain_asker_administrator(const struct rain_ledgerd *ledgerd,
 /* "ada" and "user:ada" are the same account. -1 with err when it can't be one. */
 int rain_ledgerd_account_name(const char *text, char name[static 80], struct rain_error *err);
 
+/* "user:NAME" of a user of this machine: without an account yet, or with none needed. */
+bool rain_ledgerd_user_exists(const char *account);
+
+/* That, and the ledger has no account of this name yet.  False when it can't be asked. */
+bool rain_ledgerd_account_awaited(struct rain_ledgerd *ledgerd, const char *account);
+
 /* A required field that is a UUID. */
 int rain_ledgerd_uuid(const json_t *request, const char *key, const char **uuid,
 		      struct rain_error *err);

@@ -3,6 +3,7 @@
 #include "accounting/ledgerd.h"
 
 #include <inttypes.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -119,6 +120,12 @@ json_t *rain_ledgerd_op_account_member(void *arg, const struct rain_rpc_caller *
 	snprintf(account, sizeof(account), "project:%s", project);
 	if (!rain_asker_has(ledgerd, &asker, account, true, err))
 		return NULL;
+
+	/* A misspelt member would wait for whoever gets that name one day; who left may go. */
+	if (role && !getpwnam(user)) {
+		rain_error_set(err, "there is no user \"%s\" on this machine", user);
+		return NULL;
+	}
 
 	const char *params[] = {project, user, role, asker.user};
 

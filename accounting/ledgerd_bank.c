@@ -4,7 +4,6 @@
 #include "accounting/ledgerd_group.h"
 
 #include <inttypes.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -81,6 +80,14 @@ int rain_ledgerd_account_name(const char *text, char name[static ACCOUNT_MAX],
 	return 0;
 }
 
+/* Somebody who never ran or received anything has a statement, too: an empty one. */
+static json_t *empty_statement(struct rain_ledgerd *ledgerd, const char *name)
+{
+	return json_pack("{s:s s:i s:i s:i s:i s:b s:[] s:o}", "account", name, "opening_utok", 0,
+			 "credited_utok", 0, "debited_utok", 0, "closing_utok", 0, "more", 0, "rows",
+			 "notes", rain_ledgerd_notes(ledgerd));
+}
+
 /* {account?, since, until, after?} -> {"account", "opening_utok", "credited_utok",
  * "debited_utok", "closing_utok", "rows", "more"} */
 json_t *rain_ledgerd_op_statement(void *arg, const struct rain_rpc_caller *caller,
@@ -114,6 +121,8 @@ json_t *rain_ledgerd_op_statement(void *arg, const struct rain_rpc_caller *calle
 
 	const char *params[] = {name, number(&a, since), number(&b, until), number(&c, after)};
 
+	if (rain_ledgerd_account_awaited(ledgerd, name))
+		return empty_statement(ledgerd, name);
 	rows = rows_of(ledgerd, lines, params, 4, err);
 	sums = rows ? rows_of(ledgerd, totals, params, 3, err) : NULL;
 	if (!sums) {
@@ -165,7 +174,7 @@ json_t *rain_ledgerd_op_transfer(void *arg, const struct rain_rpc_caller *caller
 	    !rain_asker_has(ledgerd, &asker, call.from, true, err))
 		return NULL;
 	/* A misspelt name would take the tokens without a word. */
-	if (strncmp(call.to, "user:", 5) == 0 && !getpwnam(call.to + 5)) {
+	if (strncmp(call.to, "user:", 5) == 0 && !rain_ledgerd_user_exists(call.to)) {
 		rain_error_set(err, "there is no user \"%s\" on this machine", call.to + 5);
 		return NULL;
 	}
@@ -276,10 +285,11 @@ json_t *rain_ledgerd_op_refund(void *arg, const struct rain_rpc_caller *caller,
 	if (made < 0 || (made == 0 && run_find(ledgerd, &refund, err) < 0))
 		return NULL;
 
-	const char *params[] = {number(&a, refund.run), number(&b, refund.amount), reason, refund.idem};
+	const char *params[] = {number(&a, refund.run), number(&b, refund.amount), reason, refund.idem,
+				asker.user};
 
-	rows = rows_of(ledgerd, "SELECT ledger.charge_refund($1::bigint, $2::bigint, $3, $4::uuid) AS answer",
-		       params, 4, err);
+	rows = rows_of(ledgerd, "SELECT ledger.charge_refund($1::bigint, $2::bigint, $3, $4::uuid, $5) "
+		       "AS answer", params, 5, err);
 	if (!rows)
 		return NULL;
 	again = strcmp(answer_of(rows), "exists") == 0;
@@ -301,7 +311,7 @@ json_t *rain_ledgerd_op_rates(void *arg, const struct rain_rpc_caller *caller,
 {
 	struct rain_ledgerd *ledgerd = arg;
 	const char *params[] = {ledgerd->config->cluster_name};
-	json_t *rows;
+	json_t *rows, *answer;
 
 	(void)caller;
 	rows = rows_of(ledgerd,
@@ -315,7 +325,14 @@ json_t *rain_ledgerd_op_rates(void *arg, const struct rain_rpc_caller *caller,
 				 "floor(extract(epoch FROM valid_until))::bigint AS valid_until, reason, actor "
 				 "FROM ledger.rates($1, clock_timestamp())",
 		       params, 1, err);
-	return rows ? rain_ledgerd_answer(ledgerd, "rows", rows) : NULL;
+	answer = rows ? rain_ledgerd_answer(ledgerd, "rows", rows) : NULL;
+	/* Its rows would tell nothing to who wants to know what jobs cost. */
+	json_array_append_new(json_object_get(answer, "notes"),
+			      json_sprintf("where no rate for \"calibrated\" is set, a job at home costs %"
+					   PRId64 "/%" PRId64 " of its calibrated price (ledger.home-rate)",
+					   ledgerd->config->ledger.home_num,
+					   ledgerd->config->ledger.home_den));
+	return answer;
 }
 
 /* {tres, num, den, partition?, qos?, from?, reason?} */
@@ -340,12 +357,13 @@ json_t *rain_ledgerd_op_rate_set(void *arg, const struct rain_rpc_caller *caller
 		return NULL;
 
 	const char *params[] = {ledgerd->config->cluster_name, partition, qos, tres, number(&a, num),
-				number(&b, den), from ? number(&c, from) : NULL, reason};
+				number(&b, den), from ? number(&c, from) : NULL, reason,
+				asker.user};
 
 	rows = rows_of(ledgerd,
 		       "SELECT ledger.rate_set($1, $2, $3, $4, $5::bigint, $6::bigint, "
-		       "to_timestamp($7::bigint), $8)::text AS answer",
-		       params, 8, err);
+		       "to_timestamp($7::bigint), $8, $9)::text AS answer",
+		       params, 9, err);
 	if (!rows)
 		return NULL;
 	json_decref(rows);

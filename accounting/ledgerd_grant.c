@@ -3,7 +3,6 @@
 #include "accounting/ledgerd_group.h"
 
 #include <inttypes.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -85,7 +84,7 @@ json_t *rain_ledgerd_op_grant(void *arg, const struct rain_rpc_caller *caller,
 	    rain_ledgerd_account_name(wanted, call.to, err) < 0)
 		return NULL;
 	/* A grant to a misspelt name would be lost without a word. */
-	if (strncmp(call.to, "user:", 5) == 0 && !getpwnam(call.to + 5)) {
+	if (strncmp(call.to, "user:", 5) == 0 && !rain_ledgerd_user_exists(call.to)) {
 		rain_error_set(err, "there is no user \"%s\" on this machine", call.to + 5);
 		return NULL;
 	}
@@ -125,7 +124,9 @@ json_t *rain_ledgerd_op_lots(void *arg, const struct rain_rpc_caller *caller,
 		return NULL;
 	}
 	params[0] = name;
-	if (rain_ledger_rows(ledgerd->store, sql, params, 1, &rows, err) != RAIN_LEDGER_OK)
+	if (rain_ledgerd_account_awaited(ledgerd, name))
+		rows = json_array();
+	else if (rain_ledger_rows(ledgerd->store, sql, params, 1, &rows, err) != RAIN_LEDGER_OK)
 		return NULL;
 	answer = rain_ledgerd_answer(ledgerd, "rows", rows);
 	json_object_set_new(answer, "account", json_string(name));

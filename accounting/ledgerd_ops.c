@@ -70,9 +70,20 @@ static json_t *empty_balance(const char *name)
 			 "credit_limit_utok", 0);
 }
 
-static bool user_exists(const char *account)
+bool rain_ledgerd_user_exists(const char *account)
 {
 	return strncmp(account, "user:", 5) == 0 && getpwnam(account + 5);
+}
+
+bool rain_ledgerd_account_awaited(struct rain_ledgerd *ledgerd, const char *account)
+{
+	json_t *rows = NULL;
+	bool awaited = rain_ledgerd_user_exists(account) &&
+		       rain_ledger_balances(ledgerd->store, account, &rows, NULL) == RAIN_LEDGER_OK &&
+		       json_array_size(rows) == 0;
+
+	json_decref(rows);
+	return awaited;
 }
 
 /* {account?: name or "all"} */
@@ -101,7 +112,7 @@ static json_t *op_balance(void *arg, const struct rain_rpc_caller *caller, const
 	if (rain_ledger_balances(ledgerd->store, all ? NULL : name, &rows, err) != RAIN_LEDGER_OK)
 		return NULL;
 	if (!all && json_array_size(rows) == 0) {
-		if (!user_exists(name)) {
+		if (!rain_ledgerd_user_exists(name)) {
 			rain_error_set(err, "there is no account \"%s\"", name);
 			json_decref(rows);
 			return NULL;

@@ -13,7 +13,8 @@ dist_sql_DATA += accounting/sql/0081-runs-at-once.sql
 dist_sql_DATA += accounting/sql/0082-usage-edges.sql
 dist_sql_DATA += accounting/sql/0083-usage-order.sql
 dist_sql_DATA += accounting/sql/0097-groups.sql
-dist_sql_DATA += accounting/sql/0115-refund-again.sql accounting/sql/0116-guards.sql
+dist_sql_DATA += accounting/sql/0115-refund-again.sql accounting/sql/0116-guards.sql \
+	accounting/sql/0117-refund-actor.sql
 dist_sql_DATA += accounting/sql/0085-give-back.sql
 dist_sql_DATA += accounting/sql/0086-seal-all.sql
 dist_sql_DATA += accounting/sql/0087-policies.sql

@@ -43,18 +43,26 @@ static int parse_ago(const char *text, int64_t now, int64_t *when, struct rain_e
 static int parse_date(const char *text, int64_t *when, struct rain_error *err)
 {
 	static const char *const formats[] = {"%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M",
-					      "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"};
+					      "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S",
+					      "%Y-%m-%dT%H:%M%z", "%Y-%m-%dT%H:%M:%S%z"};
 
 	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
 		struct tm moment = {.tm_isdst = -1};
 		const char *end = strptime(text, formats[i], &moment);
-		int day = moment.tm_mday;
+		struct tm meant = moment;
 
 		if (!end || *end != '\0')
 			continue;
-		*when = (int64_t)mktime(&moment);
-		/* mktime turns the 30th of February into a day of March. */
-		if (*when < 0 || moment.tm_mday != day)
+		if (strstr(formats[i], "%z"))
+			*when = (int64_t)timegm(&moment) - meant.tm_gmtoff;
+		else
+			*when = (int64_t)mktime(&moment);
+		/* mktime turns the 30th of February into a day of March, and a time that the
+		 * clocks leave out into another; a day may begin later than at midnight. */
+		if (*when >= 0 && moment.tm_mday == meant.tm_mday && i > 0 &&
+		    (moment.tm_hour != meant.tm_hour || moment.tm_min != meant.tm_min))
+			return rain_error_set(err, "\"%.60s\" never was: the clocks were put forward", text);
+		if (*when < 0 || moment.tm_mday != meant.tm_mday)
 			break;
 		return 0;
 	}

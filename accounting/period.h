@@ -12,7 +12,9 @@
 
 /* Reads "now", "today", "yesterday", "month" (its first day), "N days" before
  * now as "-Nd" (also h and w), "YYYY-MM-DD", "YYYY-MM-DD HH:MM[:SS]" (or with a
- * T).  *when gets epoch seconds. -1 with err that lists the forms. */
+ * T), the latter in a zone of its own when that follows ("Z", "+0100").  A time that the
+ * clocks leave out when they are put forward is refused, but a day that begins later than
+ * at midnight begins.  *when gets epoch seconds. -1 with err that lists the forms. */
 int rain_period_parse(const char *text, int64_t now, int64_t *when, struct rain_error *err);
 
 #define RAIN_PERIOD_TEXT_SIZE 64

@@ -2,7 +2,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "accounting/client.h"
 #include "accounting/show.h"
@@ -95,28 +94,19 @@ static int64_t number(const char *text, size_t length)
 	return *text >= '0' && *text <= '9' && (size_t)(end - text) == length ? value : 0;
 }
 
-/* On a terminal, beside the output of others. */
-static void progress(const char *what, int64_t done, int64_t of)
-{
-	if (!isatty(STDERR_FILENO))
-		return;
-	if (of > 0)
-		fprintf(stderr, "\r%s: %" PRId64 " of %" PRId64 "\033[K", what, done, of);
-	else
-		fprintf(stderr, "\r%s\033[K", what);
-}
-
 /* A few blocks at a time: nobody knows how fast the machine is. -1 with *code and err. */
 static int history_check(const struct audit *audit, int64_t last, json_t *findings, int *code,
 			 struct rain_error *err)
 {
 	int64_t first = audit->from ? audit->from : 1;
+	char what[48];
 
+	snprintf(what, sizeof(what), "checking blocks up to %" PRId64, last);
 	for (int64_t block = first; block <= last; block += BLOCKS) {
 		int64_t to = block + BLOCKS - 1 < last ? block + BLOCKS - 1 : last;
 		json_t *answer;
 
-		progress("checking block", block, last);
+		rain_show_progress(what, block);
 		answer = rain_client_call_within(audit->show.config,
 						 json_pack("{s:s s:I s:I}", "op", "audit", "from",
 							   (json_int_t)block, "to", (json_int_t)to),
@@ -148,10 +138,10 @@ static json_t *audit_make(const struct audit *audit, int *code, struct rain_erro
 		return NULL;
 	}
 	json_object_set_new(answer, "findings", findings);
-	progress("checking balances and guards", 0, 0);
+	rain_show_progress("checking balances of accounts and guards", 0);
 	rest = rain_client_call_within(audit->show.config, json_pack("{s:s}", "op", "check"), CHECK_MS, code,
 				       err);
-	progress("", 0, 0);
+	rain_show_progress(NULL, 0);
 	if (!rest) {
 		json_decref(answer);
 		return NULL;
@@ -207,7 +197,7 @@ int main(int argc, char *argv[])
 		return code;
 	answer = audit_make(&audit, &code, &err);
 	if (!answer) {
-		progress("", 0, 0);
+		rain_show_progress(NULL, 0);
 		return rain_cli_fail(code, &err);
 	}
 	if (audit.show.json)

@@ -39,13 +39,20 @@ static const char help[] =
 	RAIN_SHOW_EXIT;
 
 static const struct rain_column job_columns[] = {
-	{"JOBID", "slurm_job_id", RAIN_COLUMN_PLAIN},	{"USER", "user_name", RAIN_COLUMN_PLAIN},
-	{"ACCOUNT", "account", RAIN_COLUMN_PLAIN},	{"PARTITION", "partition", RAIN_COLUMN_PLAIN},
-	{"NAME", "job_name", RAIN_COLUMN_PLAIN},	{"STATE", "state", RAIN_COLUMN_PLAIN},
-	{"EXIT", "exit_code", RAIN_COLUMN_NUMBER},	{"START", "start_time", RAIN_COLUMN_TIME},
-	{"END", "end_time", RAIN_COLUMN_TIME},		{"NODELIST", "nodes", RAIN_COLUMN_PLAIN},
-	{"CPUS", "cpus", RAIN_COLUMN_NUMBER},		{"CORE-HOURS", "core_ms", RAIN_COLUMN_HOURS},
-	{"TOKENS", "charged_utok", RAIN_COLUMN_TOKENS}, {"UNPAID", "unpaid_utok", RAIN_COLUMN_TOKENS},
+	{"JOBID", "slurm_job_id", RAIN_COLUMN_PLAIN},
+	{"USER", "user_name", RAIN_COLUMN_PLAIN},
+	{"ACCOUNT", "account", RAIN_COLUMN_PLAIN, 120},
+	{"PARTITION", "partition", RAIN_COLUMN_PLAIN, 100},
+	{"NAME", "job_name", RAIN_COLUMN_PLAIN},
+	{"STATE", "state", RAIN_COLUMN_PLAIN},
+	{"EXIT", "exit_code", RAIN_COLUMN_NUMBER, 100},
+	{"START", "start_time", RAIN_COLUMN_WHEN, 140},
+	{"END", "end_time", RAIN_COLUMN_WHEN},
+	{"NODELIST", "nodes", RAIN_COLUMN_PLAIN, 120},
+	{"CPUS", "cpus", RAIN_COLUMN_NUMBER, 140},
+	{"CORE-HOURS", "core_ms", RAIN_COLUMN_HOURS, 100},
+	{"TOKENS", "charged_utok", RAIN_COLUMN_TOKENS},
+	{"UNPAID", "unpaid_utok", RAIN_COLUMN_TOKENS, 140},
 	{NULL, NULL, RAIN_COLUMN_PLAIN},
 };
 
@@ -56,7 +63,7 @@ static struct rain_column usage_columns[] = {
 	{"CORE-HOURS", "core_ms", RAIN_COLUMN_HOURS},
 	{"TOKENS", "charged_utok", RAIN_COLUMN_TOKENS},
 	{"UNPAID", "unpaid_utok", RAIN_COLUMN_TOKENS},
-	{"CORE-HOURS", "core_ms", RAIN_COLUMN_BAR},
+	{"", "core_ms", RAIN_COLUMN_BAR},
 	{NULL, NULL, RAIN_COLUMN_PLAIN},
 };
 static struct rain_column efficiency_columns[] = {
@@ -87,7 +94,7 @@ static struct rain_column ledger_columns[] = {
 	{NULL, "key", RAIN_COLUMN_PLAIN},
 	{"MOVES", "count", RAIN_COLUMN_NUMBER},
 	{"TOKENS", "amount_utok", RAIN_COLUMN_TOKENS},
-	{"TOKENS", "amount_utok", RAIN_COLUMN_BAR},
+	{"", "amount_utok", RAIN_COLUMN_BAR},
 	{NULL, NULL, RAIN_COLUMN_PLAIN},
 };
 static struct rain_column peers_columns[] = {
@@ -189,10 +196,13 @@ static json_t *fetch(const struct report *report, int *code, struct rain_error *
 			json_decref(page);
 		}
 		last = json_object_get(all, "rows");
+		if (more)
+			rain_show_progress("jobs read", (int64_t)json_array_size(last));
 		last = json_array_get(last, json_array_size(last) - 1);
 		until = json_integer_value(json_object_get(last, "end_time"));
 		until_run = json_integer_value(json_object_get(last, "job_run_id"));
 	} while (more);
+	rain_show_progress(NULL, 0);
 	json_object_del(all, "more");
 	return all;
 }

@@ -44,9 +44,12 @@ static json_t *fetch(const struct rain_show *show, const char *account, int64_t 
 			json_decref(page);
 		}
 		rows = json_object_get(all, "rows");
+		if (more)
+			rain_show_progress("lines read", (int64_t)json_array_size(rows));
 		after = json_integer_value(json_object_get(
 			json_array_get(rows, json_array_size(rows) - 1), "transfer_id"));
 	} while (more);
+	rain_show_progress(NULL, 0);
 	json_object_del(all, "more");
 	return all;
 }
@@ -69,7 +72,7 @@ int main(int argc, char *argv[])
 						{"until", required_argument, NULL, 'E'},
 						RAIN_SHOW_OPTIONS};
 	static const struct rain_column columns[] = {
-		{"TIME", "at", RAIN_COLUMN_TIME},
+		{"TIME", "at", RAIN_COLUMN_WHEN},
 		{"WHAT", "code", RAIN_COLUMN_PLAIN},
 		{"JOB", "slurm_job_id", RAIN_COLUMN_NUMBER},
 		{"WITH", "other", RAIN_COLUMN_PLAIN},

@@ -121,6 +121,16 @@ static const char *bar(char *text, size_t size, int64_t value, int64_t most)
 	return text;
 }
 
+static const char *when(char *text, size_t size, int64_t at)
+{
+	time_t seconds = (time_t)at;
+	struct tm moment;
+
+	localtime_r(&seconds, &moment);
+	strftime(text, size, "%Y-%m-%d %H:%M:%S", &moment);
+	return text;
+}
+
 static int64_t most_of(const json_t *rows, const char *key)
 {
 	int64_t most = 0;
@@ -140,10 +150,10 @@ static size_t choose(const struct rain_show *show, const struct rain_column colu
 		     const struct rain_column *chosen[static COLUMNS_MAX])
 {
 	bool eyes = show->style == RAIN_TABLE_TEXT && isatty(STDOUT_FILENO);
-	size_t count = 0;
+	size_t count = 0, width = eyes ? rain_table_terminal(stdout) : 0;
 
 	for (; columns->header && count < COLUMNS_MAX; columns++)
-		if (columns->kind != RAIN_COLUMN_BAR || eyes)
+		if ((columns->kind != RAIN_COLUMN_BAR || eyes) && (width == 0 || width >= columns->terminal))
 			chosen[count++] = columns;
 	return count;
 }
@@ -155,26 +165,35 @@ static bool is_right(enum rain_column_kind kind)
 	       kind == RAIN_COLUMN_MEAN;
 }
 
+static bool is_time(enum rain_column_kind kind)
+{
+	return kind == RAIN_COLUMN_TIME || kind == RAIN_COLUMN_WHEN;
+}
+
 static struct rain_table *make_table(const struct rain_column *const columns[], size_t count)
 {
 	char texts[COLUMNS_MAX][32];
 	const char *headers[COLUMNS_MAX + 1] = {NULL};
 
 	for (size_t i = 0; i < count; i++) {
-		snprintf(texts[i], sizeof(texts[i]), "%s%s", is_right(columns[i]->kind) ? ">" : "",
-			 columns[i]->header);
+		snprintf(texts[i], sizeof(texts[i]), "%s%s", is_right(columns[i]->kind) ? ">"
+			 : is_time(columns[i]->kind) ? "!" : "", columns[i]->header);
 		headers[i] = texts[i];
 	}
 	return rain_table_create(headers);
 }
 
 /* most: the largest of a column of bars */
-static const char *cell(const struct rain_column *column, const json_t *row, int64_t most,
-			struct rain_cells *cells, char *text, size_t size)
+static const char *cell(const struct rain_show *show, const struct rain_column *column,
+			const json_t *row, int64_t most, struct rain_cells *cells, char *text, size_t size)
 {
 	switch (column->kind) {
 	case RAIN_COLUMN_TOKENS: return rain_cell_tokens(cells, row, column->key);
 	case RAIN_COLUMN_HOURS: return rain_cell_core_hours(cells, row, column->key);
+	case RAIN_COLUMN_WHEN:
+		if (show->style == RAIN_TABLE_TEXT && json_is_integer(json_object_get(row, column->key)))
+			return when(text, size, number(row, column->key, strlen(column->key)));
+		/* fall through */
 	case RAIN_COLUMN_TIME:
 		return json_is_integer(json_object_get(row, column->key))
 			       ? rain_cell_time(cells, row, column->key) : "-";
@@ -206,7 +225,7 @@ static int print_table(const struct rain_show *show, const struct rain_column co
 		const char *line[COLUMNS_MAX];
 
 		for (size_t k = 0; k < count; k++)
-			line[k] = cell(chosen[k], row, most[k], &cells, texts[k], sizeof(texts[k]));
+			line[k] = cell(show, chosen[k], row, most[k], &cells, texts[k], sizeof(texts[k]));
 		if (rc == 0)
 			rc = rain_table_add(table, line);
 		rain_cells_reset(&cells);
@@ -233,6 +252,16 @@ int rain_show_rows(const struct rain_show *show, const struct rain_column column
 	}
 	rain_client_print_notes(answer);
 	return RAIN_EXIT_OK;
+}
+
+void rain_show_progress(const char *what, int64_t done)
+{
+	if (!isatty(STDERR_FILENO))
+		return;
+	if (what)
+		fprintf(stderr, "\r%s: %" PRId64 "\033[K", what, done);
+	else
+		fputs("\r\033[K", stderr);
 }
 
 /* Steals answer. */

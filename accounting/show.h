@@ -36,8 +36,8 @@ struct rain_show {
 	"\nExit codes: 0 fine, 1 refused or failed, 2 wrong usage, 3 rain-ledgerd can't\n" \
 	"be reached.\n"
 #define RAIN_SHOW_TIMES                                                                    \
-	"\nTIME: YYYY-MM-DD, YYYY-MM-DDTHH:MM[:SS], now, today, yesterday, month (its\n"   \
-	"first day), -12h, -7d, -4w; in the local time zone, or in UTC with --utc.\n"
+	"\nTIME: YYYY-MM-DD, YYYY-MM-DDTHH:MM[:SS][Z|+HHMM], now, today, yesterday, month\n" \
+	"(its first day), -12h, -7d, -4w; in the local time zone, or in UTC with --utc.\n"
 
 /* Takes one of these options; --utc sets the time zone of the whole program.  False when it
  * is another. */
@@ -57,6 +57,7 @@ enum rain_column_kind {
 	RAIN_COLUMN_TOKENS,
 	RAIN_COLUMN_HOURS,   /* core-milliseconds as core-hours */
 	RAIN_COLUMN_TIME,    /* epoch seconds */
+	RAIN_COLUMN_WHEN,    /* the same, below a heading that tells people the time zone */
 	RAIN_COLUMN_PERCENT, /* key is "part/whole" */
 	RAIN_COLUMN_MEAN,    /* key is "sum/count", in seconds, shown as [D-]HH:MM:SS */
 	RAIN_COLUMN_BAR,     /* of the key's share in the largest; on a terminal only */
@@ -66,7 +67,11 @@ enum rain_column_kind {
 struct rain_column {
 	const char *header, *key;
 	enum rain_column_kind kind;
+	size_t terminal; /* left out of a table on a terminal with fewer columns than this */
 };
+
+/* "WHAT: DONE" on stderr when that is a terminal; `what` NULL: it is over, clear it. */
+void rain_show_progress(const char *what, int64_t done);
 
 /* Prints answer[rows_key] and the notes; with --json the whole answer, which may
  * be NULL-safe extended by the caller before. Returns the exit code. */

@@ -98,11 +98,33 @@ says "a refund of one run" '0.040000 tokens refunded' rain refund 10 --restart 1
 run=$(sql rain "SELECT job_run_id FROM ledger.job_runs_find('alpha', 10) WHERE restart = 1")
 says "the same refund again" 'made before' rain refund --run "$run" 0.04 --key "$(key 2)"
 denies "no more than the charge" 'has a charge to refund|more can.t be' rain refund 10 1 --restart 1
+[ "$(rain statement --json | jq -r '[.rows[] | select(.code == "refund") | .actor] | unique | .[]')" = root ] ||
+	fail "who refunded isn't written down: $(rain statement --json)"
 says "a part" '0.010000 tokens refunded' rain refund 1 0.01
 denies "a job that isn't there" 'no run of job 999' rain refund 999
 says "all that is left of a charge" '0.040000 tokens refunded' rain refund 2 --key "$(key 6)"
 says "and again, when nothing is left" 'made before' rain refund 2 --key "$(key 6)"
 denies "with the key of another refund" 'of another refund' rain refund 3 --key "$(key 6)"
+
+# Programs read by these lines; the manual has them.
+for command in statement balance "balance --lots" "account list" rate "report usage" "report efficiency" \
+	"report estimates" "report ledger" "report peers" "report usage --by job"; do
+	# shellcheck disable=SC2086
+	line=$(rain $command --parsable2 2>/dev/null | head -n1)
+	grep -qxF ".Dl $line" "${srcdir:-.}/doc/rain-${command%% *}.1" || fail "the manual of $command lacks $line"
+	# shellcheck disable=SC2086
+	[ "$(rain $command --csv 2>/dev/null | head -n1)" = "${line//|/,}" ] || fail "$command --csv has other headers"
+done
+echo "ok: the headers are documented"
+
+# Tables fit a terminal, with dates that can be read.
+for command in statement "report --by job --since 2024-01-01" report "balance --all" "account list" "rate --all"; do
+	script -qec "stty cols 80; LC_ALL=C ./rain-${command%% *} -c '$conf' ${command#"${command%% *}"} 2>/dev/null" /dev/null | tr -d '\r' >"$work/out"
+	[ -s "$work/out" ] || fail "$command says nothing on a terminal"
+	! grep -nE '^.{81,}' "$work/out" || fail "$command doesn't fit 80 columns"
+done
+echo "ok: tables fit 80 columns"
+says "dates are whole on a terminal" '^1 +root +job 1 +COMPLET[+ED]* +2024-03-31 01:59:59 ' script -qec "stty cols 80; ./rain-report -c '$conf' --by job --since 2024-03-01" /dev/null
 
 says "a project" 'project:heat is there' rain account add heat
 says "below it" 'project:tiny is there' rain account add tiny --parent heat
@@ -126,7 +148,8 @@ says "they are shown" '^9.000000\|9.000000\|2999-01-01T00:00:00\+0100\|2999-07-0
 says "a limit" 'may go 2.000000 tokens below' rain account limit project:heat 2 --reason test
 says "the list" '^project:heat\|.*\|5.000000\|0.000000\|7.000000\|2.000000$' rain account list -P
 says "a rate" 'cpu costs 5/18' rain rate set cpu 5/18 --reason test
-says "is shown" '^cpu\|5/18\|alpha\|\*\|\*\|' rain rate show -P
+says "is shown" '^cpu\|5/18\|alpha\|\*\|\*\|.*\|root\|test$' rain rate show -P
+says "and what jobs cost without" '^note: .* costs 1/1 of its calibrated price' rain rate
 rain rate set cpu fast 2>/dev/null
 [ $? = 2 ] || fail "a rate that is no ratio isn't wrong usage"
 
@@ -166,7 +189,7 @@ denies "a guard switched off" '^trigger +frozen_row on ledger.transfer +is disab
 denies "also by the check" '^trigger +frozen_row on ledger.transfer +is disabled' rain ledger check
 sql postgres "ALTER TABLE ledger.transfer ENABLE TRIGGER frozen_row"
 says "and on again" '^History is' rain audit
-script -qec "./rain-audit -c '$conf'" /dev/null | grep -q "checking block: 11 of $blocks" || fail "no progress on a terminal"
+script -qec "./rain-audit -c '$conf'" /dev/null | grep -q "checking blocks up to $blocks: 11" || fail "no progress on a terminal"
 [ -z "$(rain audit 2>&1 >/dev/null)" ] || fail "progress in a pipe"
 
 # While a check waits for the database, nobody else waits.
@@ -230,6 +253,9 @@ echo "ok: ten thousand accounts"
 
 if [ "$(id -u)" = 0 ]; then
 	denies "a user can't audit" 'only an administrator' as_user audit
+	denies "a member whom nobody knows" 'no user "no-such-user"' rain account member heat no-such-user
+	says "nothing happened yet, says the statement" '^Closing balance +0.000000$' as_user statement
+	says "and the lots" '^LEFT\|' as_user balance --lots -P
 	denies "a stranger's statement" 'neither your account' as_user statement root
 	denies "a stranger's grants" 'grants of others' as_user balance --lots root
 	denies "a stranger's transfer" 'neither your account' as_user transfer --from root postgres 1

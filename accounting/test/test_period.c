@@ -51,15 +51,28 @@ static void test_forms(void **state)
 	assert_int_equal(when("2024-03-01"), 1709251200);
 	assert_int_equal(when("2024-03-01T01:00"), 1709254800);
 	assert_int_equal(when("2024-03-01 01:00:05"), 1709254805);
+	/* as --csv and --parsable2 print them */
+	assert_int_equal(when("2024-03-01T02:00:05+0100"), 1709254805);
+	assert_int_equal(when("2024-02-29T20:00-0500"), 1709254800);
+	assert_int_equal(when("2024-03-01T01:00:05Z"), 1709254805);
 }
 
 static void test_local_time(void **state)
 {
 	char text[RAIN_PERIOD_TEXT_SIZE];
+	struct rain_error err;
+	int64_t at;
 
 	(void)state;
 	assert_int_equal(when("2024-03-01"), 1709251200 - 3600);
 	assert_int_equal(when("2024-07-01"), 1719792000 - 7200);
+	/* the clocks go from 02:00 to 03:00, and back in October */
+	assert_int_equal(when("2024-03-31T01:59:59"), 1711846799);
+	assert_int_equal(when("2024-03-31T03:00"), 1711846800);
+	assert_int_equal(rain_period_parse("2024-03-31T02:30", NOW, &at, &err), -1);
+	assert_non_null(strstr(err.text, "never was"));
+	assert_int_equal(when("2024-03-31T02:30+0100"), 1711848600);
+	assert_int_equal(when("2024-10-27T03:00"), 1729994400);
 	assert_string_equal(rain_period_format(NOW, text), "2024-03-15 14:14:15 CET");
 }
 

@@ -326,7 +326,7 @@ static bool answer_blob(struct rain_gateway *gateway, struct rain_waiter *waiter
 	}
 	owner_of(gateway, loan, owner);
 	if (rain_blob_is_owned(gateway->blobs, waiter->text, owner))
-		rain_blob_http_get(gateway, waiter->request, waiter->text);
+		rain_blob_http_get(gateway, waiter->request, waiter->text, owner);
 	else if (last)
 		rain_http_reply_error(waiter->request, 503, "it is still on its way");
 	else

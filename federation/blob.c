@@ -8,15 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "common/file.h"
 #include "federation/blob_internal.h"
-
-/* A blob that came or was used so lately isn't removed to make room: its
- * order may still be on the way. */
-#define YOUNG_S 600
 
 bool rain_blob_name_is_valid(const char *sha256)
 {
@@ -29,9 +24,9 @@ void rain_blob_path(char *path, const char *sha256)
 	snprintf(path, RAIN_BLOB_PATH_SIZE, "%.2s/%s", sha256, sha256);
 }
 
-void rain_blob_partial_path(char *path, const char *sha256)
+void rain_blob_partial_path(char *path, const char *owner, const char *sha256)
 {
-	snprintf(path, RAIN_BLOB_PATH_SIZE, "partial/%s", sha256);
+	snprintf(path, RAIN_BLOB_PATH_SIZE, "partial/%s.%s", owner, sha256);
 }
 
 void rain_blob_owner_path(char *path, const char *owner, const char *sha256)
@@ -46,6 +41,12 @@ static int make_directory(struct rain_blob_store *store, const char *name, struc
 	return 0;
 }
 
+bool rain_blob_owner_is_valid(const char *name)
+{
+	return *name && strlen(name) < RAIN_BLOB_OWNER_SIZE &&
+	       strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == strlen(name);
+}
+
 struct rain_blob_owner *rain_blob_owner_get(struct rain_blob_store *store, const char *name,
 					    struct rain_error *err)
 {
@@ -55,8 +56,7 @@ struct rain_blob_owner *rain_blob_owner_get(struct rain_blob_store *store, const
 	TAILQ_FOREACH(owner, &store->owners, entry)
 		if (strcmp(owner->name, name) == 0)
 			return owner;
-	if (!*name || strlen(name) >= sizeof(owner->name) ||
-	    strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") != strlen(name)) {
+	if (!rain_blob_owner_is_valid(name)) {
 		rain_error_set(err, "'%s' can't own blobs", name);
 		return NULL;
 	}
@@ -75,12 +75,8 @@ struct rain_blob_owner *rain_blob_owner_get(struct rain_blob_store *store, const
 
 /* ---- walking ---- */
 
-/* Calls visit for each entry of a directory below the store whose name isn't
- * one of a dot; stops when it returns -1. */
-static int walk(struct rain_blob_store *store, const char *directory,
-		int (*visit)(struct rain_blob_store *store, const char *directory, const char *name,
-			     void *arg, struct rain_error *err),
-		void *arg, struct rain_error *err)
+int rain_blob_walk(struct rain_blob_store *store, const char *directory, rain_blob_visit visit,
+		   void *arg, struct rain_error *err)
 {
 	int fd = openat(store->directory, directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *stream = fd < 0 ? NULL : fdopendir(fd);
@@ -128,24 +124,13 @@ static int count_owner(struct rain_blob_store *store, const char *directory, con
 	if (!owner)
 		return -1;
 	snprintf(path, sizeof(path), "owner/%s", owner->name);
-	return walk(store, path, count_owned, owner, err);
+	return rain_blob_walk(store, path, count_owned, owner, err);
 }
-
-struct found {
-	char sha256[RAIN_BLOB_NAME_SIZE];
-	int64_t size;
-	int64_t used_s;
-};
-
-struct found_list {
-	struct found *items;
-	size_t count, space;
-};
 
 static int find_blob(struct rain_blob_store *store, const char *directory, const char *name,
 		     void *arg, struct rain_error *err)
 {
-	struct found_list *list = arg;
+	struct rain_blob_list *list = arg;
 	char path[RAIN_BLOB_PATH_SIZE];
 	struct stat status;
 
@@ -157,7 +142,7 @@ static int find_blob(struct rain_blob_store *store, const char *directory, const
 		return 0;
 	if (list->count == list->space) {
 		size_t space = list->space ? 2 * list->space : 64;
-		struct found *items = realloc(list->items, space * sizeof(*items));
+		struct rain_blob_found *items = realloc(list->items, space * sizeof(*items));
 
 		if (!items)
 			return rain_error_set(err, "out of memory");
@@ -177,20 +162,19 @@ static int find_shelf(struct rain_blob_store *store, const char *directory, cons
 	(void)directory;
 	if (strlen(name) != 2) /* "partial", "owner" */
 		return 0;
-	return walk(store, name, find_blob, arg, err);
+	return rain_blob_walk(store, name, find_blob, arg, err);
 }
 
 static int by_use(const void *a, const void *b)
 {
-	const struct found *x = a, *y = b;
+	const struct rain_blob_found *x = a, *y = b;
 
 	return (x->used_s > y->used_s) - (x->used_s < y->used_s);
 }
 
-/* All whole blobs, the one that wasn't used for longest first. */
-static int find_all(struct rain_blob_store *store, struct found_list *list, struct rain_error *err)
+int rain_blob_find_all(struct rain_blob_store *store, struct rain_blob_list *list, struct rain_error *err)
 {
-	if (walk(store, ".", find_shelf, list, err) < 0)
+	if (rain_blob_walk(store, ".", find_shelf, list, err) < 0)
 		return -1;
 	if (list->count)
 		qsort(list->items, list->count, sizeof(*list->items), by_use);
@@ -201,13 +185,13 @@ static int find_all(struct rain_blob_store *store, struct found_list *list, stru
 
 static int scan(struct rain_blob_store *store, struct rain_error *err)
 {
-	struct found_list list = {0};
-	int result = find_all(store, &list, err);
+	struct rain_blob_list list = {0};
+	int result = rain_blob_find_all(store, &list, err);
 
 	for (size_t i = 0; i < list.count; i++)
 		store->bytes += list.items[i].size;
 	free(list.items);
-	return result < 0 ? -1 : walk(store, "owner", count_owner, NULL, err);
+	return result < 0 ? -1 : rain_blob_walk(store, "owner", count_owner, NULL, err);
 }
 
 struct rain_blob_store *rain_blob_store_create(const char *state, struct rain_error *err)
@@ -295,14 +279,15 @@ int64_t rain_blob_size(const struct rain_blob_store *store, const char *sha256)
 	return size_of(store, path);
 }
 
-int64_t rain_blob_partial_size(const struct rain_blob_store *store, const char *sha256)
+int64_t rain_blob_partial_size(const struct rain_blob_store *store, const char *sha256,
+			       const char *owner)
 {
 	char path[RAIN_BLOB_PATH_SIZE];
 	int64_t size;
 
-	if (!rain_blob_name_is_valid(sha256))
+	if (!rain_blob_name_is_valid(sha256) || !rain_blob_owner_is_valid(owner))
 		return 0;
-	rain_blob_partial_path(path, sha256);
+	rain_blob_partial_path(path, owner, sha256);
 	size = size_of(store, path);
 	return size < 0 ? 0 : size;
 }
@@ -346,185 +331,52 @@ int64_t rain_blob_total_bytes(const struct rain_blob_store *store)
 
 /* ---- owning ---- */
 
-int rain_blob_own(struct rain_blob_store *store, const char *sha256, const char *name,
+int rain_blob_status(int error)
+{
+	return error == ENOSPC || error == EDQUOT ? RAIN_BLOB_FULL : RAIN_BLOB_FAULT;
+}
+
+int rain_blob_link(struct rain_blob_store *store, struct rain_blob_owner *owner, const char *sha256,
+		   int64_t size, int *status, struct rain_error *err)
+{
+	char path[RAIN_BLOB_PATH_SIZE], link[RAIN_BLOB_PATH_SIZE];
+
+	rain_blob_path(path, sha256);
+	rain_blob_owner_path(link, owner->name, sha256);
+	if (linkat(store->directory, path, store->directory, link, 0) < 0) {
+		*status = rain_blob_status(errno);
+		return rain_error_set(err, "can't keep blob %.12s: %s", sha256, strerror(errno));
+	}
+	owner->bytes += size;
+	return 0;
+}
+
+int rain_blob_own(struct rain_blob_store *store, const char *sha256, const char *name, int *status,
 		  struct rain_error *err)
 {
 	struct rain_blob_owner *owner = rain_blob_owner_get(store, name, err);
-	char path[RAIN_BLOB_PATH_SIZE], link[RAIN_BLOB_PATH_SIZE];
 	int64_t size = rain_blob_size(store, sha256);
 
+	*status = RAIN_BLOB_FAULT;
 	if (!owner)
 		return -1;
 	if (size < 0)
 		return rain_error_set(err, "there is no blob %.12s here", sha256);
-	rain_blob_path(path, sha256);
-	rain_blob_owner_path(link, name, sha256);
-	if (faccessat(store->directory, link, F_OK, 0) == 0)
+	if (rain_blob_is_owned(store, sha256, name))
 		return 0;
+	*status = RAIN_BLOB_TOO_LARGE;
 	if (owner->bytes + owner->reserved + size > store->per_owner)
 		return rain_error_set(err, "%s would have more than its %lld bytes stored here", name,
 				      (long long)store->per_owner);
-	if (linkat(store->directory, path, store->directory, link, 0) < 0)
-		return rain_error_set(err, "can't keep the blob %.12s: %s", sha256, strerror(errno));
-	owner->bytes += size;
-	return 0;
+	return rain_blob_link(store, owner, sha256, size, status, err);
 }
 
 bool rain_blob_is_owned(const struct rain_blob_store *store, const char *sha256, const char *name)
 {
 	char link[RAIN_BLOB_PATH_SIZE];
 
-	if (rain_blob_size(store, sha256) < 0 || strchr(name, '/') || strlen(name) >= RAIN_BLOB_OWNER_SIZE)
+	if (rain_blob_size(store, sha256) < 0 || !rain_blob_owner_is_valid(name))
 		return false;
 	rain_blob_owner_path(link, name, sha256);
 	return faccessat(store->directory, link, F_OK, 0) == 0;
-}
-
-/* ---- removing ---- */
-
-static void remove_blob(struct rain_blob_store *store, const struct found *blob)
-{
-	char path[RAIN_BLOB_PATH_SIZE];
-	struct rain_blob_owner *owner;
-
-	TAILQ_FOREACH(owner, &store->owners, entry) {
-		rain_blob_owner_path(path, owner->name, blob->sha256);
-		if (unlinkat(store->directory, path, 0) == 0)
-			owner->bytes -= blob->size;
-	}
-	rain_blob_path(path, blob->sha256);
-	if (unlinkat(store->directory, path, 0) == 0)
-		store->bytes -= blob->size;
-}
-
-static bool is_owner(struct rain_blob_store *store, const struct rain_blob_owner *owner,
-		     const char *sha256)
-{
-	char path[RAIN_BLOB_PATH_SIZE];
-
-	rain_blob_owner_path(path, owner->name, sha256);
-	return faccessat(store->directory, path, F_OK, 0) == 0;
-}
-
-static bool is_full(const struct rain_blob_store *store, const struct rain_blob_owner *owner,
-		    int64_t size)
-{
-	return owner->bytes + owner->reserved + size > store->per_owner ||
-	       store->bytes + store->reserved + size > store->total;
-}
-
-/* Removes what nobody used for a while until `size` bytes fit. */
-static void make_room(struct rain_blob_store *store, const struct rain_blob_owner *owner,
-		      int64_t size)
-{
-	struct found_list list = {0};
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	if (find_all(store, &list, NULL) < 0)
-		list.count = 0;
-	for (size_t i = 0; i < list.count && is_full(store, owner, size); i++) {
-		bool own_quota = owner->bytes + owner->reserved + size > store->per_owner;
-
-		if (now.tv_sec - list.items[i].used_s < YOUNG_S)
-			break;
-		if (own_quota && !is_owner(store, owner, list.items[i].sha256))
-			continue;
-		if (store->in_use && store->in_use(store->in_use_arg, list.items[i].sha256))
-			continue;
-		remove_blob(store, &list.items[i]);
-	}
-	free(list.items);
-}
-
-int rain_blob_reserve(struct rain_blob_store *store, struct rain_blob_owner *owner, int64_t size,
-		      int *status, struct rain_error *err)
-{
-	struct statvfs space;
-
-	if (is_full(store, owner, size))
-		make_room(store, owner, size);
-	*status = RAIN_BLOB_TOO_LARGE;
-	if (owner->bytes + owner->reserved + size > store->per_owner)
-		return rain_error_set(err, "%s may store %lld bytes here and has %lld: %lld more don't "
-					   "fit", owner->name, (long long)store->per_owner,
-				      (long long)(owner->bytes + owner->reserved), (long long)size);
-	*status = RAIN_BLOB_FULL;
-	if (store->bytes + store->reserved + size > store->total)
-		return rain_error_set(err, "the gateway stores at most %lld bytes: %lld more don't fit",
-				      (long long)store->total, (long long)size);
-	if (fstatvfs(store->directory, &space) == 0 &&
-	    (int64_t)space.f_bavail * (int64_t)space.f_frsize - store->reserved - size <
-		    RAIN_LIMIT_BLOB_FREE_BYTES)
-		return rain_error_set(err, "the gateway's disk has no room for %lld bytes",
-				      (long long)size);
-	owner->reserved += size;
-	store->reserved += size;
-	return 0;
-}
-
-int rain_blob_room(struct rain_blob_store *store, const char *name, int64_t size,
-		   struct rain_error *err)
-{
-	struct rain_blob_owner *owner = rain_blob_owner_get(store, name, err);
-	int status;
-
-	if (!owner || rain_blob_reserve(store, owner, size, &status, err) < 0)
-		return -1;
-	owner->reserved -= size;
-	store->reserved -= size;
-	return 0;
-}
-
-struct cleaning {
-	int64_t now_s;
-	size_t removed;
-};
-
-static int clean_partial(struct rain_blob_store *store, const char *directory, const char *name,
-			 void *arg, struct rain_error *err)
-{
-	struct cleaning *cleaning = arg;
-	struct rain_blob_upload *upload;
-	char path[RAIN_BLOB_PATH_SIZE];
-	struct stat status;
-
-	(void)directory;
-	(void)err;
-	if (!rain_blob_name_is_valid(name))
-		return 0;
-	TAILQ_FOREACH(upload, &store->uploads, entry)
-		if (strcmp(upload->sha256, name) == 0)
-			break;
-	if (upload && upload->busy)
-		return 0;
-	rain_blob_partial_path(path, name);
-	if (fstatat(store->directory, path, &status, AT_SYMLINK_NOFOLLOW) < 0 ||
-	    cleaning->now_s - status.st_mtime < RAIN_LIMIT_BLOB_PARTIAL_AGE_S)
-		return 0;
-	if (upload)
-		rain_blob_upload_forget(upload);
-	if (unlinkat(store->directory, path, 0) == 0)
-		cleaning->removed++;
-	return 0;
-}
-
-size_t rain_blob_store_clean(struct rain_blob_store *store, int64_t now_ms)
-{
-	struct cleaning cleaning = {now_ms / 1000, 0};
-	struct found_list list = {0};
-
-	walk(store, "partial", clean_partial, &cleaning, NULL);
-	if (find_all(store, &list, NULL) < 0)
-		list.count = 0;
-	for (size_t i = 0; i < list.count; i++) {
-		if (cleaning.now_s - list.items[i].used_s < RAIN_LIMIT_BLOB_AGE_S)
-			break;
-		if (store->in_use && store->in_use(store->in_use_arg, list.items[i].sha256))
-			continue;
-		remove_blob(store, &list.items[i]);
-		cleaning.removed++;
-	}
-	free(list.items);
-	return cleaning.removed;
 }

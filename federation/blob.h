@@ -33,21 +33,24 @@ bool rain_blob_name_is_valid(const char *sha256);
 
 /* Size of a whole blob, or -1 when we don't have it. */
 int64_t rain_blob_size(const struct rain_blob_store *store, const char *sha256);
-/* Bytes of a partial upload that are there already (0: none). */
-int64_t rain_blob_partial_size(const struct rain_blob_store *store, const char *sha256);
+/* Bytes of this owner's partial upload that are there already (0: none). */
+int64_t rain_blob_partial_size(const struct rain_blob_store *store, const char *sha256,
+			       const char *owner);
 /* Opens a whole blob for reading (the caller closes it); marks it as used. */
 int rain_blob_open(struct rain_blob_store *store, const char *sha256, int64_t *size,
 		   struct rain_error *err);
-/* Makes `owner` an owner of a blob that is already there: quota checked. */
-int rain_blob_own(struct rain_blob_store *store, const char *sha256, const char *owner,
+/* Makes `owner` an owner of a blob that is already there: quota checked. -1 with err and
+ * *status, an enum rain_blob_refusal. */
+int rain_blob_own(struct rain_blob_store *store, const char *sha256, const char *owner, int *status,
 		  struct rain_error *err);
 /* True when `owner` is one of the owners of this whole blob. */
 bool rain_blob_is_owned(const struct rain_blob_store *store, const char *sha256, const char *owner);
 /* Stores bytes of our own; sha256 (RAIN_BLOB_NAME_SIZE) gets the name. */
 int rain_blob_add(struct rain_blob_store *store, const char *owner, const void *data,
 		  size_t size, char *sha256, struct rain_error *err);
-/* True while somebody writes this blob. */
-bool rain_blob_is_coming(const struct rain_blob_store *store, const char *sha256);
+/* True while somebody writes this blob for this owner. */
+bool rain_blob_is_coming(const struct rain_blob_store *store, const char *sha256,
+			 const char *owner);
 /* Whether `size` more bytes of `owner` would fit: -1 with err, a sentence for
  * people, when not. */
 int rain_blob_room(struct rain_blob_store *store, const char *owner, int64_t size,
@@ -57,15 +60,18 @@ int64_t rain_blob_owner_bytes(const struct rain_blob_store *store, const char *o
 int64_t rain_blob_total_bytes(const struct rain_blob_store *store);
 
 /*
- * Writing: one writer per blob at a time.  Begin checks the quotas against the
+ * Writing: one writer per blob and owner at a time, and nobody goes on with, or spoils,
+ * what another owner has begun.  Begin checks the quotas against the
  * announced whole size before a byte is taken.  `offset` is where the writer
  * continues; it must be <= the partial's size (what is beyond is dropped).
- * Finish checks the SHA-256 and moves it into place; a wrong one is removed.
+ * Finish checks the SHA-256 and moves it into place; a wrong one is removed.  *status
+ * is RAIN_BLOB_WRONG then, RAIN_BLOB_FULL or _TOO_LARGE for want of space.
  * Abort keeps the partial for a later writer. Both free the upload.
  */
 struct rain_blob_upload;
 enum rain_blob_refusal { RAIN_BLOB_BAD = 400, RAIN_BLOB_BUSY = 409, RAIN_BLOB_TOO_LARGE = 413,
-			 RAIN_BLOB_WRONG_OFFSET = 416, RAIN_BLOB_FULL = 507 };
+			 RAIN_BLOB_WRONG_OFFSET = 416, RAIN_BLOB_WRONG = 422,
+			 RAIN_BLOB_FAULT = 500, RAIN_BLOB_FULL = 507 };
 struct rain_blob_upload *rain_blob_upload_begin(struct rain_blob_store *store,
 						const char *sha256, const char *owner,
 						int64_t size, int64_t offset, int *status,
@@ -74,7 +80,7 @@ int rain_blob_upload_write(struct rain_blob_upload *upload, const void *data, si
 			   struct rain_error *err);
 int64_t rain_blob_upload_offset(const struct rain_blob_upload *upload);
 int64_t rain_blob_upload_size(const struct rain_blob_upload *upload); /* announced */
-int rain_blob_upload_finish(struct rain_blob_upload *upload, struct rain_error *err);
+int rain_blob_upload_finish(struct rain_blob_upload *upload, int *status, struct rain_error *err);
 void rain_blob_upload_abort(struct rain_blob_upload *upload);
 
 /* Notes up to where a peer was given a blob (store: struct rain_blob_store *);

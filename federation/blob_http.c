@@ -21,7 +21,7 @@ static void offset_header(struct rain_http_request *request, int64_t offset)
 }
 
 void rain_blob_http_get(struct rain_gateway *gateway, struct rain_http_request *request,
-			const char *sha256)
+			const char *sha256, const char *owner)
 {
 	const char *range = rain_http_request_header(request, "Range");
 	struct rain_error err = {{0}};
@@ -31,7 +31,7 @@ void rain_blob_http_get(struct rain_gateway *gateway, struct rain_http_request *
 
 	fd = rain_blob_open(gateway->blobs, sha256, &size, &err);
 	if (fd < 0) {
-		offset_header(request, rain_blob_partial_size(gateway->blobs, sha256));
+		offset_header(request, rain_blob_partial_size(gateway->blobs, sha256, owner));
 		rain_http_reply_error(request, 404, "%s", err.text);
 		return;
 	}
@@ -126,7 +126,7 @@ void rain_blob_http_put_begin(struct rain_gateway *gateway, struct rain_http_req
 	if (put->upload)
 		return;
 	if (status == RAIN_BLOB_WRONG_OFFSET)
-		offset_header(request, rain_blob_partial_size(gateway->blobs, sha256));
+		offset_header(request, rain_blob_partial_size(gateway->blobs, sha256, owner));
 	rain_http_reply_error(request, status, "%s", err.text);
 }
 
@@ -151,6 +151,7 @@ void rain_blob_http_put_end(struct rain_gateway *gateway, struct rain_http_reque
 	struct rain_blob_upload *upload = put->upload;
 	int64_t offset = rain_blob_upload_offset(upload);
 	struct rain_error err = {{0}};
+	int status;
 
 	(void)gateway;
 	if (offset < rain_blob_upload_size(upload)) {
@@ -159,10 +160,10 @@ void rain_blob_http_put_end(struct rain_gateway *gateway, struct rain_http_reque
 		return;
 	}
 	put->upload = NULL;
-	if (rain_blob_upload_finish(upload, &err) == 0)
+	if (rain_blob_upload_finish(upload, &status, &err) == 0)
 		rain_http_reply_empty(request, 201);
 	else
-		rain_http_reply_error(request, 422, "%s", err.text);
+		rain_http_reply_error(request, status, "%s", err.text);
 }
 
 /* ---- for peers ---- */
@@ -199,13 +200,13 @@ void rain_blob_http_head(struct rain_gateway *gateway, struct rain_http_request 
 			 const char *sha256, const char *owner)
 {
 	if (rain_blob_is_owned(gateway->blobs, sha256, owner)) {
-		rain_blob_http_get(gateway, request, sha256);
+		rain_blob_http_get(gateway, request, sha256, owner);
 		return;
 	}
 	/* Whether somebody else has it is nobody's business. */
 	offset_header(request, rain_blob_size(gateway->blobs, sha256) >= 0
 				       ? 0
-				       : rain_blob_partial_size(gateway->blobs, sha256));
+				       : rain_blob_partial_size(gateway->blobs, sha256, owner));
 	rain_http_reply_error(request, 404, "it is not here");
 }
 
@@ -220,7 +221,7 @@ static void on_get(struct rain_gateway *gateway, struct rain_http_request *reque
 	if (!sha256)
 		return;
 	if (ask(gateway, request, sha256, false, &leave, &err))
-		rain_blob_http_get(gateway, request, sha256);
+		rain_blob_http_get(gateway, request, sha256, leave.owner);
 	else if (head && ask(gateway, request, sha256, true, &leave, &err))
 		rain_blob_http_head(gateway, request, sha256, leave.owner);
 	else

@@ -17,15 +17,15 @@ struct rain_peer;
  * the request is allowed.
  *
  *   HEAD  200, Content-Length: the size, when we have it whole; else 404 with
- *         "Rain-Offset: N", where an upload goes on.
+ *         "Rain-Offset: N", where an upload of `owner` goes on.
  *   GET   200 or, with "Range: bytes=N-" or "bytes=N-M", 206; 404.
  *   PUT   whole body from offset 0, or "Content-Range: bytes N-M/SIZE" to go
  *         on at N.  201 when complete and right (200: we had it), 202 with
  *         Rain-Offset when more is to come, 416 with Rain-Offset when N is beyond
- *         what we have, 422 when the SHA-256 is another one, 413/507 quotas.
+ *         what we have, 422 when the SHA-256 is another one, 413/507 quotas, space.
  */
 void rain_blob_http_get(struct rain_gateway *gateway, struct rain_http_request *request,
-			const char *sha256);
+			const char *sha256, const char *owner);
 /* For a route's begin, write and handler. `owner` pays for the space; at most
  * size_max bytes in all. */
 void rain_blob_http_put_begin(struct rain_gateway *gateway, struct rain_http_request *request,

@@ -212,12 +212,13 @@ static void on_got(void *arg, const struct rain_http_result *result)
 	struct rain_blob_move *move = arg;
 	struct rain_blob_upload *upload = move->upload;
 	struct rain_error err = {{0}};
+	int status;
 
 	move->transfer = NULL;
 	move->upload = NULL;
 	progress(move, rain_blob_upload_offset(upload));
 	if (result->status >= 200 && result->status < 300 && move->at == move->size) {
-		if (rain_blob_upload_finish(upload, &err) == 0)
+		if (rain_blob_upload_finish(upload, &status, &err) == 0)
 			end(move, NULL);
 		else
 			again(move, err.text);
@@ -269,7 +270,7 @@ static void on_pull_head(struct rain_blob_move *move, const struct rain_http_res
 		return;
 	}
 	move->size = size;
-	at = rain_blob_partial_size(move->gateway->blobs, move->sha256);
+	at = rain_blob_partial_size(move->gateway->blobs, move->sha256, move->owner);
 	if (at >= size)
 		at = size > 0 ? size - 1 : 0;
 	progress(move, at);

@@ -71,25 +71,26 @@ static void forget_oldest(struct rain_blob_store *store)
 		rain_blob_upload_forget(oldest);
 }
 
-static struct rain_blob_upload *find(const struct rain_blob_store *store, const char *sha256)
+static struct rain_blob_upload *find(const struct rain_blob_store *store, const char *sha256,
+				     const char *owner)
 {
 	struct rain_blob_upload *upload;
 
 	TAILQ_FOREACH(upload, &store->uploads, entry)
-		if (strcmp(upload->sha256, sha256) == 0)
+		if (strcmp(upload->sha256, sha256) == 0 && strcmp(upload->whose, owner) == 0)
 			return upload;
 	return NULL;
 }
 
-bool rain_blob_is_coming(const struct rain_blob_store *store, const char *sha256)
+bool rain_blob_is_coming(const struct rain_blob_store *store, const char *sha256, const char *owner)
 {
-	const struct rain_blob_upload *upload = find(store, sha256);
+	const struct rain_blob_upload *upload = find(store, sha256, owner);
 
 	return upload && upload->busy;
 }
 
 static struct rain_blob_upload *open_partial(struct rain_blob_store *store, const char *sha256,
-					     struct rain_error *err)
+					     const char *owner, struct rain_error *err)
 {
 	struct rain_blob_upload *upload = calloc(1, sizeof(*upload));
 	char path[RAIN_BLOB_PATH_SIZE];
@@ -100,8 +101,9 @@ static struct rain_blob_upload *open_partial(struct rain_blob_store *store, cons
 	}
 	upload->store = store;
 	strcpy(upload->sha256, sha256);
+	strcpy(upload->whose, owner);
 	TAILQ_INSERT_TAIL(&store->uploads, upload, entry);
-	rain_blob_partial_path(path, sha256);
+	rain_blob_partial_path(path, owner, sha256);
 	upload->fd = openat(store->directory, path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (upload->fd < 0 || hash_reset(upload) < 0) {
 		rain_error_set(err, "can't write a blob in %s: %s", store->path, strerror(errno));
@@ -184,22 +186,22 @@ struct rain_blob_upload *rain_blob_upload_begin(struct rain_blob_store *store, c
 
 	if (check(sha256, size, offset, status, err) < 0)
 		return NULL;
-	upload = find(store, sha256);
+	upload = find(store, sha256, owner_name);
 	if (upload && upload->busy) {
 		*status = RAIN_BLOB_BUSY;
 		rain_error_set(err, "blob %.12s is being written by somebody else: try again later",
 			       sha256);
 		return NULL;
 	}
-	if (offset > rain_blob_partial_size(store, sha256)) {
+	if (offset > rain_blob_partial_size(store, sha256, owner_name)) {
 		*status = RAIN_BLOB_WRONG_OFFSET;
 		rain_error_set(err, "only %lld bytes of blob %.12s are here",
-			       (long long)rain_blob_partial_size(store, sha256), sha256);
+			       (long long)rain_blob_partial_size(store, sha256, owner_name), sha256);
 		return NULL;
 	}
 	*status = RAIN_BLOB_FULL;
 	owner = rain_blob_owner_get(store, owner_name, err);
-	if (!owner || (!upload && !(upload = open_partial(store, sha256, err))))
+	if (!owner || (!upload && !(upload = open_partial(store, sha256, owner->name, err))))
 		return NULL;
 	if (seek(upload, offset, status, err) < 0 ||
 	    rain_blob_reserve(store, owner, size, status, err) < 0)
@@ -252,38 +254,37 @@ void rain_blob_upload_abort(struct rain_blob_upload *upload)
 }
 
 /* Puts the complete file in its place and gives it to its owner. */
-static int move_into_place(struct rain_blob_upload *upload, const char *partial,
+static int move_into_place(struct rain_blob_upload *upload, const char *partial, int *status,
 			   struct rain_error *err)
 {
 	struct rain_blob_store *store = upload->store;
-	char path[RAIN_BLOB_PATH_SIZE], link[RAIN_BLOB_PATH_SIZE], shelf[3];
+	char path[RAIN_BLOB_PATH_SIZE], shelf[3];
 
 	snprintf(shelf, sizeof(shelf), "%.2s", upload->sha256);
 	rain_blob_path(path, upload->sha256);
-	rain_blob_owner_path(link, upload->owner->name, upload->sha256);
 	if ((mkdirat(store->directory, shelf, 0700) < 0 && errno != EEXIST) ||
 	    fdatasync(upload->fd) < 0 ||
 	    renameat(store->directory, partial, store->directory, path) < 0 ||
-	    fchmod(upload->fd, 0400) < 0)
+	    fchmod(upload->fd, 0400) < 0) {
+		*status = rain_blob_status(errno);
 		return rain_error_set(err, "can't store blob %.12s: %s", upload->sha256,
 				      strerror(errno));
+	}
 	store->bytes += upload->size;
 	/* The name comes last: after a crash in between, nobody pays for it and it
 	 * is removed as unused. */
-	if (linkat(store->directory, path, store->directory, link, 0) < 0)
-		return rain_error_set(err, "can't keep blob %.12s: %s", upload->sha256, strerror(errno));
-	upload->owner->bytes += upload->size;
-	return 0;
+	return rain_blob_link(store, upload->owner, upload->sha256, upload->size, status, err);
 }
 
-int rain_blob_upload_finish(struct rain_blob_upload *upload, struct rain_error *err)
+int rain_blob_upload_finish(struct rain_blob_upload *upload, int *status, struct rain_error *err)
 {
 	struct rain_blob_store *store = upload->store;
 	unsigned char digest[32];
 	char name[RAIN_BLOB_NAME_SIZE], partial[RAIN_BLOB_PATH_SIZE];
 	int result = -1;
 
-	rain_blob_partial_path(partial, upload->sha256);
+	*status = RAIN_BLOB_WRONG;
+	rain_blob_partial_path(partial, upload->whose, upload->sha256);
 	gnutls_hash_deinit(upload->hash, digest);
 	upload->hash = NULL;
 	sodium_bin2hex(name, sizeof(name), digest, sizeof(digest));
@@ -298,9 +299,9 @@ int rain_blob_upload_finish(struct rain_blob_upload *upload, struct rain_error *
 
 		unlinkat(store->directory, partial, 0);
 		release(upload);
-		result = rain_blob_own(store, upload->sha256, owner->name, err);
+		result = rain_blob_own(store, upload->sha256, owner->name, status, err);
 	} else {
-		result = move_into_place(upload, partial, err);
+		result = move_into_place(upload, partial, status, err);
 	}
 	release(upload);
 	rain_blob_upload_forget(upload);
@@ -318,7 +319,7 @@ int rain_blob_add(struct rain_blob_store *store, const char *owner, const void *
 		return rain_error_set(err, "out of memory");
 	sodium_bin2hex(sha256, RAIN_BLOB_NAME_SIZE, digest, sizeof(digest));
 	if (rain_blob_size(store, sha256) >= 0)
-		return rain_blob_own(store, sha256, owner, err);
+		return rain_blob_own(store, sha256, owner, &status, err);
 	upload = rain_blob_upload_begin(store, sha256, owner, (int64_t)size, 0, &status, err);
 	if (!upload)
 		return -1;
@@ -326,5 +327,5 @@ int rain_blob_add(struct rain_blob_store *store, const char *owner, const void *
 		rain_blob_upload_abort(upload);
 		return -1;
 	}
-	return rain_blob_upload_finish(upload, err);
+	return rain_blob_upload_finish(upload, &status, err);
 }

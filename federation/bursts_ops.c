@@ -74,11 +74,11 @@ static json_t *candidates(const struct rain_gateway *gateway, int64_t uid)
 
 /* "moving": {what, bytes, of}, while files are on their way. */
 static void show_progress(const struct rain_gateway *gateway, json_t *row, const struct rain_fetch *fetches,
-			  json_t *blobs, bool push, const char *what)
+			  json_t *blobs, bool push, const char *owner, const char *what)
 {
 	int64_t at, size;
 
-	if (rain_fetches_progress(gateway, fetches, blobs, push, &at, &size))
+	if (rain_fetches_progress(gateway, fetches, blobs, push, owner, &at, &size))
 		json_object_set_new(row, "moving", json_pack("{s:s, s:I, s:I}", "what", what, "bytes", (json_int_t)at,
 							     "of", (json_int_t)size));
 }
@@ -86,28 +86,33 @@ static void show_progress(const struct rain_gateway *gateway, json_t *row, const
 static void show_burst_progress(const struct rain_gateway *gateway, json_t *row, const char *id)
 {
 	const struct rain_live_burst *burst = rain_burst_live(gateway, id);
+	char owner[RAIN_BLOB_OWNER_SIZE];
 	json_t *blobs;
 
 	if (!burst)
 		return;
+	snprintf(owner, sizeof owner, "uid-%" PRId64, burst->row.uid);
 	if (burst->row.record.state == RAIN_BURST_PLACED && burst->row.record.inputs_given) {
 		blobs = rain_fetches_of_manifest(burst->row.manifest);
-		show_progress(gateway, row, burst->fetches, blobs, true, "inputs");
+		show_progress(gateway, row, burst->fetches, blobs, true, owner, "inputs");
 		json_decref(blobs);
 	} else if (burst->row.record.state >= RAIN_BURST_ENDED) {
-		show_progress(gateway, row, burst->fetches, burst->row.outputs, false, "outputs");
+		show_progress(gateway, row, burst->fetches, burst->row.outputs, false, owner, "outputs");
 	}
 }
 
 static void show_loan_progress(const struct rain_gateway *gateway, json_t *row, const char *id)
 {
 	const struct rain_live_loan *loan = rain_loan_live(gateway, id);
+	const struct rain_peer *peer = loan ? rain_mind_peer(gateway, loan->row.peer) : NULL;
+	char owner[RAIN_BLOB_OWNER_SIZE];
 	json_t *blobs;
 
-	if (!loan || loan->row.record.staged || !loan->row.manifest)
+	if (!peer || loan->row.record.staged || !loan->row.manifest)
 		return;
+	snprintf(owner, sizeof owner, "peer-%s", peer->name);
 	blobs = rain_fetches_of_manifest(loan->row.manifest);
-	show_progress(gateway, row, loan->fetches, blobs, false, "inputs");
+	show_progress(gateway, row, loan->fetches, blobs, false, owner, "inputs");
 	json_decref(blobs);
 }
 

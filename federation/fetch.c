@@ -154,6 +154,7 @@ struct counting {
 	const struct rain_gateway *gateway;
 	const struct rain_fetch *list;
 	bool push;
+	const char *owner;
 	int64_t at, size;
 };
 
@@ -166,7 +167,7 @@ static int count_one(void *arg, const char *sha256, int64_t size)
 	if (!c->push)
 		at = rain_blob_size(c->gateway->blobs, sha256) == size
 			     ? size
-			     : rain_blob_partial_size(c->gateway->blobs, sha256);
+			     : rain_blob_partial_size(c->gateway->blobs, sha256, c->owner);
 	else if (fetch && fetch->move)
 		rain_blob_move_progress(fetch->move, &at, &of);
 	else
@@ -177,9 +178,9 @@ static int count_one(void *arg, const char *sha256, int64_t size)
 }
 
 bool rain_fetches_progress(const struct rain_gateway *gateway, const struct rain_fetch *list,
-			   const json_t *blobs, bool push, int64_t *at, int64_t *size)
+			   const json_t *blobs, bool push, const char *owner, int64_t *at, int64_t *size)
 {
-	struct counting c = { gateway, list, push, 0, 0 };
+	struct counting c = { gateway, list, push, owner, 0, 0 };
 
 	rain_outputs_blobs(blobs, count_one, &c);
 	*at = c.at;
@@ -200,7 +201,7 @@ static int look_one(void *arg, const char *sha256, int64_t size)
 
 	if (!is_here(l->gateway, sha256, size, l->owner))
 		l->missing += size ? size : 1;
-	l->coming |= rain_blob_is_coming(l->gateway->blobs, sha256);
+	l->coming |= rain_blob_is_coming(l->gateway->blobs, sha256, l->owner);
 	return 0;
 }
 
@@ -212,9 +213,10 @@ int64_t rain_fetches_missing(struct rain_gateway *gateway, const json_t *blobs, 
 	return l.missing;
 }
 
-bool rain_fetches_are_brought(struct rain_gateway *gateway, const struct rain_fetch *list, const json_t *blobs)
+bool rain_fetches_are_brought(struct rain_gateway *gateway, const struct rain_fetch *list, const json_t *blobs,
+			      const char *owner)
 {
-	struct looking l = { gateway, "", 0, false };
+	struct looking l = { gateway, owner, 0, false };
 
 	for (; list; list = list->next)
 		if (list->move)

@@ -341,7 +341,7 @@ static bool answer_output(struct rain_gateway *gateway, struct rain_waiter *wait
 
 	snprintf(owner, sizeof owner, "uid-%" PRId64, burst ? burst->row.uid : -1);
 	if (rain_blob_is_owned(gateway->blobs, waiter->text, owner))
-		rain_blob_http_get(gateway, waiter->request, waiter->text);
+		rain_blob_http_get(gateway, waiter->request, waiter->text, "");
 	else if (error)
 		rain_http_reply_error(waiter->request, 410, "%s", error);
 	else if (last)

@@ -194,7 +194,7 @@ static bool has_inputs(struct rain_gateway *gateway, struct rain_live_loan *loan
 	if (missing == 0) {
 		rain_log_info("all inputs are here burst=%s", loan->row.id);
 		event(gateway, loan, (struct rain_loan_event){ .type = RAIN_LOAN_EVENT_STAGED }, NULL);
-	} else if (!loan->fetches && !rain_fetches_are_brought(gateway, NULL, blobs) &&
+	} else if (!loan->fetches && !rain_fetches_are_brought(gateway, NULL, blobs, owner) &&
 		 rain_blob_room(gateway->blobs, owner, missing, &err) < 0) {
 		stage_failed(gateway, loan, err.text);
 	} else {
@@ -213,7 +213,7 @@ static void fetch(struct rain_gateway *gateway, struct rain_live_loan *loan)
 	snprintf(owner, sizeof owner, "peer-%s", peer ? peer->name : "");
 	if (!peer || has_inputs(gateway, loan, blobs, owner))
 		goto out;
-	if (peer->address_count > 0 && !rain_fetches_are_brought(gateway, loan->fetches, blobs))
+	if (peer->address_count > 0 && !rain_fetches_are_brought(gateway, loan->fetches, blobs, owner))
 		rain_fetches_work(gateway, &loan->fetches, peer, blobs, false, owner, true, loan->row.id, &error);
 	/* Home may still bring what we can't fetch. */
 	if (rain_clock_realtime_ms() - loan->row.record.accepted_ms > (error ? STAGE_MS / 30 : STAGE_MS))

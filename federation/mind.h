@@ -384,16 +384,16 @@ size_t rain_fetches_work(struct rain_gateway *gateway, struct rain_fetch **list,
 			 bool is_loan, const char *id, const char **error);
 /* Why this blob doesn't come, or NULL while it may. */
 const char *rain_fetches_error(const struct rain_fetch *list, const char *sha256);
-/* How many bytes of `blobs` have come here, or been sent there (`push`: also
+/* How many bytes of `blobs` have come here for `owner`, or been sent there (`push`: also
  * fetched by the peer), of how many. Whether that is neither none nor all. */
 bool rain_fetches_progress(const struct rain_gateway *gateway, const struct rain_fetch *list,
-			   const json_t *blobs, bool push, int64_t *at, int64_t *size);
+			   const json_t *blobs, bool push, const char *owner, int64_t *at, int64_t *size);
 void rain_fetches_stop(struct rain_fetch **list);
 /* How many bytes of `blobs` are still to come for `owner`; 0: all are here, whole. */
 int64_t rain_fetches_missing(struct rain_gateway *gateway, const json_t *blobs, const char *owner);
-/* True while somebody brings some of `blobs` here, and none is fetched by `list`. */
+/* True while somebody brings some of `blobs` here for `owner`, and none is fetched by `list`. */
 bool rain_fetches_are_brought(struct rain_gateway *gateway, const struct rain_fetch *list,
-			      const json_t *blobs);
+			      const json_t *blobs, const char *owner);
 /* A new list of all blobs that a manifest names. */
 json_t *rain_fetches_of_manifest(const json_t *manifest);
 

@@ -19,6 +19,7 @@ libwire_la_SOURCES = \
 	federation/blob.c federation/blob.h federation/blob_internal.h \
 	federation/blob_http.c federation/blob_http.h \
 	federation/blob_move.c \
+	federation/blob_room.c \
 	federation/blob_sent.c \
 	federation/blob_upload.c \
 	federation/gateway.c federation/gateway.h \

@@ -164,7 +164,7 @@ static void put_begin(struct rain_gateway *gateway, struct rain_http_request *re
 
 static void get_blob(struct rain_gateway *gateway, struct rain_http_request *request)
 {
-	rain_blob_http_get(gateway, request, rain_http_request_param(request, "sha256"));
+	rain_blob_http_get(gateway, request, rain_http_request_param(request, "sha256"), "");
 }
 
 static const struct rain_http_route routes[] = {

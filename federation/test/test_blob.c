@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
@@ -15,7 +16,7 @@
 
 #include "common/clock.h"
 #include "common/file.h"
-#include "federation/blob.h"
+#include "federation/blob_internal.h"
 #include "federation/limits.h"
 
 static char directory[64];
@@ -86,6 +87,7 @@ static void a_blob_is_stored_and_read(void **state)
 {
 	struct rain_blob_upload *upload = begin(hello, 5, 0);
 	struct rain_error err;
+	int status;
 	char buffer[8];
 	int64_t size;
 	int fd;
@@ -95,7 +97,7 @@ static void a_blob_is_stored_and_read(void **state)
 	assert_int_equal(rain_blob_upload_write(upload, "hel", 3, &err), 0);
 	assert_int_equal(rain_blob_size(store, hello), -1);
 	assert_int_equal(rain_blob_upload_write(upload, "lo", 2, &err), 0);
-	assert_int_equal(rain_blob_upload_finish(upload, &err), 0);
+	assert_int_equal(rain_blob_upload_finish(upload, &status, &err), 0);
 	assert_int_equal(rain_blob_size(store, hello), 5);
 	assert_int_equal(rain_blob_owner_bytes(store, "peer-bravo"), 5);
 	fd = rain_blob_open(store, hello, &size, &err);
@@ -115,16 +117,18 @@ static void an_empty_blob_is_one_too(void **state)
 {
 	struct rain_blob_upload *upload = begin(nothing, 0, 0);
 	struct rain_error err;
+	int status;
 
 	(void)state;
 	assert_non_null(upload);
-	assert_int_equal(rain_blob_upload_finish(upload, &err), 0);
+	assert_int_equal(rain_blob_upload_finish(upload, &status, &err), 0);
 	assert_int_equal(rain_blob_size(store, nothing), 0);
 }
 
 static void names_are_checked(void **state)
 {
 	struct rain_error err;
+	int status;
 	int64_t size;
 
 	(void)state;
@@ -133,20 +137,21 @@ static void names_are_checked(void **state)
 	assert_int_equal(refused("2CF24DBA5FB0A30E26E83B2AC5B9E29E1B161E5C1FA7425E73043362938B9824", 5, 0),
 			 RAIN_BLOB_BAD);
 	assert_int_equal(rain_blob_open(store, "..", &size, &err), -1);
-	assert_int_equal(rain_blob_own(store, "..", "peer-bravo", &err), -1);
-	assert_int_equal(rain_blob_own(store, hello, "../x", &err), -1);
+	assert_int_equal(rain_blob_own(store, "..", "peer-bravo", &status, &err), -1);
+	assert_int_equal(rain_blob_own(store, hello, "../x", &status, &err), -1);
 }
 
 static void a_cut_upload_goes_on(void **state)
 {
 	struct rain_blob_upload *upload = begin(hello, 5, 0);
 	struct rain_error err;
+	int status;
 
 	(void)state;
 	assert_int_equal(rain_blob_upload_write(upload, "hel", 3, &err), 0);
 	assert_int_equal(refused(hello, 5, 0), RAIN_BLOB_BUSY);
 	rain_blob_upload_abort(upload);
-	assert_int_equal(rain_blob_partial_size(store, hello), 3);
+	assert_int_equal(rain_blob_partial_size(store, hello, "peer-bravo"), 3);
 	assert_int_equal(refused(hello, 5, 4), RAIN_BLOB_WRONG_OFFSET);
 	/* Further back than it was: what was wrong there is written again. */
 	upload = begin(hello, 5, 2);
@@ -158,7 +163,7 @@ static void a_cut_upload_goes_on(void **state)
 	upload = begin(hello, 5, 3);
 	assert_non_null(upload);
 	assert_int_equal(rain_blob_upload_write(upload, "lo", 2, &err), 0);
-	assert_int_equal(rain_blob_upload_finish(upload, &err), 0);
+	assert_int_equal(rain_blob_upload_finish(upload, &status, &err), 0);
 	assert_int_equal(rain_blob_size(store, hello), 5);
 }
 
@@ -166,14 +171,15 @@ static void wrong_content_is_thrown_away(void **state)
 {
 	struct rain_blob_upload *upload = begin(hello, 5, 0);
 	struct rain_error err;
+	int status;
 
 	(void)state;
 	assert_int_equal(rain_blob_upload_write(upload, "jello", 5, &err), 0);
 	assert_int_equal(rain_blob_upload_write(upload, "!", 1, &err), -1);
-	assert_int_equal(rain_blob_upload_finish(upload, &err), -1);
+	assert_int_equal(rain_blob_upload_finish(upload, &status, &err), -1);
 	assert_non_null(strstr(err.text, "isn't blob"));
 	assert_int_equal(rain_blob_size(store, hello), -1);
-	assert_int_equal(rain_blob_partial_size(store, hello), 0);
+	assert_int_equal(rain_blob_partial_size(store, hello, "peer-bravo"), 0);
 	assert_int_equal(rain_blob_owner_bytes(store, "peer-bravo"), 0);
 }
 
@@ -202,6 +208,54 @@ static void quotas_hold_before_a_byte_is_taken(void **state)
 	assert_int_equal(rain_blob_total_bytes(store), 5);
 	rain_blob_store_set_quota(store, 1000, 8);
 	assert_int_equal(refused(nothing, 6, 0), RAIN_BLOB_FULL);
+}
+
+/* Who knows a name can neither go on with, nor spoil, what another one has begun. */
+static void owners_write_apart(void **state)
+{
+	struct rain_blob_upload *upload = begin(hello, 5, 0), *other;
+	struct rain_error err;
+	int status;
+
+	(void)state;
+	assert_int_equal(rain_blob_upload_write(upload, "hel", 3, &err), 0);
+	assert_false(rain_blob_is_coming(store, hello, "uid-1000"));
+	assert_true(rain_blob_is_coming(store, hello, "peer-bravo"));
+	assert_null(rain_blob_upload_begin(store, hello, "uid-1000", 5, 3, &status, &err));
+	assert_int_equal(status, RAIN_BLOB_WRONG_OFFSET);
+	other = rain_blob_upload_begin(store, hello, "uid-1000", 5, 0, &status, &err);
+	assert_non_null(other);
+	assert_int_equal(rain_blob_upload_write(other, "jello", 5, &err), 0);
+	assert_int_equal(rain_blob_upload_finish(other, &status, &err), -1);
+	assert_int_equal(status, RAIN_BLOB_WRONG);
+	other = rain_blob_upload_begin(store, hello, "uid-1000", 5, 0, &status, &err);
+	assert_int_equal(rain_blob_upload_write(other, "hello", 5, &err), 0);
+	assert_int_equal(rain_blob_upload_finish(other, &status, &err), 0);
+	/* The same bytes, brought twice: one blob, of both. */
+	assert_int_equal(rain_blob_upload_write(upload, "lo", 2, &err), 0);
+	assert_int_equal(rain_blob_upload_finish(upload, &status, &err), 0);
+	assert_true(rain_blob_is_owned(store, hello, "uid-1000") &&
+		    rain_blob_is_owned(store, hello, "peer-bravo"));
+	assert_int_equal(rain_blob_total_bytes(store), 5);
+	assert_int_equal(rain_blob_partial_size(store, hello, "peer-bravo"), 0);
+}
+
+static void a_failure_says_whether_it_is_for_want_of_space(void **state)
+{
+	struct rain_blob_upload *upload = begin(hello, 5, 0);
+	struct rain_error err;
+	int status;
+	char path[256];
+
+	(void)state;
+	assert_int_equal(rain_blob_upload_write(upload, "hello", 5, &err), 0);
+	snprintf(path, sizeof(path), "%s/blobs/owner/peer-bravo", directory);
+	assert_int_equal(rmdir(path), 0);
+	assert_int_equal(rain_blob_upload_finish(upload, &status, &err), -1);
+	assert_int_equal(status, RAIN_BLOB_FAULT);
+	assert_int_equal(rain_blob_owner_bytes(store, "peer-bravo"), 0);
+	assert_int_equal(rain_blob_status(ENOSPC), RAIN_BLOB_FULL);
+	assert_int_equal(rain_blob_status(EDQUOT), RAIN_BLOB_FULL);
 }
 
 static bool in_use(void *arg, const char *sha256)
@@ -241,6 +295,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_cut_upload_goes_on, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(wrong_content_is_thrown_away, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(quotas_hold_before_a_byte_is_taken, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(owners_write_apart, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_failure_says_whether_it_is_for_want_of_space, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(old_blobs_go_unless_they_are_needed, set_up, tear_down),
 	};
 

@@ -14,6 +14,7 @@
 
 static const char help[] =
 	"Usage: rain-stage --in --list=LIST --partition=NAME [--word=WORD]\n"
+	"       rain-stage --in --here --job=ID --list=LIST --partition=NAME\n"
 	"       rain-stage --look --list=LIST\n"
 	"       rain-stage --head --give|--take --directory=PATH --list=LIST --job=ID@START\n"
 	"       rain-stage --node --check --directory=PATH --list=LIST --word=WORD\n"
@@ -22,6 +23,7 @@ static const char help[] =
 	"of --stage-out, unless the nodes see the head's files anyhow.\n"
 	"\n"
 	"  --in              in a job, before its script: have the files on every node\n"
+	"  --here            in srun, before its step: the files are on this host\n"
 	"  --look            print a word that stands for the files as they are\n"
 	"  --head            give files to a job, or take them, through standard input and output\n"
 	"  --node            on one node: look, or unpack\n"
@@ -77,7 +79,7 @@ static int options_check(const struct mode *mode, struct rain_stage_options *opt
 
 	if (!mode || !options->list_text || (mode->has_partition && !options->partition) ||
 	    (mode->has_directory && !options->directory) ||
-	    (mode->has_job && !options->job) || (mode->has_word && !options->word) ||
+	    ((mode->has_job || options->here) && !options->job) || (mode->has_word && !options->word) ||
 	    (mode->has_probe && !options->probe))
 		return rain_cli_usage("an option is missing, or some don't go together");
 	if (rain_stage_list_parse(out ? RAIN_OPTION_STAGE_OUT : RAIN_OPTION_STAGE_IN,
@@ -97,7 +99,7 @@ static int options_read(int argc, char *argv[], struct rain_stage_options *optio
 		{"list", required_argument, NULL, 'l'}, {"word", required_argument, NULL, 'k'},
 		{"probe", required_argument, NULL, 'p'}, {"job", required_argument, NULL, 'j'},
 		{"directory", required_argument, NULL, 'd'},
-		{"partition", required_argument, NULL, 'q'},
+		{"partition", required_argument, NULL, 'q'}, {"here", no_argument, NULL, 'h'},
 		{0},
 	};
 	const char *name = "", *way = "";
@@ -111,6 +113,7 @@ static int options_read(int argc, char *argv[], struct rain_stage_options *optio
 		case 'k': options->word = optarg; break;
 		case 'p': options->probe = optarg; break;
 		case 'j': options->job = optarg; break;
+		case 'h': options->here = true; break;
 		case 'd': options->directory = optarg; break;
 		case 'q': options->partition = optarg; break;
 		default: return rain_cli_usage("an option is wrong");

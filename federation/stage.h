@@ -81,9 +81,10 @@ struct rain_stage_job {
 	uint32_t nodes, minutes; /* minutes: until its end */
 	int64_t started;	 /* s since 1970; of this run */
 	char *directory;	 /* its working directory */
+	char *partition;
 };
-/* Asks Slurm about the job that this process is in. */
-int rain_stage_job_load(struct rain_stage_job *job, struct rain_error *err);
+/* Asks Slurm about a job; id NULL: the one that this process is in. */
+int rain_stage_job_load(struct rain_stage_job *job, const char *id, struct rain_error *err);
 /* 1 while it is the same run as when it was loaded, 0 when it isn't, -1: unknown. */
 int rain_stage_job_runs(uint32_t id, int64_t started);
 void rain_stage_job_release(struct rain_stage_job *job);
@@ -99,6 +100,9 @@ void rain_stage_sweep(int directory);
 int rain_stage_head_start(struct rain_stage_child *child, const struct rain_stage_job *job,
 			  const char *partition, const char *what, const char *list,
 			  struct rain_error *err);
+/* The same giving, by a process on this host. */
+int rain_stage_giver_start(struct rain_stage_child *child, const struct rain_stage_job *job,
+			   const char *list, struct rain_error *err);
 /* rain-stage --node on each node of the job: `what` is "--check" or "--serve", `sign`
  * "--word=" or "--probe=", and its value. */
 int rain_stage_nodes_start(struct rain_stage_child *child, const struct rain_stage_job *job,
@@ -114,6 +118,7 @@ struct rain_stage_options {
 	const char *partition, *directory, *probe, *word, *job;
 	const char *list_text; /* as given */
 	struct rain_stage_list list;
+	bool here; /* this is no node of the job but the host with the files */
 };
 int rain_stage_in(const struct rain_stage_options *options);
 int rain_stage_node_check(const struct rain_stage_options *options);

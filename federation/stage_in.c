@@ -195,10 +195,21 @@ static int talk(struct staging *staging, struct rain_error *err)
 	if (rain_stage_expect(staging->head.from, RAIN_STAGE_PROBE, staging->buffer, &size, err) < 0)
 		return -1;
 	snprintf(probe, sizeof(probe), "%s", staging->buffer);
-	shared = staging->job.nodes > 1 ? spread(staging, probe, err) : take(staging, probe, err);
+	shared = staging->job.nodes > 1 || staging->options->here ? spread(staging, probe, err)
+								  : take(staging, probe, err);
 	if (shared < 0)
 		return -1;
 	return rain_stage_write(staging->head.to, RAIN_STAGE_END, "", 0, err) < 0 ? -1 : shared;
+}
+
+static int giver_start(struct staging *staging, struct rain_error *err)
+{
+	const struct rain_stage_options *options = staging->options;
+
+	if (options->here)
+		return rain_stage_giver_start(&staging->head, &staging->job, options->list_text, err);
+	return rain_stage_head_start(&staging->head, &staging->job, options->partition, "--give",
+				     options->list_text, err);
 }
 
 static int stage(struct staging *staging, struct rain_error *err)
@@ -207,16 +218,17 @@ static int stage(struct staging *staging, struct rain_error *err)
 	struct rain_error theirs;
 	int result;
 
-	if (rain_stage_job_load(&staging->job, err) < 0)
+	if (rain_stage_job_load(&staging->job, options->job, err) < 0)
 		return -1;
-	staging->directory = rain_stage_directory(staging->job.directory, true, err);
+	if (strcmp(staging->job.partition, options->partition) == 0)
+		return 0; /* rain-relay takes the files to the peer */
+	staging->directory = rain_stage_directory(staging->job.directory, !options->here, err);
 	if (staging->directory < 0)
 		return -1;
-	result = is_there(staging, err);
+	result = options->here ? 0 : is_there(staging, err);
 	if (result != 0)
 		return result < 0 ? -1 : 0;
-	if (rain_stage_head_start(&staging->head, &staging->job, options->partition, "--give",
-				  options->list_text, err) < 0)
+	if (giver_start(staging, err) < 0)
 		return -1;
 	result = talk(staging, err);
 	if (rain_stage_child_end(&staging->head, WHAT_HEAD, 0, &theirs) < 0 && result < 0)

@@ -188,7 +188,7 @@ static int leaving_open(struct leaving *leaving, struct rain_error *err)
 		return rain_error_set(err, "out of memory");
 	leaving->shared = *shared;
 	if (rain_stage_list_parse(RAIN_OPTION_STAGE_OUT, leaving->list_text, &leaving->list, err) < 0 ||
-	    rain_stage_job_load(&leaving->job, err) < 0)
+	    rain_stage_job_load(&leaving->job, NULL, err) < 0)
 		return -1;
 	leaving->directory = rain_stage_directory(leaving->job.directory, true, err);
 	if (leaving->directory < 0)

@@ -32,9 +32,9 @@ static uint32_t minutes_left(const slurm_job_info_t *job)
 	return (uint32_t)((end - now) / 60 + 1);
 }
 
-int rain_stage_job_load(struct rain_stage_job *job, struct rain_error *err)
+int rain_stage_job_load(struct rain_stage_job *job, const char *given, struct rain_error *err)
 {
-	const char *text = getenv("SLURM_JOB_ID");
+	const char *text = given ? given : getenv("SLURM_JOB_ID");
 	char *end = NULL;
 	unsigned long id = text ? strtoul(text, &end, 10) : 0;
 	job_info_msg_t *msg = NULL;
@@ -53,9 +53,10 @@ int rain_stage_job_load(struct rain_stage_job *job, struct rain_error *err)
 		job->minutes = minutes_left(found);
 		job->started = found->start_time;
 		job->directory = strdup(found->work_dir);
+		job->partition = strdup(found->partition ? found->partition : "");
 	}
 	slurm_free_job_info_msg(msg);
-	return job->directory ? 0 : rain_error_set(err, "Slurm doesn't tell the job's working directory");
+	return job->directory && job->partition ? 0 : rain_error_set(err, "Slurm doesn't tell the job's working directory");
 }
 
 int rain_stage_job_runs(uint32_t id, int64_t started)
@@ -78,6 +79,7 @@ int rain_stage_job_runs(uint32_t id, int64_t started)
 void rain_stage_job_release(struct rain_stage_job *job)
 {
 	free(job->directory);
+	free(job->partition);
 	*job = (struct rain_stage_job){0};
 }
 
@@ -194,7 +196,7 @@ int rain_stage_child_end(struct rain_stage_child *child, const char *what, int a
 
 /* --- rain-stage elsewhere --- */
 
-/* Frees the words again. */
+/* Frees the words again; argv[0] NULL: srun. */
 static int start(struct rain_stage_child *child, const char *argv[], uint32_t job, char *words[],
 		 size_t count, struct rain_error *err)
 {
@@ -204,7 +206,8 @@ static int start(struct rain_stage_child *child, const char *argv[], uint32_t jo
 
 	*child = (struct rain_stage_child){.to = -1, .from = -1, .log = -1};
 	environment_fill(&env, job);
-	argv[0] = rain_slurm_command("srun", path);
+	if (!argv[0])
+		argv[0] = rain_slurm_command("srun", path);
 	for (size_t i = 0; i < count; i++)
 		if (!words[i])
 			result = rain_error_set(err, "out of memory");
@@ -265,6 +268,15 @@ int rain_stage_head_start(struct rain_stage_child *child, const struct rain_stag
 		words[4],
 		NULL,
 	};
+
+	return start(child, argv, 0, words, sizeof(words) / sizeof(*words), err);
+}
+
+int rain_stage_giver_start(struct rain_stage_child *child, const struct rain_stage_job *job,
+			   const char *list, struct rain_error *err)
+{
+	char *words[] = {word("--directory=", job->directory), word("--list=", list), run_word(job)};
+	const char *argv[] = {RAIN_STAGE_PROGRAM, "--head", "--give", words[0], words[1], words[2], NULL};
 
 	return start(child, argv, 0, words, sizeof(words) / sizeof(*words), err);
 }

@@ -2,11 +2,12 @@
 /*
  * The SPANK plugin: which of RAIN's parts Slurm meets where.
  *
- *   sbatch, salloc, srun   register and check the options
+ *   sbatch, salloc, srun   register and check the options, files of srun
  *   slurmstepd             relay, sandbox, files of jobs at home
  *   prolog, epilog         the panel's notice
  */
 #include <slurm/spank.h>
+#include <stdlib.h>
 
 #include "plugins/export.h"
 #include "plugins/spank_notice.h"
@@ -21,6 +22,7 @@ extern const unsigned int plugin_version RAIN_EXPORT;
 SPANK_PLUGIN(rain, 1)
 
 static struct rain_spank_settings settings;
+static bool in_allocation; /* srun adds a step to a job that is there already */
 
 static int settings_read(int argc, char *argv[])
 {
@@ -39,6 +41,7 @@ RAIN_EXPORT int slurm_spank_init(spank_t spank, int argc, char *argv[])
 	switch (spank_context()) {
 	case S_CTX_LOCAL:
 	case S_CTX_ALLOCATOR:
+		in_allocation = getenv("SLURM_JOB_ID") != NULL;
 		if (rain_spank_options_from_environment())
 			return -1;
 		return rain_spank_options_register(spank);
@@ -65,6 +68,13 @@ RAIN_EXPORT int slurm_spank_init_post_opt(spank_t spank, int argc, char *argv[])
 	default:
 		return 0;
 	}
+}
+
+/* After srun has got its nodes, before it starts the step. */
+RAIN_EXPORT int slurm_spank_local_user_init(spank_t spank, int argc, char *argv[])
+{
+	(void)argc, (void)argv;
+	return in_allocation ? 0 : rain_spank_stage_direct(spank, &settings);
 }
 
 RAIN_EXPORT int slurm_spank_task_init(spank_t spank, int argc, char *argv[])

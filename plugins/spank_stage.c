@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "common/process.h"
 #include "federation/stage.h"
@@ -68,6 +69,32 @@ static int wait_for(char *const argv[], char *const environment[])
 	if (error)
 		return EXIT_CANT_EXEC;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : RAIN_STAGE_EXIT_FAILED;
+}
+
+int rain_spank_stage_direct(spank_t spank, const struct rain_spank_settings *settings)
+{
+	const char *list = rain_spank_options_stage_in();
+	uint32_t job;
+	char id[24], *argv[] = {
+		(char *)RAIN_STAGE_PROGRAM,
+		(char *)"--in",
+		(char *)"--here",
+		word("--list=", list),
+		word("--partition=", settings->overflow_partition),
+		id,
+		NULL,
+	};
+	int result = RAIN_STAGE_EXIT_FAILED;
+
+	if (!*list)
+		result = 0;
+	else if (spank_get_item(spank, S_JOB_ID, &job) != ESPANK_SUCCESS)
+		slurm_error("rain: Slurm doesn't tell the number of the job");
+	else if (argv[3] && argv[4] && snprintf(id, sizeof id, "--job=%u", job) > 0)
+		result = wait_for(argv, environ);
+	free(argv[3]);
+	free(argv[4]);
+	return result == 0 || result == RAIN_STAGE_EXIT_SHARED ? 0 : -1;
 }
 
 static int bring(spank_t spank, const struct rain_spank_settings *settings, const char *list,

@@ -14,6 +14,9 @@
 /* In sbatch: notes in the job's environment how the inputs are now. */
 void rain_spank_stage_note(void);
 
+/* In an srun that has just got its allocation: has the inputs brought. Returns 0 or -1. */
+int rain_spank_stage_direct(spank_t spank, const struct rain_spank_settings *settings);
+
 /* In the task of a batch script at home. Returns an exit code when the job can't go on,
  * which stderr has the reason of, else 0. */
 int rain_spank_stage_begin(spank_t spank, const struct rain_spank_settings *settings);

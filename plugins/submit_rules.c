@@ -215,11 +215,10 @@ void rain_submit_decide(const struct rain_submit_settings *settings,
 	}
 	if (options.burst.mode != RAIN_BURST_NEVER)
 		burst_decide(submission, &options.burst, verdict);
-	else if (!submission->has_script &&
-		 (options.given[RAIN_OPTION_STAGE_IN] || options.given[RAIN_OPTION_STAGE_OUT]))
+	else if (!submission->has_script && options.given[RAIN_OPTION_STAGE_OUT])
 		answer(verdict, RAIN_SUBMIT_ACCEPT,
-		       "--stage-in and --stage-out of srun and salloc are for bursts: at home only batch "
-		       "jobs are brought their files");
+		       "--stage-out of srun and salloc is for bursts: at home only batch jobs leave files on "
+		       "the head");
 }
 
 int rain_modify_check(const struct rain_submit_settings *settings,

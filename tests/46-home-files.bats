@@ -8,13 +8,15 @@ setup_file() {
 	for node in node1 node2; do
 		on_node alpha $node root 'mount -n -t tmpfs -o mode=0755,uid=$(id -u ada),gid=$(id -g ada) home /home/ada'
 	done
-	on alpha ada 'rm -rf d back logs data texts host placed mine; mkdir -p d/e; echo one >d/a.txt; echo two >d/e/b.txt; chmod 640 d/a.txt; echo big >in.dat'
+	on alpha ada 'rm -rf d back logs data texts host placed private typed; mkdir -p d/e; echo one >d/a.txt; echo two >d/e/b.txt; chmod 640 d/a.txt; echo big >in.dat'
 }
 
 teardown_file() {
 	local node
 	clear_jobs
 	for node in node1 node2; do on_node alpha $node root 'umount -l /home/ada'; done
+	on alpha ada 'rm -rf d back logs placed private in.dat late inode told out'
+	on alpha ben 'rm -f try.sh'
 }
 
 # home ARGUMENTS...: a job of ada's, to its end; its output, from its first node, as $output
@@ -58,6 +60,14 @@ home_shows() { on_node alpha "$1" ada 'ls -A ~' | grep -q "$2"; } # NODE PATTERN
 	run -0 on_node alpha node1 ada "cat /tmp/home-files.$id"
 	[ "$(grep -cx later <<<"$output")/$(grep -cx big <<<"$output")" = 2/2 ]
 	on alpha ada 'ls -i late | cmp - inode; [ "$(cat placed/in)" = big ]'
+}
+
+@test "srun brings the files of the host where it is typed, or says why not" {
+	run -0 --separate-stderr on alpha ada 'srun --nodelist=node1,node2 --stage-in=in.dat:typed/in,d cat typed/in d/e/b.txt'
+	[ "$(grep -cx big <<<"$output")/$(grep -cx two <<<"$output")" = 2/2 ]
+	run on alpha ada 'srun --nodelist=node1 --stage-in=nosuchfile echo ran'
+	[[ $status -ne 0 && $output == *"--stage-in: nosuchfile: there is no such file"* && $output != *ran* ]]
+	on alpha ada '! ls -d typed'
 }
 
 @test "what is missing, or can't be brought, is said and fails the job" {
@@ -113,11 +123,11 @@ home_shows() { on_node alpha "$1" ada 'ls -A ~' | grep -q "$2"; } # NODE PATTERN
 
 @test "on the head only rain-stage runs, and as its caller" {
 	local stage=/usr/local/libexec/rain/rain-stage
-	on alpha ada 'mkdir -p -m 700 mine; chmod 700 mine; echo secret >mine/secret'
+	on alpha ada 'mkdir -m 700 private; echo secret >private/secret'
 	run on alpha ben 'srun --partition=overflow --job-name=rain-stage --nodes=1 --ntasks=1 cat /etc/hostname'
 	[[ $status -ne 0 && $output == *"RAIN's own"* ]]
-	run on alpha ben "srun --partition=overflow --job-name=rain-stage --nodes=1 --ntasks=1 $stage --head --give --directory=/home/ada/mine --list=secret --job=1@1 | tr -d '\0'"
-	[[ $output == *"can't open the working directory /home/ada/mine: Permission denied"* && $output != *$'\nsecret'* ]]
+	run on alpha ben "srun --partition=overflow --job-name=rain-stage --nodes=1 --ntasks=1 $stage --head --give --directory=/home/ada/private --list=secret --job=1@1 | tr -d '\0'"
+	[[ $output == *"can't open the working directory /home/ada/private: Permission denied"* && $output != *$'\nsecret'* ]]
 	for what in 'srun --job-name=rain-stage --ntasks=2' 'srun --ntasks=1 --nodes=1' 'sbatch --job-name=rain-stage --nodes=1 --ntasks=1'; do
 		run on alpha ben "echo -e '#!/bin/sh\nhostname' >try.sh; chmod +x try.sh; $what --partition=overflow try.sh"
 		[[ $status -ne 0 && $output == *"are for RAIN itself"* ]]

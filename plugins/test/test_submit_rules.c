@@ -196,6 +196,14 @@ static void test_files_of_jobs_at_home(void **state)
 	submission.partition = "overflow";
 	submission.submitter = 61001;
 	assert_int_equal(decide(), RAIN_SUBMIT_DENY);
+	submission.submitter = 20001;
+	submission.partition = NULL;
+	ask("_SLURM_SPANK_OPTION_rain_stage_out=x");
+	assert_int_equal(decide(), RAIN_SUBMIT_ACCEPT);
+	assert_says("only batch jobs");
+	submission.has_script = true;
+	assert_int_equal(decide(), RAIN_SUBMIT_ACCEPT);
+	assert_string_equal(verdict.message, "");
 }
 
 static void test_guests_submit_nothing(void **state)

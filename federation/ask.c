@@ -52,13 +52,15 @@ void rain_ask_drop(struct rain_asks *asks, struct rain_ask *ask)
 struct sending {
 	struct rain_gateway *gateway;
 	const struct rain_ask *ask;
+	int64_t waiting;
 };
 
 static int send_work(PGconn *tx, void *arg, struct rain_error *err)
 {
 	const struct sending *sending = arg;
 	struct rain_message m = { .type = RAIN_MESSAGE_ASK, .shape = sending->ask->job.shape,
-				  .expected_s = sending->ask->candidate.expected };
+				  .expected_s = sending->ask->candidate.expected,
+				  .waiting = sending->waiting };
 	struct utsname system;
 
 	snprintf(m.user, sizeof m.user, "%s", sending->ask->job.user);
@@ -71,11 +73,12 @@ static int send_work(PGconn *tx, void *arg, struct rain_error *err)
 }
 
 void rain_ask_send(struct rain_gateway *gateway, const struct rain_queue_job *job,
-		   const struct rain_candidate *candidate, struct rain_peer *const peers[], size_t count)
+		   const struct rain_candidate *candidate, struct rain_peer *const peers[], size_t count,
+		   int64_t waiting)
 {
 	struct rain_asks *asks = rain_asks_of(gateway);
 	struct rain_ask *ask = calloc(1, sizeof *ask), **at;
-	struct sending sending = { gateway, ask };
+	struct sending sending = { gateway, ask, waiting < INT32_MAX ? waiting : INT32_MAX };
 	struct rain_error err;
 
 	if (!ask)
@@ -133,7 +136,7 @@ void rain_candidates_answer(struct rain_gateway *gateway, const struct rain_peer
 	int64_t now = rain_clock_monotonic_ms();
 
 	if (m->type == RAIN_MESSAGE_REFUSE && m->room) {
-		rain_room_told(gateway, peer, m->free_nodes);
+		rain_room_told(gateway, peer, m->free_nodes, m->line);
 		return;
 	}
 	while (ask && strcmp(ask->id, m->burst) != 0)
@@ -147,6 +150,7 @@ void rain_candidates_answer(struct rain_gateway *gateway, const struct rain_peer
 			ask->peers[i].until_ms = now + m->lease_ms;
 			if (!ask->offer_ms)
 				ask->offer_ms = now;
+			rain_room_offered(asks, peer);
 		} else {
 			ask->peers[i].answer = RAIN_ANSWER_REFUSED;
 			rain_refusal_note(asks, ask, peer, m->reason[0] ? m->reason : "it gives no reason", m->capacity);

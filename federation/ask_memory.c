@@ -37,29 +37,51 @@ void rain_candidates_room(struct rain_gateway *gateway, const struct rain_peer *
 	rain_candidates_work(gateway);
 }
 
-void rain_room_told(struct rain_gateway *gateway, const struct rain_peer *peer, int64_t nodes)
+void rain_room_told(struct rain_gateway *gateway, const struct rain_peer *peer, int64_t nodes, bool line)
 {
 	struct rain_room *room = rain_room_of(rain_asks_of(gateway), peer->row, true);
 
 	if (!room)
 		return;
 	room->tells = true;
+	room->line = line;
 	if (rain_room_is_throttled(room))
 		return;
 	/* As if it had refused one node more, for the first time: its Slurm may need a moment. */
 	room->nodes = nodes + 1;
-	room->delay_ms = RAIN_ROOM_MIN_MS;
-	room->until_ms = rain_clock_monotonic_ms() + RAIN_ROOM_MIN_MS;
-	room->window_ms = 0;
+	room->delay_ms = line ? RAIN_ROOM_LINE_MS : RAIN_ROOM_MIN_MS;
+	room->until_ms = rain_clock_monotonic_ms() + room->delay_ms;
+	room->window_ms = room->probe_ms = 0;
 	rain_candidates_work(gateway);
 }
 
 void rain_room_take(struct rain_asks *asks, const struct rain_peer *peer, int64_t nodes)
 {
 	struct rain_room *room = rain_room_of(asks, peer->row, false);
+	int64_t now = rain_clock_monotonic_ms();
 
 	if (room && room->nodes > 1)
 		room->nodes = room->nodes > nodes ? room->nodes - nodes : 1;
+	if (room && room->delay_ms > 0 && room->until_ms <= now)
+		room->probe_ms = now + RAIN_ASK_ANSWER_MS;
+}
+
+bool rain_room_is_probed(struct rain_asks *asks, const struct rain_peer *peer)
+{
+	const struct rain_room *room = rain_room_of(asks, peer->row, false);
+
+	return room && room->probe_ms > rain_clock_monotonic_ms();
+}
+
+void rain_room_offered(struct rain_asks *asks, const struct rain_peer *peer)
+{
+	struct rain_room *room = rain_room_of(asks, peer->row, false);
+
+	if (!room)
+		return;
+	room->probe_ms = 0;
+	if (room->until_ms <= rain_clock_monotonic_ms())
+		room->delay_ms = 0;
 }
 
 struct rain_refusal *rain_refusal_of(struct rain_asks *asks, int64_t job_id, int64_t peer, bool make)
@@ -85,11 +107,14 @@ void rain_refusal_note(struct rain_asks *asks, const struct rain_ask *ask, const
 	struct rain_room *room;
 
 	if (capacity && (room = rain_room_of(asks, peer->row, true))) {
+		int64_t most = room->line ? RAIN_ROOM_LINE_MS : RAIN_ROOM_MAX_MS;
+
+		room->probe_ms = 0;
 		/* Jobs that are refused together count as one try. */
 		if (room->until_ms <= now) {
 			room->delay_ms = room->delay_ms ? room->delay_ms * 2 : RAIN_ROOM_MIN_MS;
-			if (room->delay_ms > RAIN_ROOM_MAX_MS)
-				room->delay_ms = RAIN_ROOM_MAX_MS;
+			if (room->delay_ms > most)
+				room->delay_ms = most;
 			room->until_ms = now + room->delay_ms;
 			room->nodes = ask->job.shape.nodes;
 		} else if (ask->job.shape.nodes < room->nodes) {

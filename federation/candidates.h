@@ -17,7 +17,8 @@
 #define RAIN_SAVE_GAP_MS 2000
 #define RAIN_REFUSAL_MS 15000	  /* until a peer that refused a job for good is asked again */
 #define RAIN_ROOM_MIN_MS 1000	  /* until a full peer is asked again, doubling up to … */
-#define RAIN_ROOM_MAX_MS 8000	  /* … which one that says when it has room is given at once */
+#define RAIN_ROOM_MAX_MS 8000
+#define RAIN_ROOM_LINE_MS 30000	  /* the same, where we stand in line and hear when it is our turn */
 
 #define RAIN_REBIND_S 3
 #define RAIN_BROKEN_IN_A_ROW 5	  /* the same, for its nodes lack something */
@@ -66,9 +67,11 @@ struct rain_note {
 struct rain_room {
 	struct rain_room *next;
 	int64_t peer, nodes, until_ms, delay_ms;
+	int64_t probe_ms; /* one job is asked for, to see whether there is room again: until then */
 	int lost;   /* jobs in a row */
 	int broken; /* jobs in a row that found no program or library there */
-	bool tells; /* it says when it has room again */
+	bool tells; /* it says when it has room again … */
+	bool line;  /* … to one after the other */
 	char reason[RAIN_REASON_SIZE];
 	int64_t extra, window_ms; /* beyond so many nodes it has them until then; 0: not said */
 	int64_t credit_utok, credit_until_ms; /* what more it would let us owe it */
@@ -121,10 +124,10 @@ void rain_candidates_say(struct rain_gateway *gateway, struct rain_note *note,
 enum rain_eligibility rain_candidate_verdict(const struct rain_queue_job *job,
 					     char sentence[static RAIN_OVERFLOW_SENTENCE]);
 struct rain_ask *rain_ask_of(const struct rain_asks *asks, int64_t job_id);
-/* Asks these peers about the job. `candidate` and `job` are copied. */
+/* Asks these peers about the job. `candidate` and `job` are copied. So many more wait. */
 void rain_ask_send(struct rain_gateway *gateway, const struct rain_queue_job *job,
 		   const struct rain_candidate *candidate, struct rain_peer *const peers[],
-		   size_t count);
+		   size_t count, int64_t waiting);
 /* Takes the best of the offers, where it is time to. */
 void rain_asks_judge(struct rain_gateway *gateway);
 void rain_ask_drop(struct rain_asks *asks, struct rain_ask *ask);
@@ -138,8 +141,13 @@ struct rain_refusal *rain_refusal_of(struct rain_asks *asks, int64_t job_id, int
 /* `capacity`: it has no room for so many nodes; else it won't have this job. */
 void rain_refusal_note(struct rain_asks *asks, const struct rain_ask *ask,
 		       const struct rain_peer *peer, const char *reason, bool capacity);
-/* The peer says that it has so many nodes again. */
-void rain_room_told(struct rain_gateway *gateway, const struct rain_peer *peer, int64_t nodes);
+/* The peer says that it has so many nodes again; `line`: to us alone. */
+void rain_room_told(struct rain_gateway *gateway, const struct rain_peer *peer, int64_t nodes, bool line);
+/* After a refusal for want of room one job goes first, and the others when it has an offer:
+ * whether it is out. */
+bool rain_room_is_probed(struct rain_asks *asks, const struct rain_peer *peer);
+/* The peer has answered an ask with an offer. */
+void rain_room_offered(struct rain_asks *asks, const struct rain_peer *peer);
 /* So many of the nodes that it has are asked for. */
 void rain_room_take(struct rain_asks *asks, const struct rain_peer *peer, int64_t nodes);
 void rain_refusals_forget(struct rain_asks *asks, int64_t now);

@@ -150,7 +150,7 @@ static int step(struct rain_gateway *gateway, PGconn *tx, struct rain_loan_row *
 		return -1;
 	report(gateway, tx, row, before);
 	if (event.type == RAIN_LOAN_EVENT_JOB_OVER)
-		rain_room_again(gateway, row->shape.nodes);
+		rain_room_again(gateway);
 	return changed;
 }
 

@@ -21,7 +21,7 @@ static bool lends(const struct rain_gateway *gateway)
 	return gateway->config->lend.enabled && gateway->config->lend.guest_uid_max > 0;
 }
 
-static int credit_of(struct rain_gateway *gateway, PGconn *tx, struct rain_lender_ask *p, struct rain_error *err)
+int rain_lender_ask_credit(struct rain_gateway *gateway, PGconn *tx, struct rain_lender_ask *p, struct rain_error *err)
 {
 	PGresult *rows = rain_store_query(tx, err,
 		"SELECT ledger.account_available(ledger.account_id('peer:' || $1))", 1, p->peer->name);
@@ -34,25 +34,24 @@ static int credit_of(struct rain_gateway *gateway, PGconn *tx, struct rain_lende
 				    &p->owed_utok, err);
 }
 
-/* The order among asks that compete is the policy's. */
-static bool comes_before(const struct rain_overflow_policy *rule, const struct rain_lender_ask *a, const struct rain_lender_ask *b)
+bool rain_lender_ask_before(const struct rain_gateway *gateway, const struct rain_lender_ask *a,
+			    const struct rain_lender_ask *b)
 {
 	struct rain_candidate x = { .submitted = a->asked_ms, .owed = a->owed_utok,
 				    .expected = (int32_t)(a->expected_s ? a->expected_s : a->shape.minutes * 60) };
 	struct rain_candidate y = { .submitted = b->asked_ms, .owed = b->owed_utok,
 				    .expected = (int32_t)(b->expected_s ? b->expected_s : b->shape.minutes * 60) };
 
-	return rain_overflow_ask_before(rule, &x, &y);
+	return rain_overflow_ask_before(&rain_policy_of(gateway)->rule, &x, &y);
 }
 
 static void sort_pending(struct rain_gateway *gateway)
 {
-	const struct rain_overflow_policy *rule = &rain_policy_of(gateway)->rule;
 	struct rain_lender_ask *sorted = NULL, *p, **at;
 
 	while ((p = rain_leases_of(gateway)->pending)) {
 		rain_leases_of(gateway)->pending = p->next;
-		for (at = &sorted; *at && !comes_before(rule, p, *at); at = &(*at)->next)
+		for (at = &sorted; *at && !rain_lender_ask_before(gateway, p, *at); at = &(*at)->next)
 			;
 		p->next = *at;
 		*at = p;
@@ -66,7 +65,7 @@ static int answer_one(struct rain_gateway *gateway, PGconn *tx, struct rain_lend
 	int banned;
 
 	/* What was just promised to the same peer counts. */
-	if (credit_of(gateway, tx, p, err))
+	if (rain_lender_ask_credit(gateway, tx, p, err))
 		return -1;
 	p->credit_left_utok = 0;
 	p->offer = p->capacity = false;
@@ -82,7 +81,7 @@ static int answer_one(struct rain_gateway *gateway, PGconn *tx, struct rain_lend
 	m.type = p->offer ? RAIN_MESSAGE_OFFER : RAIN_MESSAGE_REFUSE;
 	m.terms = p->terms;
 	m.capacity = p->capacity;
-	if (m.capacity)
+	if (p->offer ? p->waiting > 0 : m.capacity)
 		rain_room_turned_away(gateway, p);
 	if (m.capacity && p->room.extra < p->room.free) {
 		m.free_nodes = rain_lender_least(p->room.free, RAIN_NODES_MAX);
@@ -99,7 +98,7 @@ static int answer_work(PGconn *tx, void *arg, struct rain_error *err)
 	struct rain_gateway *gateway = arg;
 
 	for (struct rain_lender_ask *p = rain_leases_of(gateway)->pending; p; p = p->next)
-		if (credit_of(gateway, tx, p, err))
+		if (rain_lender_ask_credit(gateway, tx, p, err))
 			return -1;
 	sort_pending(gateway);
 	for (struct rain_lender_ask *p = rain_leases_of(gateway)->pending; p; p = p->next)
@@ -165,6 +164,8 @@ static void on_capacity(void *arg, const json_t *result, const char *error)
 		rain_log_warning("the capacity for guests is not known: %s", error);
 	}
 	answer_all(gateway);
+	if (result)
+		rain_room_seen(gateway);
 }
 
 static void capacity_ask(struct rain_gateway *gateway)
@@ -177,6 +178,12 @@ static void capacity_ask(struct rain_gateway *gateway)
 	leases->asking = request &&
 			 rain_rpc_client_call(gateway->broker, request, ANSWER_MS, on_capacity, gateway, &err) == 0;
 	json_decref(request);
+}
+
+void rain_leases_look(struct rain_gateway *gateway)
+{
+	if (!rain_leases_of(gateway)->asking && lends(gateway))
+		capacity_ask(gateway);
 }
 
 static void on_answer(evutil_socket_t fd, short what, void *arg)
@@ -215,6 +222,7 @@ void rain_leases_ask(struct rain_gateway *gateway, const struct rain_peer *peer,
 	strcpy(p->arch, m->arch);
 	p->shape = m->shape;
 	p->expected_s = m->expected_s;
+	p->waiting = m->waiting;
 	p->asked_ms = rain_clock_monotonic_ms();
 	*at = p; /* at the end */
 	leases->pending_count++;
@@ -228,7 +236,8 @@ void rain_leases_tick(struct rain_gateway *gateway)
 	rain_leases_expire(leases);
 	/* Our card tells what there is, so it should be known before anybody asks. */
 	if (!leases->asking && lends(gateway) &&
-	    (!leases->asked_ms || rain_clock_monotonic_ms() - leases->asked_ms > CAPACITY_EVERY_MS))
+	    (!leases->asked_ms || rain_room_is_to_look(leases) ||
+	     rain_clock_monotonic_ms() - leases->asked_ms > CAPACITY_EVERY_MS))
 		capacity_ask(gateway);
 }
 

@@ -37,11 +37,11 @@ void rain_leases_drop(struct rain_gateway *gateway, const char *id)
 void rain_leases_return(struct rain_gateway *gateway, const char *id)
 {
 	const struct rain_lease *lease = *lease_find(rain_leases_of(gateway), id);
-	int64_t nodes = lease ? lease->shape.nodes : 0;
 
+	if (!lease)
+		return;
 	rain_leases_drop(gateway, id);
-	if (nodes > 0)
-		rain_room_again(gateway, nodes);
+	rain_room_again(gateway);
 }
 
 void rain_leases_expire(struct rain_leases *leases)
@@ -133,4 +133,5 @@ void rain_leases_make(struct rain_gateway *gateway, const struct rain_lender_ask
 	lease->shape = ask->shape;
 	lease->terms = ask->terms;
 	lease->until_ms = rain_clock_monotonic_ms() + LEASE_MS;
+	rain_room_taken(leases, lease->shape.nodes);
 }

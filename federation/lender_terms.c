@@ -8,7 +8,7 @@
 #include <time.h>
 
 #include "common/clock.h"
-#include "federation/mind.h"
+#include "federation/lender_internal.h"
 
 const struct rain_config_bounds *rain_lender_bounds(const struct rain_gateway *gateway, const char *peer,
 						    const char *user)
@@ -51,6 +51,14 @@ static void in_use(const struct rain_gateway *gateway, int64_t peer, const char 
 			*cores += rain_shape_cores(&l->row.shape);
 		}
 	rain_leases_promised(gateway, peer, user, nodes, cores);
+}
+
+int64_t rain_lender_nodes_left(const struct rain_gateway *gateway)
+{
+	int64_t nodes, cores;
+
+	in_use(gateway, 0, NULL, &nodes, &cores);
+	return rain_lender_bounds(gateway, "", NULL)->max_nodes - nodes;
 }
 
 __attribute__((format(printf, 2, 3)))

@@ -325,7 +325,7 @@ void rain_leases_drop(struct rain_gateway *gateway, const char *id);
 void rain_leases_return(struct rain_gateway *gateway, const char *id);
 void rain_leases_tick(struct rain_gateway *gateway);
 /* So many nodes have become free: who found none before is told (lender_room.c). */
-void rain_room_again(struct rain_gateway *gateway, int64_t nodes);
+void rain_room_again(struct rain_gateway *gateway);
 /* Processors that we lend at most. */
 int64_t rain_leases_processors(const struct rain_gateway *gateway);
 /* Adds what leases of the peer (0: of all) promise, or of one user of it (NULL: of all). */

@@ -73,6 +73,7 @@ struct decision {
 	size_t *order;
 	struct rain_forecast_wait *waits;
 	uint8_t **barred;
+	int64_t waiting; /* jobs that would go if there were room, and aren't asked for yet */
 };
 
 static uint8_t *barred_of(struct decision *d, size_t job)
@@ -190,17 +191,27 @@ static void ask_peers(struct decision *d, size_t job)
 		say(d, job, "peers are being asked about other jobs first");
 		return;
 	}
-	peers[count++] = d->views[placement->peer].peer;
+	if (!rain_room_is_probed(rain_asks_of(d->gateway), d->views[placement->peer].peer))
+		peers[count++] = d->views[placement->peer].peer;
 	for (size_t i = 0; i < RAIN_OVERFLOW_CHOICES - 1; i++)
-		if (placement->others[i] >= 0)
+		if (placement->others[i] >= 0 &&
+		    !rain_room_is_probed(rain_asks_of(d->gateway), d->views[placement->others[i]].peer))
 			peers[count++] = d->views[placement->others[i]].peer;
-	rain_ask_send(d->gateway, d->pass->jobs[job], &d->candidates[job], peers, count);
+	if (count == 0) {
+		if (!d->pass->notes[job]->sentence[0])
+			say(d, job, "another job goes first, to see whether there is room again");
+		return;
+	}
+	d->waiting--;
+	rain_ask_send(d->gateway, d->pass->jobs[job], &d->candidates[job], peers, count, d->waiting);
 	if (!d->pass->notes[job]->sentence[0])
 		say(d, job, "peers are being asked");
 }
 
 static void act(struct decision *d)
 {
+	for (size_t i = 0; i < d->pass->count; i++)
+		d->waiting += d->placements[i].peer >= 0 || d->placements[i].verdict == RAIN_OVERFLOW_FULL;
 	for (size_t i = 0; i < d->pass->count; i++) {
 		size_t job = d->order[i];
 		struct rain_note *note = d->pass->notes[job];

@@ -31,10 +31,46 @@ chaos_options() { # ARGUMENTS: sets CHAOS_JOBS, CHAOS_SEED
 	[[ $CHAOS_SEED =~ ^[0-9]{1,9}$ ]] || usage_error "--seed must be a number of at most nine digits"
 }
 
+# With three clusters there is somewhere else to go: the owner takes back the nodes of the peer that
+# has a job, and the other one runs it. The log has what went on.
+test_elsewhere() {
+	local log=$STATE/log/test_elsewhere.log status=0 start
+	start=$(now_ms)
+	ticker_start "an evicted job goes to another peer" "$start"
+	(elsewhere_run) >"$log" 2>&1 </dev/null 9>&- || status=$?
+	ticker_stop
+	test_one "an evicted job goes to another peer" "$status" "$log"
+}
+
+elsewhere_run() {
+	local home=${CHAOS_CLUSTERS%%,*} user id first second
+	user=$(chaos_user "$home")
+	id=$(cluster_run "$home" "$user" head sbatch --parsable --burst=only --time=2 --open-mode=append --output=elsewhere.txt \
+		--wrap='echo begin; sleep 8; echo end' 2>/dev/null) || return 1
+	wait_until 30 elsewhere_printed "$home" "$user" 'begin' || { echo "job $id hasn't begun"; return 1; }
+	first=$(elsewhere_peers "$home" "$id" "state = 'running'")
+	echo "job $id of $home runs on $first, whose owner recalls its nodes"
+	cluster_run "$first" root head rain recall --for 5m
+	wait_until 60 elsewhere_printed "$home" "$user" 'begin.*begin.*end' || { echo "it hasn't run to its end elsewhere"; return 1; }
+	wait_until 20 elsewhere_settled "$home" "$id" || { echo "it isn't settled"; return 1; }
+	cluster_run "$first" root head rain recall --end
+	second=$(elsewhere_peers "$home" "$id" "state = 'settled' AND amount_utok > 0")
+	echo "it ran to its end on $second"
+	[[ -n $second && $second != "$first" ]] || return 1
+	[[ $(chaos_sql "$home" "SELECT outcome, coalesce(amount_utok, 0) <= 0 FROM federation.burst JOIN federation.peer p USING (peer_id)
+		WHERE job_id = $id AND p.name = '$first'") == "evicted t" ]] || { echo "what was evicted isn't free, or wasn't"; return 1; }
+}
+elsewhere_printed() { [[ $(cluster_run "$1" "$2" head cat elsewhere.txt 2>/dev/null | tr '\n' ' ') =~ $3 ]]; } # HOME USER PATTERN
+elsewhere_peers() { # HOME JOB CONDITION
+	chaos_sql "$1" "SELECT p.name FROM federation.burst JOIN federation.peer p USING (peer_id) WHERE job_id = $2 AND $3"
+}
+elsewhere_settled() { [[ -n $(elsewhere_peers "$1" "$2" "state = 'settled'") ]]; } # HOME JOB
+
 # The whole run, as one test. The log has the plan, what was done, and each thing that is wrong.
 test_chaos() {
 	local log=$STATE/log/test_chaos.log status=0 start
 	OPTION_CLUSTERS=$CHAOS_CLUSTERS up_anew
+	test_elsewhere
 	start=$(now_ms)
 	ticker_start "chaos: $CHAOS_JOBS jobs, seed $CHAOS_SEED" "$start"
 	rm -rf "$STATE/chaos"

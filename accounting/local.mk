@@ -164,7 +164,7 @@ bench-ledger: rain-migrate rain-ledgerd accounting/test/ledger_clients
 bench-reports: rain-migrate
 	srcdir=$(srcdir) bash $(srcdir)/accounting/bench/reports.sh $(N)
 bench-drain: rain-migrate rain-ledgerd accounting/test/spool_fill
-	srcdir=$(srcdir) SPOOL=$(SPOOL) bash $(srcdir)/accounting/bench/drain.sh $(N) $(USERS) $(RATE)
+	srcdir=$(srcdir) EACH=$(EACH) COLD=$(COLD) bash $(srcdir)/accounting/bench/drain.sh $(N) $(USERS) $(RATE)
 bench-slurmdbd: rain-migrate rain-ledgerd accounting/test/spool_fill
 	srcdir=$(srcdir) CC="$(CC)" SLURM_SOURCE="$(SLURM_SOURCE)" bash $(srcdir)/accounting/bench/slurmdbd.sh $(N)
 .PHONY: bench-ledger bench-reports bench-drain bench-slurmdbd

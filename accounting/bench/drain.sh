@@ -2,17 +2,18 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # How fast a backlog of job records is booked, and how much memory that takes.
 #
-#   make bench-drain [N=RECORDS] [USERS=USERS [RATE=HOME-RATE]] [SPOOL=DIRECTORY]
+#   make bench-drain [N=RECORDS] [USERS=USERS [RATE=HOME-RATE]] [EACH=RECORDS] [COLD=1]
 #
-# SPOOL: the N records of USERS that `accounting/test/spool_fill DIRECTORY N 1 USERS` has
-# made before, to be drained now.
+# EACH: so many records in a segment, as when they came slowly (a segment is ended after five
+# minutes); else segments are as large as they become. COLD: nothing of them is in memory when
+# rain-ledgerd begins, as after days; this empties the caches of the whole machine (root).
 . "${srcdir:-.}/accounting/bench/bench.sh"
 records=${1:-100000} users=${2:-100} rate=${3:-0}
-if [ -n "${SPOOL:-}" ]; then
-	spool=$SPOOL
-else
-	accounting/test/spool_fill "$spool" "$records" 1 "$users" || fail "spool_fill"
-	sync -f "$spool" # as jobcomp_rain leaves them
+accounting/test/spool_fill "$spool" "$records" 1 "$users" "${EACH:-0}" || fail "spool_fill"
+segments=$(find "$spool" -name '*.runs' | wc -l)
+if [ -n "${COLD:-}" ]; then
+	sync
+	echo 3 >/proc/sys/vm/drop_caches || fail "only root can empty the machine's caches"
 fi
 ledger_config "home-rate = \"$rate\""
 if [ "$users" -gt 0 ]; then # all have tokens: every run is charged
@@ -46,8 +47,8 @@ finish=$(now)
 ours=$(ours) theirs=$(theirs) others=$(awk -v a="$others" -v b="$(all)" 'BEGIN { print b - a }')
 memory=$(awk '/VmHWM/ { print $2 / 1024 }' "/proc/$ledgerd/status")
 awk -v n="$records" -v u="$users" -v r="$rate" -v s="$(awk -v a="$begin" -v b="$finish" 'BEGIN { print b - a }')" \
-	-v o="$ours" -v t="$theirs" -v all="$others" 'BEGIN {
-	printf "%d records of %d users at home rate %s in %.1f s\n", n, u, r, s
+	-v o="$ours" -v t="$theirs" -v all="$others" -v segments="$segments" -v cold="${COLD:+ on a cold disk}" 'BEGIN {
+	printf "%d records of %d users in %d segments%s at home rate %s in %.1f s\n", n, u, segments, cold, r, s
 	printf "processor time a record: rain-ledgerd %.0f us, PostgreSQL %.0f us; %.0f %% of the machine'"'"'s went to others\n",
 		o / n * 1e6, t / n * 1e6, 100 * (1 - (o + t) / all) }'
 budget "records a second" "$(awk -v n="$records" -v a="$begin" -v b="$finish" 'BEGIN { print n / (b - a) }')" at-least 5000

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Fills a spool as jobcomp_rain would in a long time without rain-ledgerd.
  *
- *   spool_fill DIRECTORY COUNT [FIRST [USERS]]
+ *   spool_fill DIRECTORY COUNT [FIRST [USERS [EACH]]]
  *   spool_fill DIRECTORY - <RECORD
  *
- * The jobs FIRST .. FIRST+COUNT-1 of user0 .. user(USERS-1) (USERS 0: root), in segments of
- * a thousand groups each of one job; or one record from the standard input, as a segment. */
+ * The jobs FIRST .. FIRST+COUNT-1 of user0 .. user(USERS-1) (USERS 0: root), so that a segment
+ * has EACH of them (0: as many as it takes); or one record from the standard input. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,29 +45,41 @@ static int write_given(struct rain_spool_writer *writer, int64_t now, struct rai
 	return rc;
 }
 
+/* Writes the jobs from *job on that one group takes, and none from `end` on. */
+static int write_group(struct rain_spool_writer *writer, const char *directory, long *job, long end, long users,
+		       struct rain_error *err)
+{
+	int64_t now = rain_clock_realtime_ms();
+	size_t durable;
+	int rc = rain_spool_writer_begin(writer, directory, now, err);
+
+	while (rc == 0 && *job < end)
+		rc = users < 0 ? write_given(writer, now, err) : write_record(writer, *job, users, now, err), ++*job;
+	return rc < 0 ? -1 : rain_spool_writer_sync(writer, &durable, err);
+}
+
 int main(int argc, char *argv[])
 {
-	struct rain_spool_writer *writer = rain_spool_writer_create();
 	bool given = argc == 3 && strcmp(argv[2], "-") == 0;
 	long count = given ? 1 : argc >= 3 ? atol(argv[2]) : 0, job = argc >= 4 ? atol(argv[3]) : 1;
-	long users = argc >= 5 ? atol(argv[4]) : 0, end = job + count;
-	int64_t now = rain_clock_realtime_ms();
+	long users = given ? -1 : argc >= 5 ? atol(argv[4]) : 0, each = argc >= 6 ? atol(argv[5]) : 0;
+	long end = job + count;
 	struct rain_error err = {""};
 	int rc = 0;
 
-	if (!writer || count <= 0) {
-		fputs("usage: spool_fill DIRECTORY {COUNT [FIRST [USERS]] | -}\n", stderr);
+	if (count <= 0) {
+		fputs("usage: spool_fill DIRECTORY {COUNT [FIRST [USERS [EACH]]] | -}\n", stderr);
 		return 2;
 	}
 	while (rc == 0 && job < end) {
-		size_t durable;
+		struct rain_spool_writer *writer = rain_spool_writer_create();
+		long until = each > 0 && job + each < end ? job + each : end;
 
-		rc = rain_spool_writer_begin(writer, argv[1], now, &err);
-		while (rc == 0 && job < end)
-			rc = given ? (job++, write_given(writer, now, &err)) : write_record(writer, job++, users, now, &err);
-		rc = rc < 0 ? -1 : rain_spool_writer_sync(writer, &durable, &err);
+		rc = writer ? 0 : rain_error_set(&err, "no memory");
+		while (rc == 0 && job < until)
+			rc = write_group(writer, argv[1], &job, until, users, &err);
+		rain_spool_writer_destroy(writer);
 	}
-	rain_spool_writer_destroy(writer);
 	if (rc < 0)
 		fprintf(stderr, "spool_fill: %s\n", err.text);
 	return rc < 0 ? 1 : 0;

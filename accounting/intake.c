@@ -19,9 +19,12 @@ struct chunk {
 		struct rain_spool_place place;
 		bool stuck;
 	} lines[RAIN_INTAKE_TRANSACTION];
-	json_t *runs;			       /* NULL: there is no chunk */
-	size_t booked[RAIN_INTAKE_TRANSACTION]; /* runs[i] is of lines[booked[i]] */
-	char *text;			       /* of the runs */
+	char *text; /* of the runs: an array in JSON */
+	size_t used, room;
+	size_t runs;
+	struct {
+		size_t line, start; /* whose it is, and where it begins in the text */
+	} booked[RAIN_INTAKE_TRANSACTION];
 	int64_t sent_us;
 };
 
@@ -47,11 +50,48 @@ struct rain_intake *rain_intake_create(void)
 
 static void chunk_release(struct chunk *chunk)
 {
-	json_decref(chunk->runs);
 	free(chunk->text);
-	chunk->runs = NULL;
 	chunk->text = NULL;
-	chunk->count = 0;
+	chunk->count = chunk->runs = chunk->used = chunk->room = 0;
+}
+
+/* Room for so many bytes more. */
+static int chunk_grow(struct chunk *chunk, size_t more, struct rain_error *err)
+{
+	size_t room = (chunk->used + more) * 2;
+	char *larger;
+
+	if (chunk->used + more <= chunk->room)
+		return 0;
+	larger = realloc(chunk->text, room);
+	if (!larger)
+		return rain_error_set(err, "no memory for a batch of job runs");
+	chunk->text = larger;
+	chunk->room = room;
+	return 0;
+}
+
+/* Adds the run of a line to the text, which begins with '[' and is given its ']' at last. */
+static int chunk_add(struct chunk *chunk, size_t line, const json_t *run, struct rain_error *err)
+{
+	size_t length;
+
+	if (chunk_grow(chunk, 2, err) < 0)
+		return -1;
+	chunk->text[chunk->used++] = chunk->runs == 0 ? '[' : ',';
+	chunk->booked[chunk->runs].line = line;
+	chunk->booked[chunk->runs++].start = chunk->used;
+	for (;;) {
+		length = json_dumpb(run, chunk->text + chunk->used, chunk->room - chunk->used, JSON_COMPACT);
+		if (length == 0)
+			return rain_error_set(err, "no memory for a job run");
+		if (chunk->used + length <= chunk->room)
+			break;
+		if (chunk_grow(chunk, length, err) < 0)
+			return -1;
+	}
+	chunk->used += length;
+	return 0;
 }
 
 void rain_intake_reprice(struct rain_intake *intake)
@@ -158,12 +198,12 @@ static int take(struct run *run, struct chunk *chunk, const struct rain_spool_li
 	struct record_name name;
 	struct rain_error reason;
 	json_t *priced;
+	int rc;
 
 	chunk->lines[i].place = line->place;
 	chunk->lines[i].stuck = false;
 	if (line->broken) {
-		int rc = rain_rejected_add_line(run->config->ledger.spool, line->text, line->size, line->broken, &reason);
-
+		rc = rain_rejected_add_line(run->config->ledger.spool, line->text, line->size, line->broken, &reason);
 		rejected(run, chunk, i, rc, line->broken, &reason);
 		return 0;
 	}
@@ -172,10 +212,9 @@ static int take(struct run *run, struct chunk *chunk, const struct rain_spool_li
 		reject_record(run, chunk, i, name.text[0] ? name.text : NULL, line->text, line->size, reason.text);
 		return 0;
 	}
-	chunk->booked[json_array_size(chunk->runs)] = i;
-	if (json_array_append_new(chunk->runs, priced) < 0)
-		return rain_error_set(err, "no memory for a batch of job runs");
-	return 0;
+	rc = chunk_add(chunk, i, priced, err);
+	json_decref(priced);
+	return rc;
 }
 
 /* Reads and prices what the next transaction books. */
@@ -186,9 +225,6 @@ static int fill(struct run *run, struct chunk *chunk, struct rain_error *err)
 	size_t bytes = 0;
 	int rc = 1;
 
-	chunk->runs = json_array();
-	if (!chunk->runs)
-		return rain_error_set(err, "no memory for a batch of job runs");
 	if (rain_spool_reader_begin(reader, rain_clock_monotonic_ms(), err) < 0)
 		return -1;
 	while (chunk->count < RAIN_INTAKE_TRANSACTION && bytes < RAIN_INTAKE_BYTES &&
@@ -198,48 +234,52 @@ static int fill(struct run *run, struct chunk *chunk, struct rain_error *err)
 			return -1;
 	}
 	run->result->backlog = rc > 0;
-	if (rc < 0 || json_array_size(chunk->runs) == 0)
+	if (rc < 0 || chunk->runs == 0)
 		return rc < 0 ? -1 : 0;
-	chunk->text = json_dumps(chunk->runs, JSON_COMPACT);
-	return chunk->text ? 0 : rain_error_set(err, "no memory for a batch of job runs");
-}
-
-static int64_t field(const json_t *run, const char *key)
-{
-	return (int64_t)json_integer_value(json_object_get(run, key));
+	if (chunk_grow(chunk, 2, err) < 0)
+		return -1;
+	chunk->text[chunk->used++] = ']';
+	chunk->text[chunk->used] = '\0';
+	return 0;
 }
 
 /* The database refuses a run: its record, which is read once more, is put aside. */
 static int refused(struct run *run, struct chunk *chunk, size_t i, const char *reason, struct rain_error *err)
 {
-	const json_t *culprit = json_array_get(chunk->runs, i);
-	size_t line = chunk->booked[i], size;
-	struct record_name name;
+	size_t line = chunk->booked[i].line, size;
 	char *text = rain_spool_reader_again(run->intake->reader, &chunk->lines[line].place, &size, err);
+	struct record_name name = {""};
+	struct rain_record record;
 
 	if (!text)
 		return -1;
-	record_name(&name, field(culprit, "submit_time"), field(culprit, "slurm_job_id"), field(culprit, "restart"));
-	reject_record(run, chunk, line, name.text, text, size, reason);
+	if (rain_record_parse(&record, text, size, NULL) == 0)
+		record_name(&name, record.submit, record.job_id, record.restart);
+	rain_record_release(&record);
+	reject_record(run, chunk, line, name.text[0] ? name.text : NULL, text, size, reason);
 	free(text);
 	return 0;
+}
+
+/* The text of one run alone, in a new string; NULL: no memory. */
+static char *single(const struct chunk *chunk, size_t i)
+{
+	size_t start = chunk->booked[i].start, end = i + 1 < chunk->runs ? chunk->booked[i + 1].start : chunk->used;
+	char *text;
+
+	/* What follows a run is a comma or the last bracket. */
+	return asprintf(&text, "[%.*s]", (int)(end - start - 1), chunk->text + start) < 0 ? NULL : text;
 }
 
 /* The database refused the chunk for something in it: each run alone, so that
  * only the culprits are put aside. */
 static int book_singly(struct run *run, struct chunk *chunk, struct rain_error *err)
 {
-	json_t *one, *single;
-	size_t i;
-
-	json_array_foreach(chunk->runs, i, one) {
+	for (size_t i = 0; i < chunk->runs; i++) {
+		char *text = single(chunk, i);
 		enum rain_ledger_result outcome;
 		struct rain_error reason;
-		char *text;
 
-		single = json_pack("[O]", one);
-		text = single ? json_dumps(single, JSON_COMPACT) : NULL;
-		json_decref(single);
 		if (!text)
 			return rain_error_set(err, "no memory for a job run");
 		outcome = rain_ledger_runs_record(run->intake->store, text, &reason);
@@ -261,7 +301,7 @@ static int finish(struct run *run, struct chunk *chunk, struct rain_error *err)
 {
 	enum rain_ledger_result outcome;
 
-	if (!chunk->text)
+	if (chunk->runs == 0)
 		return 0; /* all of it is put aside */
 	outcome = rain_ledger_runs_finish(run->intake->store, chunk->text, err);
 	if (outcome == RAIN_LEDGER_UNAVAILABLE)
@@ -269,7 +309,7 @@ static int finish(struct run *run, struct chunk *chunk, struct rain_error *err)
 	if (outcome == RAIN_LEDGER_REFUSED)
 		return book_singly(run, chunk, err);
 	run->result->commit_us = rain_clock_monotonic_us() - chunk->sent_us;
-	run->result->recorded += json_array_size(chunk->runs);
+	run->result->recorded += chunk->runs;
 	return 0;
 }
 
@@ -278,8 +318,6 @@ static int settle(struct run *run, struct chunk *chunk, struct rain_error *err)
 {
 	struct rain_spool_reader *reader = run->intake->reader;
 
-	if (!chunk->runs)
-		return 0;
 	if (finish(run, chunk, err) < 0)
 		return -1;
 	for (size_t i = 0; i < chunk->count; i++)
@@ -336,7 +374,7 @@ int rain_intake_run(struct rain_intake *intake, const struct rain_config *config
 		chunk_release(next);
 		return 0;
 	}
-	if (next->text) {
+	if (next->runs > 0) {
 		next->sent_us = rain_clock_monotonic_us();
 		rain_ledger_runs_send(intake->store, next->text);
 	}

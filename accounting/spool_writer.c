@@ -67,6 +67,7 @@ static int newest_find(const char *directory, uint64_t *newest, struct rain_erro
 	DIR *stream = opendir(directory);
 	const struct dirent *entry;
 	uint64_t number;
+	int rc = 0;
 
 	*newest = 0;
 	if (!stream)
@@ -75,9 +76,9 @@ static int newest_find(const char *directory, uint64_t *newest, struct rain_erro
 		if (rain_segment_number(entry->d_name, &number) && number > *newest)
 			*newest = number;
 	if (errno)
-		rain_error_set(err, "can't read the directory %s: %s", directory, strerror(errno));
+		rc = rain_error_set(err, "can't read the directory %s: %s", directory, strerror(errno));
 	closedir(stream);
-	return errno ? -1 : 0;
+	return rc;
 }
 
 /* Ours alone, and still there: a reader deletes what it finds empty and nobody's. */

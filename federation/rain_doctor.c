@@ -186,8 +186,8 @@ static void look_at_ledger(struct findings *findings, const struct rain_config *
 	if (rejected > 0) {
 		reason_of_rejected(config, reason, sizeof reason);
 		find(findings, WRONG, "ledger", "%lld records of ended jobs can't be booked and lie in "
-		     "%.100s/rejected%s; rain ledger rejected lists them, rain ledger replay tries them again when "
-		     "the cause is gone", rejected, spool, reason);
+		     "%.100s/rejected%s; rain ledger rejected lists them, rain ledger replay tries those again that are "
+		     "whole when the cause is gone", rejected, spool, reason);
 	}
 	json_decref(answer);
 	json_decref(request);

@@ -247,7 +247,8 @@ test_replay() {
 	echo 'node-type "raw" { nodes = "raw[1-8]" mflops-per-core = 1000 }' >>"$conf"
 	kill -HUP "$ledgerd"
 	wait_until rejected_are 0
-	doctor | grep -q '^ok  *answers; 0 records' || fail "rain doctor: $(doctor)"
+	wait_until spool_is_empty
+	wait_until eval 'doctor | grep -q "^ok  *answers; 0 records"'
 	expect "replayed, it is booked" rain "SELECT charged FROM ledger.usage_jobs(0, 9999, NULL, 999)
 		WHERE slurm_job_id = 510" $price
 	if [ "$(id -u)" = 0 ]; then

@@ -59,6 +59,7 @@ void rain_agent_manifest_release(struct rain_agent_manifest *manifest);
 int rain_agent_open(struct rain_agent *agent, struct rain_error *err);
 int rain_agent_manifest_get(struct rain_agent *agent, struct rain_error *err);
 int rain_agent_work_open(struct rain_agent *agent, struct rain_error *err);
+int rain_agent_unpack(struct rain_agent *agent, size_t i, int into, struct rain_error *err);
 int rain_agent_unpack_here(struct rain_agent *agent, struct rain_error *err);
 int rain_agent_stage_everywhere(struct rain_agent *agent, struct rain_error *err);
 /* agent_cache.c: unpacks the inputs here, or has them from this node's cache

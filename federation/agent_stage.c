@@ -101,16 +101,23 @@ int rain_agent_blob_get(struct rain_agent *agent, const struct rain_digest *dige
 	return fd;
 }
 
-int rain_agent_unpack_here(struct rain_agent *agent, struct rain_error *err)
+int rain_agent_unpack(struct rain_agent *agent, size_t i, int into, struct rain_error *err)
 {
 	char blobs[256], query[32];
 
 	rain_agent_path(agent, blobs, "/blobs");
 	snprintf(query, sizeof(query), "?wait=%d", RAIN_AGENT_WAIT_S);
+	if (rain_local_bundle_get(agent->client, blobs, query, &agent->manifest.inputs[i], into, NULL,
+				  NULL, err) < 0)
+		return rain_error_prefix(err, "can't stage the inputs");
+	return 0;
+}
+
+int rain_agent_unpack_here(struct rain_agent *agent, struct rain_error *err)
+{
 	for (size_t i = 0; i < agent->manifest.input_count; i++)
-		if (rain_local_bundle_get(agent->client, blobs, query, &agent->manifest.inputs[i],
-					  agent->work, NULL, NULL, err) < 0)
-			return rain_error_prefix(err, "can't stage the inputs");
+		if (rain_agent_unpack(agent, i, agent->work, err) < 0)
+			return -1;
 	return 0;
 }
 

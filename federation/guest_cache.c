@@ -5,24 +5,18 @@
 #include <stdio.h>
 #include <string.h>
 
-int rain_guest_cache_key(const struct rain_digests *inputs, size_t count,
-			 char key[static RAIN_DIGEST_SIZE])
+int rain_guest_cache_key(const struct rain_digests *bundle, char key[static RAIN_DIGEST_SIZE])
 {
 	struct rain_digest_hash *hash = rain_digest_hash_create();
 	struct rain_digest digest = {0};
 	int failed = !hash;
 
-	for (size_t i = 0; i < count && !failed; i++) {
+	for (size_t i = 0; i < bundle->count && !failed; i++) {
 		char line[RAIN_DIGEST_SIZE + 32];
 
-		snprintf(line, sizeof(line), "bundle %zu\n", inputs[i].count);
+		snprintf(line, sizeof(line), "%s %" PRId64 "\n", bundle->list[i].sha256,
+			 bundle->list[i].size);
 		failed = rain_digest_hash_add(hash, line, strlen(line)) < 0;
-		for (size_t j = 0; j < inputs[i].count && !failed; j++) {
-			const struct rain_digest *part = &inputs[i].list[j];
-
-			snprintf(line, sizeof(line), "%s %" PRId64 "\n", part->sha256, part->size);
-			failed = rain_digest_hash_add(hash, line, strlen(line)) < 0;
-		}
 	}
 	rain_digest_hash_finish(hash, &digest);
 	memcpy(key, digest.sha256, RAIN_DIGEST_SIZE);

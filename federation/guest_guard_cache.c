@@ -169,3 +169,37 @@ char *rain_guard_cache_refusal(const struct rain_guard_cache *cache)
 {
 	return note_read(cache, "refused");
 }
+
+static bool job_uses(int job, const char *target)
+{
+	char **names = rain_tree_names(job, 4 * RAIN_GUEST_CACHE_BUNDLES_MAX, NULL);
+	bool found = !names; /* who can't look must not touch it */
+
+	for (size_t i = 0; names && names[i] && !found; i++) {
+		char to[RAIN_GUEST_CACHE_NAME_SIZE + 32];
+		ssize_t length = readlinkat(job, names[i], to, sizeof(to));
+
+		found = length == (ssize_t)strlen(target) && !memcmp(to, target, (size_t)length);
+	}
+	rain_tree_names_free(names);
+	return found;
+}
+
+bool rain_guard_cache_is_used(const struct rain_guard_cache *cache, const char *name)
+{
+	char **jobs = rain_tree_names(cache->jobs, SIZE_MAX, NULL);
+	char target[RAIN_GUEST_CACHE_NAME_SIZE + 32];
+	bool found = !jobs;
+
+	snprintf(target, sizeof(target), RAIN_GUEST_CACHE_TARGET, name);
+	for (size_t i = 0; jobs && jobs[i] && !found; i++) {
+		int job = openat(cache->jobs, jobs[i],
+				 O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+		found = job >= 0 && job_uses(job, target);
+		if (job >= 0)
+			close(job);
+	}
+	rain_tree_names_free(jobs);
+	return found;
+}

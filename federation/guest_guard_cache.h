@@ -3,6 +3,7 @@
 #define RAIN_FEDERATION_GUEST_GUARD_CACHE_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -12,6 +13,9 @@
 
 /* Root's part of the cache of guests' inputs (guest_cache.h): what
  * rain-guest-guard and its keeper do on a node. */
+
+/* Of a job's link to an entry of this name. */
+#define RAIN_GUEST_CACHE_TARGET "../../entries/%s/tree"
 
 struct rain_guard_cache {
 	int top, entries, jobs, trash; /* directories below RAIN_GUEST_CACHE */
@@ -27,8 +31,10 @@ struct rain_guard_cache_job {
 	int own;   /* jobs/JOB */
 	int under; /* the job's directory below its mount, and in it: what is renamed */
 	int room;  /* is of the one, what is mounted of the other */
-	char entry[RAIN_GUEST_CACHE_NAME_SIZE]; /* mounted over work/, or "" */
-	bool was_kept; /* the entry is this job's own work/ */
+	uint32_t count; /* bundles, once it was asked for them */
+	char keys[RAIN_GUEST_CACHE_BUNDLES_MAX][RAIN_DIGEST_SIZE];
+	bool has[RAIN_GUEST_CACHE_BUNDLES_MAX]; /* held by this job */
+	bool mounted;
 };
 
 /* guest_guard_cache.c: makes the directories where they are missing and opens
@@ -45,11 +51,14 @@ char *rain_guard_cache_refusal(const struct rain_guard_cache *cache);
 int rain_guard_cache_throw(const struct rain_guard_cache *cache, int dir, const char *name,
 			   struct rain_error *err);
 
+/* Whether a job holds the entry. */
+bool rain_guard_cache_is_used(const struct rain_guard_cache *cache, const char *name);
+
 /* guest_guard_cache_mount.c: the steps of guest_cache.h, with the lock taken where it
- * is needed.  1: it is mounted; 0: work/ is as it was; -1 with err: it is lost. */
-int rain_guard_cache_use(struct rain_guard_cache_job *job, const char *key, struct rain_error *err);
-int rain_guard_cache_keep(struct rain_guard_cache_job *job, const char *key,
-			  struct rain_error *err);
+ * is needed; `use` begins with the job's keys.  1: all is mounted; 0: work/ is as it was,
+ * and err may say why; -1 with err: it is lost. */
+int rain_guard_cache_use(struct rain_guard_cache_job *job, struct rain_error *err);
+int rain_guard_cache_keep(struct rain_guard_cache_job *job, struct rain_error *err);
 int rain_guard_cache_back(struct rain_guard_cache_job *job, struct rain_error *err);
 
 /* guest_guard_cache_trim.c: removes what the bounds don't allow; `need` bytes more

@@ -124,28 +124,14 @@ static int64_t entry_bytes(int entry, struct rain_error *err)
 	return bytes;
 }
 
-static bool is_used(const struct rain_guard_cache *cache, char *const jobs[], const char *name)
-{
-	for (size_t i = 0; jobs[i]; i++) {
-		char link[64], to[RAIN_GUEST_CACHE_NAME_SIZE];
-		ssize_t length;
-
-		snprintf(link, sizeof(link), "%.32s/entry", jobs[i]);
-		length = readlinkat(cache->jobs, link, to, sizeof(to));
-		if (length == (ssize_t)strlen(name) && !memcmp(to, name, (size_t)length))
-			return true;
-	}
-	return false;
-}
-
 /* What can't be counted is nothing that was kept, and has to go. -1: that too. */
-static int entry_look(const struct rain_guard_cache *cache, const char *name, char *const jobs[],
+static int entry_look(const struct rain_guard_cache *cache, const char *name,
 		      struct rain_guest_cache_entry *entry)
 {
 	int fd = openat(cache->entries, name, DIRECTORY_FLAGS);
 	struct stat st;
 
-	*entry = (struct rain_guest_cache_entry){.in_use = is_used(cache, jobs, name)};
+	*entry = (struct rain_guest_cache_entry){.in_use = rain_guard_cache_is_used(cache, name)};
 	if (fd < 0 || strlen(name) >= sizeof(entry->name) || fstat(fd, &st) < 0)
 		entry->bytes = -1;
 	else
@@ -164,23 +150,21 @@ static int look(const struct rain_guard_cache *cache, struct rain_guest_cache_en
 		size_t *count, struct rain_error *err)
 {
 	char **names = rain_tree_names(cache->entries, ENTRIES_MAX, err);
-	char **jobs = names ? rain_tree_names(cache->jobs, ENTRIES_MAX, err) : NULL;
-	int result = jobs ? 0 : -1;
+	int result = names ? 0 : -1;
 
 	*count = 0;
-	*list = jobs ? calloc(ENTRIES_MAX, sizeof(**list)) : NULL;
-	if (jobs && !*list)
+	*list = names ? calloc(ENTRIES_MAX, sizeof(**list)) : NULL;
+	if (names && !*list)
 		result = rain_error_set(err, "out of memory");
 	for (size_t i = 0; result == 0 && names[i]; i++) {
 		struct rain_guest_cache_entry *entry = &(*list)[*count];
 
-		if (entry_look(cache, names[i], jobs, entry) == 0)
+		if (entry_look(cache, names[i], entry) == 0)
 			++*count;
 		else if (!entry->in_use)
 			result = rain_guard_cache_throw(cache, cache->entries, names[i], err);
 	}
 	rain_tree_names_free(names);
-	rain_tree_names_free(jobs);
 	if (result < 0) {
 		free(*list);
 		*list = NULL;

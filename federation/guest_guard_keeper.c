@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The keeper: a child of the Prolog that stays until one agent of the job has its
- * inputs, see guest_cache.h.  All that it takes from a guest is a step and a key. */
+ * inputs, see guest_cache.h.  All that it takes from a guest is a step and keys. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -105,33 +105,47 @@ int rain_guard_keeper_end(uint32_t job, const struct rain_config *config, struct
 
 /* ---- the keeper ------------------------------------------------------------ */
 
-static bool key_is_valid(const struct rain_guest_cache_request *request)
+/* The first question's keys are the job's, once they are what keys look like. */
+static bool keys_take(struct rain_guard_cache_job *job,
+		      const struct rain_guest_cache_request *request)
 {
-	return memchr(request->key, '\0', sizeof(request->key)) && rain_digest_is_valid(request->key);
+	if (job->count > 0 || request->count == 0 ||
+	    request->count > RAIN_GUEST_CACHE_BUNDLES_MAX)
+		return false;
+	for (uint32_t i = 0; i < request->count; i++)
+		if (!memchr(request->keys[i], '\0', sizeof(request->keys[i])) ||
+		    !rain_digest_is_valid(request->keys[i]))
+			return false;
+	memcpy(job->keys, request->keys, sizeof(job->keys));
+	job->count = request->count;
+	return true;
 }
 
-static char answer(struct rain_guard_cache_job *job, const struct rain_guest_cache_request *request,
-		   int64_t limit)
+static void answer(struct rain_guard_cache_job *job, const struct rain_guest_cache_request *request,
+		   int64_t limit, struct rain_guest_cache_answer *said)
 {
 	struct rain_error err = {{0}};
 	int result = 0;
 
-	if (request->step == RAIN_GUEST_CACHE_USE && key_is_valid(request)) {
-		result = rain_guard_cache_use(job, request->key, &err);
+	if (request->step == RAIN_GUEST_CACHE_USE && keys_take(job, request)) {
+		result = rain_guard_cache_use(job, &err);
 		/* It will be unpacked: there has to be room for it first. */
 		if (result == 0 && request->bytes > 0 && request->bytes < limit)
 			(void)rain_guard_cache_trim(&job->cache, limit - request->bytes,
 						    request->bytes, &err);
-	} else if (request->step == RAIN_GUEST_CACHE_KEEP && key_is_valid(request)) {
-		result = rain_guard_cache_keep(job, request->key, &err);
-	} else if (request->step == RAIN_GUEST_CACHE_BACK) {
+	} else if (request->step == RAIN_GUEST_CACHE_KEEP) {
+		result = rain_guard_cache_keep(job, &err);
+	} else if (request->step == RAIN_GUEST_CACHE_BACK && job->mounted) {
 		result = rain_guard_cache_back(job, &err);
+		rain_error_set(&err, "steps don't see what is mounted after they began");
+		rain_guard_cache_refuse(&job->cache, &err);
 	}
 	if (err.text[0])
 		syslog(LOG_NOTICE, "job %u: inputs: %s", job->job, err.text);
-	return result > 0    ? RAIN_GUEST_CACHE_MOUNTED
-	       : result == 0 ? RAIN_GUEST_CACHE_PLAIN
-			     : RAIN_GUEST_CACHE_FAILED;
+	said->state = result > 0    ? RAIN_GUEST_CACHE_MOUNTED
+		      : result == 0 ? RAIN_GUEST_CACHE_PLAIN
+				    : RAIN_GUEST_CACHE_FAILED;
+	memcpy(said->has, job->has, sizeof(said->has));
 }
 
 /* One agent's questions, to its end. false: there will be no other. */
@@ -145,18 +159,18 @@ static bool serve(struct rain_guard_cache_job *job, int fd, int64_t limit)
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) < 0 || who.uid != job->uid)
 		return true;
 	for (;;) {
-		char said;
+		struct rain_guest_cache_answer said = {0};
 
 		do
 			got = recv(fd, &request, sizeof(request), 0);
 		while (got < 0 && errno == EINTR);
 		if (got != (ssize_t)sizeof(request))
-			return !job->entry[0];
+			return job->count == 0;
 		if (request.step == RAIN_GUEST_CACHE_NONE)
 			return false;
-		said = answer(job, &request, limit);
-		if (send(fd, &said, 1, MSG_NOSIGNAL) != 1)
-			return !job->entry[0];
+		answer(job, &request, limit, &said);
+		if (send(fd, &said, sizeof(said), MSG_NOSIGNAL) != (ssize_t)sizeof(said))
+			return false;
 	}
 }
 
@@ -177,7 +191,7 @@ static void keep(struct rain_guard_cache_job *job, int listener, int64_t limit)
 	}
 	close(listener);
 	unlinkat(job->under, RAIN_GUEST_CACHE_SOCKET, 0);
-	if (job->entry[0] && rain_guard_cache_trim(&job->cache, limit, 0, &err) < 0)
+	if (job->count > 0 && rain_guard_cache_trim(&job->cache, limit, 0, &err) < 0)
 		syslog(LOG_WARNING, "%s: %s", RAIN_GUEST_CACHE, err.text);
 }
 

@@ -54,6 +54,15 @@ nothing_left() { # NODE: but what is kept
 	[ "$(tail -n 1 <<<"$output")" = changed ]
 }
 
+@test "of several inputs only what is new is unpacked; the later one has what both have" {
+	on alpha ada 'rm -rf both; mkdir both; echo three >both/a; echo four >both/new; echo p1 >param'
+	burst ada --nodes=1 --stage-in=c,param,both/*:c --wrap='cat mark c/a c/sub/b c/new param'
+	[ "$output" = $'adas\nthree\ntwo\nfour\np1' ]
+	on alpha ada 'echo p2 >param'
+	burst ada --nodes=1 --stage-in=c,c,param,both/*:c --wrap='cat mark c/a param'
+	[ "$output" = $'adas\nthree\np2' ]
+}
+
 @test "another user of the same peer with the same bytes gets nothing of it" {
 	before=$(entries node1)
 	burst ben --nodes=2 --stage-in=c --wrap='ls; cat c/a'
@@ -75,8 +84,16 @@ try:
     s.connect(os.path.join(os.environ["HOME"], "..", "inputs.sock"))
 except OSError as e:
     print("refused", e.errno); sys.exit()
-for step, key in ((b"u", KEY), (b"u", b"../../../../../../../../../../../../../etc/shadow"), (b"k", b"x" * 65), (b"?", KEY), (b"b", KEY)):
-    s.send(struct.pack("qc65s6x", 1, step, key)); print(step.decode(), s.recv(1).decode())
+def ask(step, count, *keys):
+    s.send(struct.pack("qII4160s", 1, ord(step), count, b"".join(k.ljust(65, b"\0") for k in keys)))
+    said = s.recv(99); print(step, count, said[:1].decode(), sum(said[1:]))
+ask("u", 1, b"../../../../../../../../../../../../../../../../../../../../etc/x"[:64])
+ask("u", 1, b"x" * 65)
+ask("u", 4000000000)
+ask("b", 0)
+ask("?", 1, KEY)
+ask("u", 2, KEY, KEY)
+ask("k", 0)
 s.send(b"short"); print(len(s.recv(1)))'
 
 @test "a guest sees no other tree, whatever it asks for" {
@@ -98,7 +115,7 @@ PY"
 	body=$(base64 -w0 <<<"KEY = b'$key'
 $ASK")
 	burst ben --nodes=2 --wrap="srun --nodes=2 --ntasks-per-node=1 python3 -c \"import base64; exec(base64.b64decode('$body'))\"; ls"
-	[[ $output != *mark* && $output != *" m"* && $output == *"u p"*"u p"*"k p"* ]]
+	[[ $output != *mark* && $output == *"u 2 p 0"*"k 0 p 0"* && $output != *" m "* && $output != *" f "* ]]
 	for node in node1 node2; do await 10 nothing_left "$node"; done
 }
 

@@ -153,6 +153,8 @@ void rain_candidates_answer(struct rain_gateway *gateway, const struct rain_peer
 			rain_room_offered(asks, peer);
 		} else {
 			ask->peers[i].answer = RAIN_ANSWER_REFUSED;
+			if (m->capacity && m->line)
+				rain_room_line(asks, peer);
 			rain_refusal_note(asks, ask, peer, m->reason[0] ? m->reason : "it gives no reason", m->capacity);
 			note_window(asks, peer, m);
 			note_credit(asks, peer, m->credit_utok);

@@ -66,6 +66,14 @@ void rain_room_take(struct rain_asks *asks, const struct rain_peer *peer, int64_
 		room->probe_ms = now + RAIN_ASK_ANSWER_MS;
 }
 
+void rain_room_line(struct rain_asks *asks, const struct rain_peer *peer)
+{
+	struct rain_room *room = rain_room_of(asks, peer->row, true);
+
+	if (room)
+		room->tells = room->line = true;
+}
+
 bool rain_room_is_probed(struct rain_asks *asks, const struct rain_peer *peer)
 {
 	const struct rain_room *room = rain_room_of(asks, peer->row, false);
@@ -107,14 +115,12 @@ void rain_refusal_note(struct rain_asks *asks, const struct rain_ask *ask, const
 	struct rain_room *room;
 
 	if (capacity && (room = rain_room_of(asks, peer->row, true))) {
-		int64_t most = room->line ? RAIN_ROOM_LINE_MS : RAIN_ROOM_MAX_MS;
-
 		room->probe_ms = 0;
 		/* Jobs that are refused together count as one try. */
 		if (room->until_ms <= now) {
 			room->delay_ms = room->delay_ms ? room->delay_ms * 2 : RAIN_ROOM_MIN_MS;
-			if (room->delay_ms > most)
-				room->delay_ms = most;
+			if (room->delay_ms > RAIN_ROOM_MAX_MS || room->line)
+				room->delay_ms = room->line ? RAIN_ROOM_LINE_MS : RAIN_ROOM_MAX_MS;
 			room->until_ms = now + room->delay_ms;
 			room->nodes = ask->job.shape.nodes;
 		} else if (ask->job.shape.nodes < room->nodes) {

@@ -18,7 +18,7 @@
 #define RAIN_REFUSAL_MS 15000	  /* until a peer that refused a job for good is asked again */
 #define RAIN_ROOM_MIN_MS 1000	  /* until a full peer is asked again, doubling up to … */
 #define RAIN_ROOM_MAX_MS 8000
-#define RAIN_ROOM_LINE_MS 30000	  /* the same, where we stand in line and hear when it is our turn */
+#define RAIN_ROOM_LINE_MS 20000	  /* the same, where we stand in line and hear when it is our turn */
 
 #define RAIN_REBIND_S 3
 #define RAIN_BROKEN_IN_A_ROW 5	  /* the same, for its nodes lack something */
@@ -143,6 +143,8 @@ void rain_refusal_note(struct rain_asks *asks, const struct rain_ask *ask,
 		       const struct rain_peer *peer, const char *reason, bool capacity);
 /* The peer says that it has so many nodes again; `line`: to us alone. */
 void rain_room_told(struct rain_gateway *gateway, const struct rain_peer *peer, int64_t nodes, bool line);
+/* We stand in line there. */
+void rain_room_line(struct rain_asks *asks, const struct rain_peer *peer);
 /* After a refusal for want of room one job goes first, and the others when it has an offer:
  * whether it is out. */
 bool rain_room_is_probed(struct rain_asks *asks, const struct rain_peer *peer);

@@ -83,6 +83,7 @@ static int answer_one(struct rain_gateway *gateway, PGconn *tx, struct rain_lend
 	m.capacity = p->capacity;
 	if (p->offer ? p->waiting > 0 : m.capacity)
 		rain_room_turned_away(gateway, p);
+	m.line = m.capacity;
 	if (m.capacity && p->room.extra < p->room.free) {
 		m.free_nodes = rain_lender_least(p->room.free, RAIN_NODES_MAX);
 		m.extra_nodes = rain_lender_least(p->room.extra, RAIN_NODES_MAX);

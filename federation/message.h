@@ -115,7 +115,7 @@ struct rain_message {
 	char arch[RAIN_ARCH_SIZE];	     /* ask: "x86_64", or "" for any */
 	int64_t expected_s;		     /* ask: how long it probably runs; 0: not said */
 	int64_t waiting;		     /* ask: how many more jobs would go there */
-	bool line;			     /* refuse with room: one after the other is told */
+	bool line;			     /* refuse for want of room: one after the other is told of it */
 	struct rain_terms terms;	     /* offer, order */
 	int64_t lease_ms;		     /* offer: how long it stands */
 	char reason[RAIN_REASON_SIZE];	     /* refuse, rejected, withdrawn, recall,

@@ -14,7 +14,7 @@ dist_sql_DATA += accounting/sql/0082-usage-edges.sql
 dist_sql_DATA += accounting/sql/0083-usage-order.sql
 dist_sql_DATA += accounting/sql/0097-groups.sql
 dist_sql_DATA += accounting/sql/0115-refund-again.sql accounting/sql/0116-guards.sql \
-	accounting/sql/0117-refund-actor.sql
+	accounting/sql/0117-refund-actor.sql accounting/sql/0118-same-moment.sql
 dist_sql_DATA += accounting/sql/0085-give-back.sql
 dist_sql_DATA += accounting/sql/0086-seal-all.sql
 dist_sql_DATA += accounting/sql/0087-policies.sql
@@ -154,6 +154,7 @@ accounting_test_model_clients_SOURCES = accounting/test/model_clients.c \
 accounting_test_model_clients_CFLAGS = $(AM_CFLAGS) $(PQ_CFLAGS)
 accounting_test_model_clients_LDADD = $(PQ_LIBS)
 EXTRA_DIST += accounting/test/model-seeds
+DISTCLEANFILES += accounting/test/model-failed
 
 # Minutes of work and gigabytes of data: never part of the tests. doc/ledger-speed.md
 # says what each measures and what came out.

@@ -277,6 +277,25 @@ test_concurrency() {
 	sound "after many at once"
 }
 
+# Two make the same hold at the same moment, for different accounts.
+test_same_hold() {
+	local line poor
+	poor=$(sql rain "SELECT ledger.account_id('user:poor')")
+	sql rain "SELECT ledger.grant_tokens($poor, 10, '', '$(uuid 7002)')" >/dev/null
+	coproc PSQL { psql -XqAt -U rain-gw -d rain 2>&1; }
+	echo "BEGIN; SELECT ledger.hold_create('$(uuid 7001)', $ada, $bravo, 5, '');" >&"${PSQL[1]}"
+	read -r line <&"${PSQL[0]}"
+	[ "$line" = held ] || fail "the first hold: $line"
+	sql rain-gw "SELECT ledger.hold_batch(ARRAY['$(uuid 7001)']::uuid[], ARRAY[$poor]::bigint[], ARRAY[$bravo]::bigint[], ARRAY[1]::bigint[])" >"$work/second" 2>&1 &
+	wait_until eval '[ "$(sql postgres "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = '"'Lock'"' AND query LIKE '"'%hold_batch%'"'")" = 1 ]'
+	echo 'COMMIT;' >&"${PSQL[1]}"
+	wait $!
+	[ "$(cat "$work/second")" = '{3}' ] || fail "the same hold of another, in a batch: $(cat "$work/second")"
+	sql rain-gw "SELECT ledger.hold_void('$(uuid 7001)')" >/dev/null
+	echo '\q' >&"${PSQL[1]}"
+	sound "the same hold twice at once"
+}
+
 test_migrate() {
 	local database="dbname=rain user=postgres" out
 	mkdir "$work/sql"
@@ -324,4 +343,5 @@ test_refunds
 test_rights
 test_owner
 test_concurrency
+test_same_hold
 test_migrate

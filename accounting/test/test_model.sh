@@ -6,6 +6,11 @@
 . "${srcdir:-.}/accounting/test/postgres.sh"
 pg_create
 seed=${RAIN_SEED:-$(date +%Y%m%d)}
+failed=accounting/test/model-failed # by this build, until they pass
 kept=$(sed 's/#.*//' "${srcdir:-.}/accounting/test/model-seeds")
 # shellcheck disable=SC2086 # a word for each seed
-./accounting/test/model_clients "${RAIN_CALLS:-400}" $kept "$seed"
+./accounting/test/model_clients "${RAIN_CALLS:-400}" $kept $(cat $failed 2>/dev/null) "$seed" | tee "$work/model"
+code=${PIPESTATUS[0]}
+sed -n 's/^FAIL: seed \([0-9]*\) .*/\1/p' "$work/model" | sort -u >$failed
+[ -s $failed ] || rm $failed
+exit "$code"

@@ -297,11 +297,29 @@ static struct event *signal_event(struct rain_ledgerd *ledgerd, int number, even
 {
 	struct event *event = evsignal_new(ledgerd->base, number, handler, ledgerd);
 
-	if (event && evsignal_add(event, NULL) == 0)
+	if (event && event_priority_set(event, 0) == 0 && evsignal_add(event, NULL) == 0)
 		return event;
 	if (event)
 		event_free(event);
 	return NULL;
+}
+
+/* Signals go before all else, and are looked for after each callback: one may wait long for
+ * the database. */
+static struct event_base *loop_create(void)
+{
+	struct event_config *config = event_config_new();
+	struct event_base *base = NULL;
+
+	if (config && event_config_set_max_dispatch_interval(config, NULL, 1, 1) == 0)
+		base = event_base_new_with_config(config);
+	if (config)
+		event_config_free(config);
+	if (base && event_base_priority_init(base, 2) < 0) {
+		event_base_free(base);
+		return NULL;
+	}
+	return base;
 }
 
 static int ledgerd_init(struct rain_ledgerd *ledgerd, struct rain_error *err)
@@ -312,7 +330,7 @@ static int ledgerd_init(struct rain_ledgerd *ledgerd, struct rain_error *err)
 		return -1;
 	ledgerd->store = rain_ledger_create(ledgerd->config->ledger.database);
 	ledgerd->spool = rain_intake_create();
-	ledgerd->base = event_base_new();
+	ledgerd->base = loop_create();
 	if (ledgerd->base)
 		ledgerd->intake = evtimer_new(ledgerd->base, on_intake, ledgerd);
 	if (ledgerd->base)
@@ -343,18 +361,21 @@ static void ledgerd_release(struct rain_ledgerd *ledgerd)
 	struct event *events[] = {ledgerd->intake, ledgerd->publishing, ledgerd->keeping, ledgerd->on_term, ledgerd->on_int,
 				  ledgerd->on_hup};
 
-	if (ledgerd->server) { /* the last answers */
+	inotify_close(ledgerd);
+	rain_keep_destroy(ledgerd->keep);
+	if (ledgerd->server) {
 		rain_ledgerd_group_end(ledgerd->group);
+		rain_ledger_close(ledgerd->store);
 		rain_checks_destroy(ledgerd->checks);
 		ledgerd->checks = NULL;
-		event_base_loop(ledgerd->base, EVLOOP_NONBLOCK);
+		for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
+			event_del(events[i]);
+		event_base_loop(ledgerd->base, EVLOOP_NONBLOCK); /* the last answers */
 	}
 	rain_rpc_server_destroy(ledgerd->server);
 	rain_ledgerd_group_destroy(ledgerd->group);
-	rain_keep_destroy(ledgerd->keep);
 	rain_checks_destroy(ledgerd->checks);
 	rain_metrics_outlet_destroy(ledgerd->outlet);
-	inotify_close(ledgerd);
 	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
 		if (events[i])
 			event_free(events[i]);

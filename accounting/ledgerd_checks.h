@@ -24,7 +24,8 @@ int rain_checks_reload(struct rain_checks *checks, const char *database, struct 
 void rain_checks_destroy(struct rain_checks *checks);
 
 /* Puts the caller's answer off until `sql` (a constant that answers one JSON value, for the
- * block numbers $1 and $2; 0: NULL) has been answered.  Returns what the handler returns. */
+ * block numbers $1 and $2; 0: NULL) has been answered.  Returns what the handler returns.
+ * `checks` is NULL when rain-ledgerd stops. */
 json_t *rain_checks_ask(struct rain_checks *checks, const struct rain_rpc_caller *caller,
 			const char *sql, int64_t from, int64_t to, struct rain_error *err);
 

@@ -5,21 +5,18 @@
 #include <string.h>
 
 #include "accounting/group.h"
+#include "accounting/ledgerd_ask.h"
 #include "common/clock.h"
-#include "common/log.h"
 
 #define GROUP "SELECT ledger.group_calls($1::jsonb)"
 #define TRIES 3 /* of a group that the database lost, or that got in somebody's way */
 
 struct rain_ledgerd_group {
 	struct rain_ledgerd *ledgerd;
-	struct rain_group *calls;
-	struct rain_ledger *store, *next_store; /* next: NULL, or to be used from the next group on */
-	struct event *due;			/* timer: the next group */
-	struct event *answered;			/* readable, or too late */
-	int64_t sent_us;
+	struct rain_group *calls; /* NULL: no more */
+	struct rain_ask *ask;
+	struct event *due; /* timer: the next group */
 	int tries;
-	bool ended;
 };
 
 static void told(void *who, const char *answer, const char *error)
@@ -46,77 +43,32 @@ static void finish(struct rain_ledgerd_group *group, const json_t *answers, cons
 
 	metrics->calls += rain_group_answer(group->calls, answers, error, told, now_us);
 	metrics->groups++;
-	if (group->next_store) {
-		rain_ledger_destroy(group->store);
-		group->store = group->next_store;
-		group->next_store = NULL;
-	}
 	look(group);
 }
-
-static void await(struct rain_ledgerd_group *group)
-{
-	int64_t left_us = group->sent_us + RAIN_LEDGER_TIMEOUT_MS * 1000 - rain_clock_monotonic_us();
-	struct timeval limit = {0, 1};
-
-	if (left_us > 0)
-		limit = (struct timeval){left_us / 1000000, left_us % 1000000};
-	event_add(group->answered, &limit);
-}
-
-static void on_answered(evutil_socket_t fd, short events, void *arg);
 
 /* Sends the group under way. */
 static void submit(struct rain_ledgerd_group *group)
 {
-	const json_t *calls = rain_group_under_way(group->calls);
-	char *text = json_dumps(calls, JSON_COMPACT);
+	char *text = json_dumps(rain_group_under_way(group->calls), JSON_COMPACT);
 	const char *params[] = {text};
 	struct rain_error err = {"no memory for a group of calls"};
-	int rc;
 
 	group->tries++;
-	rc = text ? rain_ledger_send(group->store, GROUP, params, 1, &err) : -1;
-	free(text);
-	if (rc < 0) {
+	if (!text || rain_ask_send(group->ask, GROUP, params, 1, &err) < 0)
 		finish(group, NULL, err.text);
-		return;
-	}
-	group->sent_us = rain_clock_monotonic_us();
-	event_assign(group->answered, group->ledgerd->base, rain_ledger_fd(group->store), EV_READ,
-		     on_answered, group);
-	await(group);
+	free(text);
 }
 
-/* Every call can be repeated: it has a key. */
-static void received(struct rain_ledgerd_group *group, enum rain_ledger_result outcome,
-		     json_t *answers, const struct rain_error *err)
-{
-	if (outcome == RAIN_LEDGER_UNAVAILABLE && group->tries < TRIES && !group->ended)
-		submit(group);
-	else
-		finish(group, outcome == RAIN_LEDGER_OK ? answers : NULL, err->text);
-	json_decref(answers);
-}
-
-static void on_answered(evutil_socket_t fd, short events, void *arg)
+/* What was lost is asked again: every call has a key. */
+static void answered(void *arg, enum rain_ledger_result outcome, json_t *answers,
+		     const struct rain_error *err)
 {
 	struct rain_ledgerd_group *group = arg;
-	struct rain_error err = {""};
-	json_t *answers = NULL;
-	enum rain_ledger_result outcome;
 
-	(void)fd;
-	/* What is late may have come by now: libevent tells of the time alone. */
-	outcome = rain_ledger_receive(group->store, &answers, &err);
-	if (outcome == RAIN_LEDGER_BUSY && (events & EV_TIMEOUT)) {
-		rain_ledger_give_up(group->store);
-		finish(group, NULL, RAIN_LEDGER_SUBJECT " did not answer: it took too long");
-	} else if (outcome == RAIN_LEDGER_BUSY) {
-		await(group);
-	} else {
-		received(group, outcome, answers, &err);
-	}
+	if (outcome == RAIN_LEDGER_UNAVAILABLE && group->tries < TRIES)
+		submit(group);
+	else
+		finish(group, answers, err->text);
 }
 
 static void look(struct rain_ledgerd_group *group)
@@ -162,11 +114,11 @@ struct rain_ledgerd_group *rain_ledgerd_group_create(struct rain_ledgerd *ledger
 	if (group) {
 		group->ledgerd = ledgerd;
 		group->calls = rain_group_create();
-		group->store = rain_ledger_create(ledgerd->config->ledger.database);
+		group->ask = rain_ask_create(ledgerd->base, ledgerd->config->ledger.database,
+					     RAIN_LEDGER_TIMEOUT_MS, answered, group);
 		group->due = evtimer_new(ledgerd->base, on_due, group);
-		group->answered = event_new(ledgerd->base, -1, 0, on_answered, group);
 	}
-	if (!group || !group->calls || !group->store || !group->due || !group->answered) {
+	if (!group || !group->calls || !group->ask || !group->due) {
 		rain_error_set(err, "no memory for groups of calls");
 		rain_ledgerd_group_destroy(group);
 		return NULL;
@@ -176,19 +128,10 @@ struct rain_ledgerd_group *rain_ledgerd_group_create(struct rain_ledgerd *ledger
 
 void rain_ledgerd_group_end(struct rain_ledgerd_group *group)
 {
-	struct rain_error err = {""};
-	json_t *answers = NULL;
-	enum rain_ledger_result outcome;
-
-	group->ended = true;
-	if (rain_group_under_way(group->calls)) {
-		event_del(group->answered);
-		outcome = rain_ledger_await(group->store, &answers, &err);
-		received(group, outcome, answers, &err);
-	}
+	rain_ask_end(group->ask);
+	event_del(group->due);
 	rain_group_destroy(group->calls, told);
 	group->calls = NULL;
-	event_del(group->due);
 }
 
 void rain_ledgerd_group_destroy(struct rain_ledgerd_group *group)
@@ -198,27 +141,13 @@ void rain_ledgerd_group_destroy(struct rain_ledgerd_group *group)
 	rain_group_destroy(group->calls, told);
 	if (group->due)
 		event_free(group->due);
-	if (group->answered)
-		event_free(group->answered);
-	rain_ledger_destroy(group->next_store);
-	rain_ledger_destroy(group->store);
+	rain_ask_destroy(group->ask);
 	free(group);
 }
 
 int rain_ledgerd_group_reload(struct rain_ledgerd_group *group, struct rain_error *err)
 {
-	struct rain_ledger *store = rain_ledger_create(group->ledgerd->config->ledger.database);
-
-	if (!store)
-		return rain_error_set(err, "no memory for the new configuration");
-	rain_ledger_destroy(group->next_store);
-	group->next_store = store;
-	if (!rain_group_under_way(group->calls)) {
-		rain_ledger_destroy(group->store);
-		group->store = store;
-		group->next_store = NULL;
-	}
-	return 0;
+	return rain_ask_reload(group->ask, group->ledgerd->config->ledger.database, err);
 }
 
 json_t *rain_ledgerd_group_call(struct rain_ledgerd *ledgerd, const struct rain_rpc_caller *caller,

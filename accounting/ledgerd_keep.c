@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 
+#include "accounting/ledgerd_ask.h"
 #include "common/clock.h"
 #include "common/log.h"
 
@@ -20,11 +21,9 @@ static const struct task {
 enum { COUNT = sizeof(tasks) / sizeof(tasks[0]) };
 
 struct rain_keep {
-	struct event_base *base;
-	struct rain_ledger *store, *next_store; /* next: NULL, or to be used from the next task on */
-	struct event *due;			/* timer: the next task */
-	struct event *answered;			/* readable, or too late */
-	int at;					/* the task under way, or -1 */
+	struct rain_ask *ask;
+	struct event *due; /* timer: the next task */
+	int at;		   /* the task under way, or -1 */
 	int64_t due_ms[COUNT];
 	bool failed[COUNT]; /* and it is said */
 };
@@ -53,41 +52,13 @@ static void finish(struct rain_keep *keep, int64_t done, const char *why)
 	keep->due_ms[keep->at] =
 		rain_clock_monotonic_ms() + (done >= task->enough ? task->again_ms : task->every_ms);
 	keep->at = -1;
-	if (keep->next_store) {
-		rain_ledger_destroy(keep->store);
-		keep->store = keep->next_store;
-		keep->next_store = NULL;
-	}
 	schedule(keep);
 }
 
-static void await(struct rain_keep *keep)
+static void answered(void *arg, enum rain_ledger_result outcome, json_t *value,
+		     const struct rain_error *err)
 {
-	static const struct timeval limit = {RAIN_LEDGER_TIMEOUT_MS / 1000, 0};
-
-	event_add(keep->answered, &limit);
-}
-
-static void on_answered(evutil_socket_t fd, short events, void *arg)
-{
-	struct rain_keep *keep = arg;
-	struct rain_error err;
-	json_t *value = NULL;
-	enum rain_ledger_result outcome;
-
-	(void)fd;
-	outcome = rain_ledger_receive(keep->store, &value, &err);
-	if (outcome == RAIN_LEDGER_BUSY && (events & EV_TIMEOUT)) {
-		rain_ledger_give_up(keep->store);
-		finish(keep, -1, RAIN_LEDGER_SUBJECT " did not answer: it took too long");
-		return;
-	}
-	if (outcome == RAIN_LEDGER_BUSY) {
-		await(keep);
-		return;
-	}
-	finish(keep, outcome == RAIN_LEDGER_OK ? json_integer_value(value) : -1, err.text);
-	json_decref(value);
+	finish(arg, outcome == RAIN_LEDGER_OK ? json_integer_value(value) : -1, err->text);
 }
 
 static void on_due(evutil_socket_t fd, short events, void *arg)
@@ -101,15 +72,10 @@ static void on_due(evutil_socket_t fd, short events, void *arg)
 	for (int i = 0; i < COUNT && keep->at < 0; i++)
 		if (keep->due_ms[i] <= now_ms)
 			keep->at = i;
-	if (keep->at < 0) {
+	if (keep->at < 0)
 		schedule(keep);
-	} else if (rain_ledger_send(keep->store, tasks[keep->at].sql, NULL, 0, &err) < 0) {
+	else if (rain_ask_send(keep->ask, tasks[keep->at].sql, NULL, 0, &err) < 0)
 		finish(keep, -1, err.text);
-	} else {
-		event_assign(keep->answered, keep->base, rain_ledger_fd(keep->store), EV_READ,
-			     on_answered, keep);
-		await(keep);
-	}
 }
 
 struct rain_keep *rain_keep_create(struct event_base *base, const char *database,
@@ -118,13 +84,11 @@ struct rain_keep *rain_keep_create(struct event_base *base, const char *database
 	struct rain_keep *keep = calloc(1, sizeof(*keep));
 
 	if (keep) {
-		keep->base = base;
 		keep->at = -1;
-		keep->store = rain_ledger_create(database);
+		keep->ask = rain_ask_create(base, database, RAIN_LEDGER_TIMEOUT_MS, answered, keep);
 		keep->due = evtimer_new(base, on_due, keep);
-		keep->answered = event_new(base, -1, 0, on_answered, keep);
 	}
-	if (!keep || !keep->store || !keep->due || !keep->answered) {
+	if (!keep || !keep->ask || !keep->due) {
 		rain_error_set(err, "no memory for housekeeping");
 		rain_keep_destroy(keep);
 		return NULL;
@@ -135,18 +99,7 @@ struct rain_keep *rain_keep_create(struct event_base *base, const char *database
 
 int rain_keep_reload(struct rain_keep *keep, const char *database, struct rain_error *err)
 {
-	struct rain_ledger *store = rain_ledger_create(database);
-
-	if (!store)
-		return rain_error_set(err, "no memory for the new configuration");
-	rain_ledger_destroy(keep->next_store);
-	keep->next_store = store;
-	if (keep->at < 0) {
-		rain_ledger_destroy(keep->store);
-		keep->store = store;
-		keep->next_store = NULL;
-	}
-	return 0;
+	return rain_ask_reload(keep->ask, database, err);
 }
 
 void rain_keep_destroy(struct rain_keep *keep)
@@ -155,9 +108,6 @@ void rain_keep_destroy(struct rain_keep *keep)
 		return;
 	if (keep->due)
 		event_free(keep->due);
-	if (keep->answered)
-		event_free(keep->answered);
-	rain_ledger_destroy(keep->next_store);
-	rain_ledger_destroy(keep->store);
+	rain_ask_destroy(keep->ask);
 	free(keep);
 }

@@ -59,6 +59,7 @@ sbin_PROGRAMS += rain-ledgerd
 rain_ledgerd_SOURCES = accounting/ledgerd.c accounting/ledgerd.h accounting/ledgerd_ops.c \
 	accounting/ledgerd_accounts.c accounting/ledgerd_audit.c accounting/ledgerd_bank.c \
 	accounting/ledgerd_checks.c accounting/ledgerd_checks.h accounting/ledgerd_grant.c \
+	accounting/ledgerd_ask.c accounting/ledgerd_ask.h \
 	accounting/ledgerd_group.c accounting/ledgerd_group.h accounting/ledgerd_hold.c \
 	accounting/ledgerd_keep.c accounting/ledgerd_keep.h accounting/ledgerd_predict.c accounting/ledgerd_rejected.c accounting/ledgerd_report.c accounting/ledgerd_status.c
 rain_ledgerd_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(EVENT_CFLAGS)
@@ -126,7 +127,8 @@ dist_check_SCRIPTS = accounting/test/test_ledger.sh accounting/test/test_ledgerd
 	accounting/test/test_rates.sh accounting/test/test_usage.sh \
 	accounting/test/test_blocks.sh accounting/test/test_model.sh \
 	accounting/test/test_policies.sh accounting/test/test_kill.sh \
-	accounting/test/test_estimates.sh accounting/test/test_adversary.sh accounting/test/test_guards.sh
+	accounting/test/test_estimates.sh accounting/test/test_adversary.sh accounting/test/test_guards.sh \
+	accounting/test/test_hung.sh
 TESTS += $(dist_check_SCRIPTS)
 EXTRA_DIST += accounting/test/postgres.sh accounting/test/ledgerd.sh accounting/test/populate.sh
 check_LTLIBRARIES = accounting/test/kill_at.la

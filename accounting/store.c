@@ -11,10 +11,11 @@
 
 #include "common/clock.h"
 
-#define PARAMS_MAX 8
+#define HUNG_MS 1000
 
 struct rain_ledger {
 	char *conninfo;
+	int64_t hung_until_ms; /* nobody there to connect to: what comes right after isn't tried */
 	PGconn *connection; /* NULL or good, as far as we know */
 	bool sent;	    /* it works at runs that nobody has asked for yet */
 	PGresult *received; /* of a statement that isn't at its end yet */
@@ -59,8 +60,9 @@ static int wait_for(const struct rain_ledger *store, short events, int64_t deadl
 
 		if (n > 0)
 			return 0;
-		if (n == 0 || errno != EINTR)
-			return -1;
+		if (n < 0 && errno == EINTR)
+			continue;
+		return -1;
 	}
 }
 
@@ -74,6 +76,8 @@ static int connect_until(struct rain_ledger *store, int64_t deadline, struct rai
 {
 	PostgresPollingStatusType status = PGRES_POLLING_WRITING;
 
+	if (rain_clock_monotonic_ms() < store->hung_until_ms)
+		return rain_error_set(err, RAIN_LEDGER_SUBJECT " does not answer");
 	store->connection = PQconnectStart(store->conninfo);
 	if (!store->connection)
 		return rain_error_set(err, RAIN_LEDGER_SUBJECT " can't be reached: no memory");
@@ -84,6 +88,7 @@ static int connect_until(struct rain_ledger *store, int64_t deadline, struct rai
 		if (wait_for(store, events, deadline) < 0) {
 			rain_error_set(err, RAIN_LEDGER_SUBJECT " does not answer");
 			disconnect(store);
+			store->hung_until_ms = rain_clock_monotonic_ms() + HUNG_MS;
 			return -1;
 		}
 		status = PQconnectPoll(store->connection);
@@ -348,6 +353,12 @@ void rain_ledger_give_up(struct rain_ledger *store)
 	disconnect(store);
 }
 
+void rain_ledger_close(struct rain_ledger *store)
+{
+	rain_ledger_give_up(store);
+	store->hung_until_ms = INT64_MAX;
+}
+
 /* The last result counts: an answer may come before its COMMIT has failed. */
 enum rain_ledger_result rain_ledger_receive(struct rain_ledger *store, json_t **value,
 					    struct rain_error *err)
@@ -378,17 +389,13 @@ enum rain_ledger_result rain_ledger_receive(struct rain_ledger *store, json_t **
 	return read_value(result, value, err);
 }
 
-enum rain_ledger_result rain_ledger_await(struct rain_ledger *store, json_t **value,
-					  struct rain_error *err)
+enum rain_ledger_result rain_ledger_await(struct rain_ledger *store, int64_t deadline_ms,
+					  json_t **value, struct rain_error *err)
 {
-	int64_t deadline = rain_clock_monotonic_ms() + RAIN_LEDGER_TIMEOUT_MS;
 	enum rain_ledger_result outcome;
 
 	while ((outcome = rain_ledger_receive(store, value, err)) == RAIN_LEDGER_BUSY)
-		if (wait_for(store, POLLIN, deadline) < 0) {
-			rain_ledger_give_up(store);
-			rain_error_set(err, RAIN_LEDGER_SUBJECT " did not answer: it took too long");
-			return RAIN_LEDGER_UNAVAILABLE;
-		}
+		if (wait_for(store, POLLIN, deadline_ms) < 0)
+			break;
 	return outcome;
 }

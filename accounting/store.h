@@ -13,7 +13,8 @@
  * The ledger in PostgreSQL, as rain-ledgerd uses it: each call is one statement
  * and one transaction (accounting/sql documents the functions behind it).
  * Every call is idempotent, connects when there is no connection, tries once
- * more when it was lost, and gives up after RAIN_LEDGER_TIMEOUT_MS.
+ * more when it was lost, and gives up after RAIN_LEDGER_TIMEOUT_MS.  Where a new connection took
+ * as long, calls within a second give up at once: a row of them doesn't take many times that.
  */
 #define RAIN_LEDGER_TIMEOUT_MS 10000
 
@@ -35,6 +36,9 @@ struct rain_ledger;
 struct rain_ledger *rain_ledger_create(const char *conninfo);
 
 void rain_ledger_destroy(struct rain_ledger *store);
+
+/* From now on every call fails at once. */
+void rain_ledger_close(struct rain_ledger *store);
 
 /* Records ended runs (the text of an array of rain_record_to_run), all or none. */
 enum rain_ledger_result rain_ledger_runs_record(struct rain_ledger *store, const char *runs,
@@ -86,9 +90,9 @@ int rain_ledger_fd(const struct rain_ledger *store);
 enum rain_ledger_result rain_ledger_receive(struct rain_ledger *store, json_t **value,
 					    struct rain_error *err);
 
-/* Waits for that at most until RAIN_LEDGER_TIMEOUT_MS are over. */
-enum rain_ledger_result rain_ledger_await(struct rain_ledger *store, json_t **value,
-					  struct rain_error *err);
+/* Waits for that until `deadline_ms` (rain_clock_monotonic_ms()): then it may be busy still. */
+enum rain_ledger_result rain_ledger_await(struct rain_ledger *store, int64_t deadline_ms,
+					  json_t **value, struct rain_error *err);
 
 /* Gives the statement up; it may be done all the same. */
 void rain_ledger_give_up(struct rain_ledger *store);

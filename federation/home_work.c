@@ -218,6 +218,10 @@ static void move_files(struct rain_gateway *gateway, struct rain_live_burst *bur
 	char owner[RAIN_BLOB_OWNER_SIZE];
 	json_t *blobs;
 
+	/* Ended before all of it was there: nobody wants the rest. */
+	if (record->state > RAIN_BURST_PLACED && burst->bringing)
+		rain_fetches_stop(&burst->fetches);
+	burst->bringing = record->state <= RAIN_BURST_PLACED;
 	if (!peer || peer->address_count == 0)
 		return;
 	if (record->state == RAIN_BURST_PLACED && !record->inputs_sent && burst->early)

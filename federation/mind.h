@@ -106,6 +106,7 @@ struct rain_live_burst {
 	struct rain_burst_row row;
 	struct rain_waiters waiters;
 	struct rain_fetch *fetches;
+	bool bringing; /* the fetches are of inputs, not of outputs */
 	json_t *early; /* blobs that the relay brought before it named them, or NULL */
 	struct rain_stream_move *polls[2]; /* stdout, stderr: fetched from the lender */
 	struct rain_input input;

@@ -71,6 +71,26 @@ more_came() { (($(came "$1") > $2)); }
 	[ "$(on alpha ada 'sha256sum <came-back')" = "$before" ]
 }
 
+@test "scancel while the inputs are on their way ends the job here and there, and the sending" {
+	local start
+	on alpha ada 'head -c 24M /dev/urandom >large; echo small >small'
+	start=$(date +%s)
+	"$TRAINER" wan --rate 20mbit
+	id=$(submit ada --burst=only --stage-in=large --wrap='echo begun')
+	await 30 more_came "$start" 2000000
+	on alpha ada "scancel $id"
+	await 20 job_is alpha "$id" CANCELLED
+	await 20 eval '[ "$(sql bravo "SELECT count(*) FROM federation.loan WHERE state NOT IN ('"'closed', 'void'"')")" = 0 ]'
+	[ -z "$(on bravo root 'squeue --noheader --partition=guest')" ]
+	[ "$(sql alpha "SELECT held FROM ledger.balance('user:ada')")" = 0 ]
+	run ! on alpha ada "grep begun slurm-$id.out"
+	# What was still under way would be there before what is asked for now.
+	"$TRAINER" wan --rate unlimited
+	burst --stage-in=small --wrap='cat small'
+	[ "$output" = small ]
+	run ! more_came "$start" 20000000
+}
+
 @test "the same input again is neither read nor sent" {
 	local same other
 	on alpha ada 'rm -rf .cache/rain; echo first >same; echo second >other'

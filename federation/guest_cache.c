@@ -40,20 +40,25 @@ void rain_guest_cache_choose(struct rain_guest_cache_entry *entries, size_t coun
 {
 	struct rain_guest_cache_entry *next;
 	int64_t kept = 0, free = bounds->free;
+	size_t left = 0;
 
 	for (size_t i = 0; i < count; i++) {
 		struct rain_guest_cache_entry *entry = &entries[i];
 
 		entry->goes = !entry->in_use && bounds->now_s - entry->used_s > bounds->age_max_s;
-		if (entry->goes)
+		if (entry->goes) {
 			free += entry->bytes;
-		else
+		} else {
 			kept += entry->bytes;
+			left++;
+		}
 	}
-	while ((kept > bounds->bytes_max || free < bounds->free_min) &&
+	while ((kept > bounds->bytes_max || left > bounds->entries_max ||
+		free < bounds->free_min) &&
 	       (next = longest_unused(entries, count))) {
 		next->goes = true;
 		kept -= next->bytes;
+		left--;
 		free += next->bytes;
 	}
 }

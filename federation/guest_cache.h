@@ -95,12 +95,13 @@ struct rain_guest_cache_entry {
 
 struct rain_guest_cache_bounds {
 	int64_t bytes_max; /* of all entries */
+	size_t entries_max;
 	int64_t free, free_min; /* bytes of the file system */
 	int64_t now_s, age_max_s;
 };
 
 /* Marks what has to go: all that was not used for longer than age_max_s, and the
- * longest unused until both bounds hold.  What is in use stays. */
+ * longest unused until all bounds hold.  What is in use stays. */
 void rain_guest_cache_choose(struct rain_guest_cache_entry *entries, size_t count,
 			     const struct rain_guest_cache_bounds *bounds);
 

@@ -17,6 +17,8 @@
 
 #define DIRECTORY_FLAGS (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 #define ENTRIES_MAX 4096
+/* Of the smallest one: its directories and its note. */
+#define ENTRY_BYTES_MIN (INT64_C(12) << 10)
 #define AGE_MAX_S (7 * 24 * 3600)
 
 /* More than what ends a guest (sandbox_inside.c): the cache gives way before. */
@@ -140,6 +142,8 @@ static int entry_look(const struct rain_guard_cache *cache, const char *name,
 		close(fd);
 	if (entry->bytes < 0)
 		return -1;
+	if (entry->bytes < ENTRY_BYTES_MIN)
+		entry->bytes = ENTRY_BYTES_MIN;
 	memcpy(entry->name, name, strlen(name) + 1);
 	entry->used_s = st.st_mtime;
 	return 0;
@@ -149,11 +153,14 @@ static int entry_look(const struct rain_guard_cache *cache, const char *name,
 static int look(const struct rain_guard_cache *cache, struct rain_guest_cache_entry **list,
 		size_t *count, struct rain_error *err)
 {
-	char **names = rain_tree_names(cache->entries, ENTRIES_MAX, err);
+	char **names = rain_tree_names(cache->entries, SIZE_MAX, err);
 	int result = names ? 0 : -1;
+	size_t all = 0;
 
+	while (names && names[all])
+		all++;
 	*count = 0;
-	*list = names ? calloc(ENTRIES_MAX, sizeof(**list)) : NULL;
+	*list = names ? calloc(all + 1, sizeof(**list)) : NULL;
 	if (names && !*list)
 		result = rain_error_set(err, "out of memory");
 	for (size_t i = 0; result == 0 && names[i]; i++) {
@@ -175,8 +182,10 @@ static int look(const struct rain_guard_cache *cache, struct rain_guest_cache_en
 static int choose_and_throw(const struct rain_guard_cache *cache, int64_t bytes_max, int64_t need,
 			    struct rain_error *err)
 {
-	struct rain_guest_cache_bounds bounds = {
-		.bytes_max = bytes_max, .now_s = time(NULL), .age_max_s = AGE_MAX_S};
+	struct rain_guest_cache_bounds bounds = {.bytes_max = bytes_max,
+						.entries_max = ENTRIES_MAX,
+						.now_s = time(NULL),
+						.age_max_s = AGE_MAX_S};
 	struct rain_guest_cache_entry *list;
 	struct statvfs space;
 	size_t count;

@@ -347,7 +347,7 @@ static void test_cache_choose(void **state)
 		{.name = "newest", .bytes = 40, .used_s = 900},
 		{.name = "middle", .bytes = 40, .used_s = 500},
 	};
-	const struct {
+	struct {
 		struct rain_guest_cache_bounds bounds;
 		bool goes[4];
 	} cases[] = {
@@ -359,6 +359,8 @@ static void test_cache_choose(void **state)
 		 {true, false, false, true}},
 		{{.bytes_max = 1000, .free = 10, .free_min = 50, .now_s = 1000, .age_max_s = 2000},
 		 {true, false, false, true}},
+		{{.bytes_max = 1000, .free = 50, .free_min = 50, .now_s = 1000, .age_max_s = 2000, .entries_max = 2},
+		 {true, false, false, true}},
 		/* What is in use stays, even if it is too much. */
 		{{.bytes_max = 0, .free = 50, .free_min = 1000, .now_s = 1000, .age_max_s = 2000},
 		 {true, false, true, true}},
@@ -368,11 +370,30 @@ static void test_cache_choose(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		struct rain_guest_cache_entry entries[4];
 
+		if (cases[i].bounds.entries_max == 0)
+			cases[i].bounds.entries_max = 4;
 		memcpy(entries, all, sizeof(all));
 		rain_guest_cache_choose(entries, 4, &cases[i].bounds);
 		for (size_t j = 0; j < 4; j++)
 			assert_int_equal(entries[j].goes, cases[i].goes[j]);
 	}
+}
+
+/* Many small ones: the longest unused go until there are as many as may be. */
+static void test_cache_choose_many(void **state)
+{
+	const struct rain_guest_cache_bounds bounds = {
+		.bytes_max = INT64_MAX, .entries_max = 4096, .now_s = 10000, .age_max_s = 20000};
+	static struct rain_guest_cache_entry entries[5000];
+	const size_t count = sizeof(entries) / sizeof(*entries);
+
+	(void)state;
+	for (size_t i = 0; i < count; i++)
+		entries[i] = (struct rain_guest_cache_entry){
+			.bytes = 1, .used_s = (int64_t)i, .in_use = i == 0};
+	rain_guest_cache_choose(entries, count, &bounds);
+	for (size_t i = 0; i < count; i++)
+		assert_int_equal(entries[i].goes, i > 0 && i <= count - 4096);
 }
 
 int main(void)
@@ -388,6 +409,7 @@ int main(void)
 		cmocka_unit_test(test_manifest),
 		cmocka_unit_test(test_cache_key),
 		cmocka_unit_test(test_cache_choose),
+		cmocka_unit_test(test_cache_choose_many),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -71,13 +71,13 @@ int rain_guest_confine_exec(struct rain_error *err)
 	struct sock_fprog program = {sizeof steps / sizeof *steps, steps};
 
 	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
-		return rain_error_set(err, "can't keep a guest's slurmstepd from running programs: %s",
+		return rain_error_set(err, "can't keep slurmstepd from running programs: %s",
 				      strerror(errno));
 	return 0;
 }
 #else
 int rain_guest_confine_exec(struct rain_error *err)
 {
-	return rain_error_set(err, "guests can't be confined on this processor architecture");
+	return rain_error_set(err, "slurmstepd can't be kept from running programs on this processor architecture");
 }
 #endif

@@ -15,7 +15,7 @@
  * the owner keeps files (/home and the like) are empty. */
 int rain_guest_confine_files(struct rain_error *err);
 
-/* From now on execve fails with EPERM. */
+/* From now on execve fails with EPERM. For steps of anybody on the head, too. */
 int rain_guest_confine_exec(struct rain_error *err);
 
 #endif

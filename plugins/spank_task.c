@@ -72,6 +72,26 @@ static int guest_environment_clean(spank_t spank)
 	return 0;
 }
 
+static bool is_on_head(spank_t spank, const struct rain_spank_settings *settings)
+{
+	char partition[sizeof settings->overflow_partition];
+
+	/* a longer name than fits is another partition's */
+	return spank_getenv(spank, "SLURM_JOB_PARTITION", partition, (int)sizeof partition) ==
+		       ESPANK_SUCCESS &&
+	       strcmp(partition, settings->overflow_partition) == 0;
+}
+
+/* A step of srun, which may have a --task-epilog of the user's. */
+static bool is_direct_on_head(spank_t spank, const struct rain_spank_settings *settings)
+{
+	uint32_t step;
+
+	return is_on_head(spank, settings) &&
+	       (spank_get_item(spank, S_JOB_STEPID, &step) != ESPANK_SUCCESS ||
+		step != SLURM_BATCH_SCRIPT);
+}
+
 int rain_spank_step_init(spank_t spank, const struct rain_spank_settings *settings)
 {
 	struct rain_error err;
@@ -96,7 +116,7 @@ int rain_spank_step_forked(spank_t spank, const struct rain_spank_settings *sett
 		return 0;
 	if (guest_is(spank, settings, &guest))
 		return -1;
-	if (guest && rain_guest_confine_exec(&err)) {
+	if ((guest || is_direct_on_head(spank, settings)) && rain_guest_confine_exec(&err)) {
 		slurm_error("rain: %s", err.text);
 		return -1;
 	}
@@ -171,14 +191,22 @@ __attribute__((noreturn)) static void relay_exec(spank_t spank, const struct tas
 	task_fail(task, err.text);
 }
 
-/* Whatever else somebody may want to run on the head. */
+/* Whatever else somebody may want to run on the head: the environment, which has ways to
+ * run things, is none of the user's. */
 __attribute__((noreturn)) static void stage_exec(const struct task *task)
 {
+	/* this process's own: slurmd's */
+	const char *own = getenv("SLURM_CONF");
+	char job[32], *conf = NULL;
 	struct rain_error err;
 
 	if (!rain_spank_stage_is_head(task->argc, task->argv))
 		task_fail(task, "jobs of the name " RAIN_STAGE_JOB_NAME " are RAIN's own on this partition");
-	execve(STAGE, task->argv, task->environment);
+	snprintf(job, sizeof job, "SLURM_JOB_ID=%u", task->job);
+	if (own && asprintf(&conf, "SLURM_CONF=%s", own) < 0)
+		task_fail(task, "no memory to start rain-stage");
+	execve(STAGE, task->argv,
+	       (char *[]){"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8", job, conf, NULL});
 	rain_error_set(&err, "can't start %s: %s", STAGE, strerror(errno));
 	task_fail(task, err.text);
 }
@@ -199,7 +227,6 @@ static void first_task_only(spank_t spank, const struct task *task)
 
 int rain_spank_task_init(spank_t spank, const struct rain_spank_settings *settings)
 {
-	char partition[sizeof settings->overflow_partition];
 	bool batch;
 	struct task task;
 
@@ -211,10 +238,7 @@ int rain_spank_task_init(spank_t spank, const struct rain_spank_settings *settin
 			return 0;
 		guest_exec(&task);
 	}
-	/* a longer name than fits is another partition's */
-	if (spank_getenv(spank, "SLURM_JOB_PARTITION", partition, (int)sizeof partition) !=
-		    ESPANK_SUCCESS ||
-	    strcmp(partition, settings->overflow_partition)) {
+	if (!is_on_head(spank, settings)) {
 		int code = batch ? rain_spank_stage_begin(spank, settings) : 0;
 
 		if (code)

@@ -16,7 +16,7 @@ teardown_file() {
 	clear_jobs
 	for node in node1 node2; do on_node alpha $node root 'umount -l /home/ada'; done
 	on alpha ada 'rm -rf d back logs placed private in.dat late inode told out'
-	on alpha ben 'rm -f try.sh'
+	on alpha ben 'rm -f try.sh try.so ran'
 }
 
 # home ARGUMENTS...: a job of ada's, to its end; its output, from its first node, as $output
@@ -128,6 +128,15 @@ home_shows() { on_node alpha "$1" ada 'ls -A ~' | grep -q "$2"; } # NODE PATTERN
 	[[ $status -ne 0 && $output == *"RAIN's own"* ]]
 	run on alpha ben "srun --partition=overflow --job-name=rain-stage --nodes=1 --ntasks=1 $stage --head --give --directory=/home/ada/private --list=secret --job=1@1 | tr -d '\0'"
 	[[ $output == *"can't open the working directory /home/ada/private: Permission denied"* && $output != *$'\nsecret'* ]]
+	# … nor does anything that the environment or an option of srun's brings along
+	on alpha ben 'printf "#!/bin/sh\ntouch ran; echo ran\n" >try.sh; chmod +x try.sh
+		echo "__attribute__((constructor)) static void run(void) { creat(\"/home/ben/ran\", 0600); }" |
+			gcc -w -include fcntl.h -shared -fPIC -x c -o try.so -'
+	for what in 'RAIN_STAGE_SCRIPT=$PWD/try.sh srun' 'srun --export=ALL,LD_PRELOAD=$PWD/try.so' 'srun --task-prolog=$PWD/try.sh' 'srun --task-epilog=$PWD/try.sh'; do
+		run on alpha ben "$what --chdir=/home/ben --partition=overflow --job-name=rain-stage --nodes=1 --ntasks=1 $stage --head --give --directory=/nosuch --list=try.sh --job=1@1 | tr -d '\0'"
+		[[ $output == *"on the head: can't open the working directory /nosuch"* ]]
+		run ! on alpha ben 'ls ran'
+	done
 	for what in 'srun --job-name=rain-stage --ntasks=2' 'srun --ntasks=1 --nodes=1' 'sbatch --job-name=rain-stage --nodes=1 --ntasks=1'; do
 		run on alpha ben "echo -e '#!/bin/sh\nhostname' >try.sh; chmod +x try.sh; $what --partition=overflow try.sh"
 		[[ $status -ne 0 && $output == *"are for RAIN itself"* ]]

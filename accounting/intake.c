@@ -223,19 +223,19 @@ static int fill(struct run *run, struct chunk *chunk, struct rain_error *err)
 	struct rain_spool_reader *reader = run->intake->reader;
 	struct rain_spool_line line;
 	size_t bytes = 0;
-	int rc = 1;
+	bool more = true;
 
 	if (rain_spool_reader_begin(reader, rain_clock_monotonic_ms(), err) < 0)
 		return -1;
 	while (chunk->count < RAIN_INTAKE_TRANSACTION && bytes < RAIN_INTAKE_BYTES &&
-	       (rc = rain_spool_reader_next(reader, &line, err)) > 0) {
+	       (more = rain_spool_reader_next(reader, &line))) {
 		bytes += line.size;
 		if (take(run, chunk, &line, err) < 0)
 			return -1;
 	}
-	run->result->backlog = rc > 0;
-	if (rc < 0 || chunk->runs == 0)
-		return rc < 0 ? -1 : 0;
+	run->result->backlog = more;
+	if (chunk->runs == 0)
+		return 0;
 	if (chunk_grow(chunk, 2, err) < 0)
 		return -1;
 	chunk->text[chunk->used++] = ']';
@@ -366,20 +366,20 @@ int rain_intake_run(struct rain_intake *intake, const struct rain_config *config
 	if (prepare(intake, config, err) < 0)
 		return -1;
 	if (rates_read(intake, config, store, err) < 0 || fill(&run, next, err) < 0 ||
-	    settle(&run, under_way, err) < 0 || rain_spool_reader_sweep(intake->reader, err) < 0) {
+	    settle(&run, under_way, err) < 0) {
 		abandon(intake);
 		return -1;
-	}
-	if (next->count == 0) {
-		chunk_release(next);
-		return 0;
 	}
 	if (next->runs > 0) {
 		next->sent_us = rain_clock_monotonic_us();
 		rain_ledger_runs_send(intake->store, next->text);
 	}
-	intake->turn = !intake->turn;
-	result->more = true;
+	result->more = next->count > 0;
+	if (result->more)
+		intake->turn = !intake->turn;
+	else
+		chunk_release(next);
+	rain_spool_reader_sweep(intake->reader);
 	return 0;
 }
 

@@ -121,8 +121,9 @@ int rain_rejected_add_line(const char *spool, const char *bytes, size_t size, co
 	return put_aside(spool, NULL, LINE, bytes, size, reason, err);
 }
 
-/* What rain-ledgerd and jobcomp_rain make in the spool, and what its file system does. What has
- * a segment's name, but can't be read, is no segment. */
+/* What rain-ledgerd and jobcomp_rain make in the spool, and what its file system does. A file
+ * with a segment's name is a segment whatever its rights: they can be mended, and its writer
+ * may still hold it. */
 static bool is_ours(int directory, const char *name)
 {
 	struct stat status;
@@ -134,7 +135,7 @@ static bool is_ours(int directory, const char *name)
 		if (strcmp(name, names[i]) == 0)
 			return true;
 	return rain_segment_number(name, &number) && fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       S_ISREG(status.st_mode) && faccessat(directory, name, R_OK, AT_EACCESS) == 0;
+	       S_ISREG(status.st_mode);
 }
 
 /* Puts it aside if it was left alone: 1; 0: not yet; -1 with err. */

@@ -14,6 +14,7 @@
 
 #include "accounting/segment.h"
 #include "common/file.h"
+#include "common/log.h"
 
 /* At least two of the longest lines. */
 #define BUFFER_SIZE (256 * 1024)
@@ -31,6 +32,8 @@ struct segment {
 	bool left;	 /* nobody writes it any more */
 	bool over;	 /* and all of it is handed out */
 	bool gone;
+	bool failing;	 /* it can't be read or deleted, and that is told */
+	int64_t skip_ms; /* until then it is left alone */
 	off_t looked;	   /* its size when its lines were counted */
 	int64_t lines_all; /* then */
 };
@@ -181,7 +184,25 @@ int rain_spool_reader_begin(struct rain_spool_reader *reader, int64_t now_ms, st
 	return 0;
 }
 
-/* 0 also when it is gone, or nothing that could ever be read (rain_rejected_add_foreign()). */
+/* After rain_file_open_regular(): it is deleted, or nothing that could ever be read
+ * (rain_rejected_add_foreign()). All else may pass. */
+static bool is_nothing(int code)
+{
+	return code == ENOENT || code == EINVAL || code == ELOOP || code == ENXIO;
+}
+
+/* One that fails must not hold up the others. */
+static void skip(const struct rain_spool_reader *reader, struct segment *segment, const struct rain_error *err)
+{
+	if (!segment->failing)
+		rain_log_warning("a segment of the spool stays, and is tried again each %d s; others are read: %s",
+				 RAIN_SPOOL_STUCK_MS / 1000, err->text);
+	segment->failing = true;
+	segment->skip_ms = reader->now_ms + RAIN_SPOOL_STUCK_MS;
+	segment_close(segment);
+}
+
+/* 0 also when there is nothing to open. */
 static int segment_open(const struct rain_spool_reader *reader, struct segment *segment, struct rain_error *err)
 {
 	char path[PATH_MAX];
@@ -191,8 +212,7 @@ static int segment_open(const struct rain_spool_reader *reader, struct segment *
 	if (path_of(reader, segment->number, path, err) < 0)
 		return -1;
 	segment->fd = rain_file_open_regular(path, err);
-	segment->gone = segment->fd < 0 && (errno == ENOENT || errno == EINVAL || errno == ELOOP || errno == ENXIO ||
-					    errno == EACCES);
+	segment->gone = segment->fd < 0 && is_nothing(errno);
 	return segment->fd >= 0 || segment->gone ? 0 : -1;
 }
 
@@ -246,10 +266,12 @@ static int more(struct rain_spool_reader *reader, struct segment *segment, size_
 	while (!segment->gone) {
 		bool left = segment->left;
 
-		if (refill(reader, segment, err) < 0)
-			return -1;
+		int rc = refill(reader, segment, err);
+
 		if (reader->used > had)
 			return 1;
+		if (rc < 0)
+			return -1;
 		/* Its writer may have gone on until it left: then it is looked at once more. */
 		if (left || flock(segment->fd, LOCK_SH | LOCK_NB) < 0)
 			return 0;
@@ -312,20 +334,25 @@ static int segment_next(struct rain_spool_reader *reader, struct segment *segmen
 	}
 }
 
-int rain_spool_reader_next(struct rain_spool_reader *reader, struct rain_spool_line *line, struct rain_error *err)
+bool rain_spool_reader_next(struct rain_spool_reader *reader, struct rain_spool_line *line)
 {
-	int rc = 0;
-
-	while (rc == 0 && reader->at < reader->count) {
+	for (; reader->at < reader->count; reader->at++) {
 		struct segment *segment = &reader->segments[reader->at];
+		struct rain_error err;
+		int rc;
 
-		if (!segment->gone && !segment->over)
-			rc = segment_next(reader, segment, line, err);
-		if (rc == 0)
-			reader->at++;
+		if (segment->gone || segment->over || reader->now_ms < segment->skip_ms)
+			continue;
+		rc = segment_next(reader, segment, line, &err);
+		if (rc < 0)
+			skip(reader, segment, &err);
+		else
+			segment->failing = false;
+		if (rc > 0)
+			return true;
 	}
-	reader->passed = reader->passed || rc == 0;
-	return rc;
+	reader->passed = true;
+	return false;
 }
 
 char *rain_spool_reader_again(const struct rain_spool_reader *reader, const struct rain_spool_place *place,
@@ -367,17 +394,18 @@ void rain_spool_reader_settle(struct rain_spool_reader *reader, const struct rai
 		segment->retry_ms = reader->now_ms + RAIN_SPOOL_STUCK_MS;
 }
 
-int rain_spool_reader_sweep(struct rain_spool_reader *reader, struct rain_error *err)
+void rain_spool_reader_sweep(struct rain_spool_reader *reader)
 {
+	struct rain_error err;
+
 	/* Behind the one that is being read nobody has been. */
 	for (size_t i = 0; i < reader->count && i <= reader->at; i++) {
 		struct segment *segment = &reader->segments[i];
 
 		if (segment->over && segment->settled == segment->read && segment->stuck == 0 && !segment->gone &&
-		    segment_delete(reader, segment, err) < 0)
-			return -1;
+		    reader->now_ms >= segment->skip_ms && segment_delete(reader, segment, &err) < 0)
+			skip(reader, segment, &err);
 	}
-	return 0;
 }
 
 void rain_spool_reader_rewind(struct rain_spool_reader *reader)
@@ -419,8 +447,14 @@ static void look(struct rain_spool_reader *reader, struct segment *segment, int6
 	if (segment->gone || path_of(reader, segment->number, path, NULL) < 0)
 		return;
 	fd = rain_file_open_regular(path, NULL);
-	if (fd < 0 || fstat(fd, &status) < 0)
+	if (fd < 0 && is_nothing(errno))
+		return;
+	if (fd < 0 || fstat(fd, &status) < 0) {
+		/* How many there are nobody knows. */
+		*oldest_ms = *oldest_ms ? *oldest_ms : (int64_t)segment->number;
+		(*count)++;
 		goto cleanup;
+	}
 	if (segment->looked != status.st_size) {
 		segment->lines_all = last_number(reader, fd, status.st_size, TAIL_SIZE);
 		if (segment->lines_all == 0)
@@ -428,6 +462,8 @@ static void look(struct rain_spool_reader *reader, struct segment *segment, int6
 		segment->looked = status.st_size;
 	}
 	waiting = segment->lines_all - segment->lines + segment->stuck;
+	if (waiting <= 0 && segment->failing && status.st_size > segment->settled)
+		waiting = 1; /* at least */
 	if (waiting > 0 && *oldest_ms == 0) {
 		ssize_t n = pread(fd, head, sizeof(head), segment->stuck > 0 ? 0 : segment->settled);
 

@@ -40,8 +40,9 @@ struct rain_spool_line {
  * with err when the spool can't be read. */
 int rain_spool_reader_begin(struct rain_spool_reader *reader, int64_t now_ms, struct rain_error *err);
 
-/* The next line: 1. 0: there is none now. -1 with err. */
-int rain_spool_reader_next(struct rain_spool_reader *reader, struct rain_spool_line *line, struct rain_error *err);
+/* The next line; false: there is none now. A segment that can't be read is told to the log,
+ * once, and left alone for RAIN_SPOOL_STUCK_MS. */
+bool rain_spool_reader_next(struct rain_spool_reader *reader, struct rain_spool_line *line);
 
 /* Reads the record of a line that was handed out once more, into a new string. NULL with err. */
 char *rain_spool_reader_again(const struct rain_spool_reader *reader, const struct rain_spool_place *place,
@@ -52,14 +53,14 @@ char *rain_spool_reader_again(const struct rain_spool_reader *reader, const stru
 #define RAIN_SPOOL_STUCK_MS 30000
 void rain_spool_reader_settle(struct rain_spool_reader *reader, const struct rain_spool_place *place, bool stuck);
 
-/* Deletes the segments that are done with. -1 with err when one can't be. */
-int rain_spool_reader_sweep(struct rain_spool_reader *reader, struct rain_error *err);
+/* Deletes the segments that are done with; one that can't be is told and tried again likewise. */
+void rain_spool_reader_sweep(struct rain_spool_reader *reader);
 
 /* What was handed out and isn't settled is handed out again. */
 void rain_spool_reader_rewind(struct rain_spool_reader *reader);
 
-/* How many lines aren't settled, and since when the oldest waits (epoch ms; 0: none does). -1
- * with err. */
+/* How many lines aren't settled (a segment that can't be read counts as one), and since when
+ * the oldest waits (epoch ms; 0: none does). -1 with err. */
 int rain_spool_reader_depth(struct rain_spool_reader *reader, int64_t *count, int64_t *oldest_ms,
 			    struct rain_error *err);
 

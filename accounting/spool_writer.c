@@ -131,16 +131,22 @@ void rain_spool_writer_rest(struct rain_spool_writer *writer, int64_t now_ms)
 		segment_end(writer);
 }
 
+/* What somebody has deleted or moved under us would be read by nobody. */
+static bool segment_is_there(const struct rain_spool_writer *writer)
+{
+	struct stat ours, there;
+
+	return fstat(writer->fd, &ours) == 0 && lstat(writer->path, &there) == 0 && ours.st_dev == there.st_dev &&
+	       ours.st_ino == there.st_ino;
+}
+
 int rain_spool_writer_begin(struct rain_spool_writer *writer, const char *directory, int64_t now_ms,
 			    struct rain_error *err)
 {
-	struct stat status;
-
 	writer->used = writer->count = 0;
 	rain_spool_writer_rest(writer, now_ms);
-	/* What somebody has deleted under us would be read by nobody. */
 	if (writer->fd >= 0 && (writer->size >= RAIN_SPOOL_SEGMENT_MAX || strcmp(writer->directory, directory) != 0 ||
-				fstat(writer->fd, &status) < 0 || status.st_nlink == 0))
+				!segment_is_there(writer)))
 		segment_end(writer);
 	return writer->fd >= 0 ? 0 : segment_open(writer, directory, now_ms, err);
 }

@@ -105,7 +105,7 @@ static void assert_pass(struct rain_spool_reader *reader, int first, int last, i
 
 	assert_int_equal(rain_spool_reader_begin(reader, 0, &error), 0);
 	for (int i = first; i <= last + broken; i++) {
-		assert_int_equal(rain_spool_reader_next(reader, &line, &error), 1);
+		assert_true(rain_spool_reader_next(reader, &line));
 		assert_int_equal(line.broken != NULL, i > last);
 		if (!line.broken) {
 			assert_int_equal(line.size, strlen(record(i)));
@@ -113,8 +113,8 @@ static void assert_pass(struct rain_spool_reader *reader, int first, int last, i
 		}
 		rain_spool_reader_settle(reader, &line.place, false);
 	}
-	assert_int_equal(rain_spool_reader_next(reader, &line, &error), 0);
-	assert_int_equal(rain_spool_reader_sweep(reader, &error), 0);
+	assert_false(rain_spool_reader_next(reader, &line));
+	rain_spool_reader_sweep(reader);
 }
 
 static char *file_read(const char *name, size_t *size)
@@ -200,7 +200,7 @@ static void test_a_torn_tail_at_every_byte(void **state)
 
 			assert_int_equal(rain_spool_reader_begin(reader, 0, &error), 0);
 			for (int i = 1; i <= 3; i++) {
-				assert_int_equal(rain_spool_reader_next(reader, &line, &error), 1);
+				assert_true(rain_spool_reader_next(reader, &line));
 				assert_int_equal(line.broken != NULL, i == 3);
 				rain_spool_reader_settle(reader, &line.place, false);
 			}
@@ -312,7 +312,7 @@ static void test_poison_in_the_middle(void **state)
 	file_write(path, text, size);
 	assert_int_equal(rain_spool_reader_begin(reader, 0, &error), 0);
 	for (int i = 1; i <= 5; i++) {
-		assert_int_equal(rain_spool_reader_next(reader, &line, &error), 1);
+		assert_true(rain_spool_reader_next(reader, &line));
 		assert_int_equal(line.broken != NULL, i == 3);
 		rain_spool_reader_settle(reader, &line.place, false);
 	}
@@ -325,12 +325,12 @@ static void test_poison_in_the_middle(void **state)
 	write_all(1, 1, NOW);
 	assert_int_equal(rain_spool_reader_begin(reader, 0, &error), 0);
 	for (int i = 0; i < 2; i++) {
-		assert_int_equal(rain_spool_reader_next(reader, &line, &error), 1);
+		assert_true(rain_spool_reader_next(reader, &line));
 		assert_non_null(line.broken);
 		assert_int_equal(line.size, i == 0 ? RAIN_SEGMENT_LINE_MAX : 10);
 		rain_spool_reader_settle(reader, &line.place, false);
 	}
-	assert_int_equal(rain_spool_reader_next(reader, &line, &error), 1);
+	assert_true(rain_spool_reader_next(reader, &line));
 	assert_null(line.broken);
 	free(text);
 	rain_spool_reader_destroy(reader);
@@ -383,7 +383,7 @@ static void test_what_is_not_settled_is_read_again(void **state)
 	write_all(4, 6, NOW);
 	rain_spool_reader_begin(reader, 0, &error);
 	for (int i = 1; i <= 6; i++) {
-		assert_int_equal(rain_spool_reader_next(reader, &line, &error), 1);
+		assert_true(rain_spool_reader_next(reader, &line));
 		if (i <= 4)
 			rain_spool_reader_settle(reader, &line.place, false);
 		if (i == 4)
@@ -392,8 +392,8 @@ static void test_what_is_not_settled_is_read_again(void **state)
 	text = rain_spool_reader_again(reader, &fourth.place, &size, &error);
 	assert_string_equal(text, record(4));
 	free(text);
-	assert_int_equal(rain_spool_reader_next(reader, &line, &error), 0);
-	rain_spool_reader_sweep(reader, &error);
+	assert_false(rain_spool_reader_next(reader, &line));
+	rain_spool_reader_sweep(reader);
 	assert_int_equal(segments(), 1);
 	rain_spool_reader_rewind(reader);
 	assert_pass(reader, 5, 6, 0);
@@ -401,15 +401,15 @@ static void test_what_is_not_settled_is_read_again(void **state)
 	/* What can't even be put aside stays, and is tried again. */
 	write_all(1, 1, NOW);
 	rain_spool_reader_begin(reader, 1000, &error);
-	assert_int_equal(rain_spool_reader_next(reader, &line, &error), 1);
+	assert_true(rain_spool_reader_next(reader, &line));
 	rain_spool_reader_settle(reader, &line.place, true);
-	assert_int_equal(rain_spool_reader_next(reader, &line, &error), 0);
-	rain_spool_reader_sweep(reader, &error);
+	assert_false(rain_spool_reader_next(reader, &line));
+	rain_spool_reader_sweep(reader);
 	assert_int_equal(segments(), 1);
 	rain_spool_reader_begin(reader, 999 + RAIN_SPOOL_STUCK_MS, &error);
-	assert_int_equal(rain_spool_reader_next(reader, &line, &error), 0);
+	assert_false(rain_spool_reader_next(reader, &line));
 	rain_spool_reader_begin(reader, 1000 + RAIN_SPOOL_STUCK_MS, &error);
-	assert_int_equal(rain_spool_reader_next(reader, &line, &error), 1);
+	assert_true(rain_spool_reader_next(reader, &line));
 	rain_spool_reader_destroy(reader);
 }
 
@@ -438,7 +438,7 @@ static void test_depth(void **state)
 	assert_depth(reader, 7, NOW);
 	rain_spool_reader_begin(reader, 0, &error);
 	for (int i = 1; i <= 5; i++) {
-		assert_int_equal(rain_spool_reader_next(reader, &line, &error), 1);
+		assert_true(rain_spool_reader_next(reader, &line));
 		assert_depth(reader, 8 - i, NOW);
 		rain_spool_reader_settle(reader, &line.place, false);
 	}
@@ -481,6 +481,104 @@ static void test_what_holds_nothing(void **state)
 	assert_int_equal(segments(), 0);
 	assert_int_equal(rain_rejected_readmit(directory, NULL, NOW, &error), 0);
 	rain_spool_reader_destroy(reader);
+}
+
+/* Rights of files are nothing to root. */
+static void become(uid_t uid)
+{
+	if (getuid() == 0)
+		assert_int_equal(seteuid(uid), 0);
+}
+
+/* One that can't be read holds up no other, isn't put aside, and is booked when it can be. */
+static void test_a_segment_without_rights(void **state)
+{
+	struct rain_spool_reader *reader = rain_spool_reader_create(directory);
+	struct timespec old[2] = {{.tv_sec = NOW / 1000 - 3600}, {.tv_sec = NOW / 1000 - 3600}};
+	char first[sizeof(path)];
+
+	(void)state;
+	assert_int_equal(chmod(directory, 0777), 0);
+	write_all(1, 3, NOW);
+	assert_int_equal(segments(), 1);
+	memcpy(first, path, sizeof(first));
+	assert_int_equal(chmod(first, 0), 0);
+	assert_int_equal(utimensat(-1, first, old, 0), 0);
+	become(65534);
+	assert_int_equal(rain_rejected_add_foreign(directory, NOW, &error), 0);
+	assert_depth(reader, 1, NOW);
+	become(0);
+	write_all(4, 5, NOW + 1);
+	assert_int_equal(segments(), 2);
+	assert_int_equal(chmod(path, 0644), 0);
+	become(65534);
+	assert_pass(reader, 4, 5, 0);
+	assert_depth(reader, 1, NOW);
+	become(0);
+	assert_int_equal(chmod(first, 0644), 0);
+	become(65534);
+	assert_pass(reader, 1, 0, 0);
+	assert_int_equal(rain_spool_reader_begin(reader, RAIN_SPOOL_STUCK_MS, &error), 0);
+	for (int i = 1; i <= 3; i++) {
+		struct rain_spool_line line;
+
+		assert_true(rain_spool_reader_next(reader, &line));
+		assert_memory_equal(line.text, record(i), line.size);
+	}
+	become(0);
+	rain_spool_reader_destroy(reader);
+}
+
+/* Those that can't be deleted, one of them empty, hold up no other. */
+static void test_a_segment_that_stays(void **state)
+{
+	struct rain_spool_reader *reader = rain_spool_reader_create(directory);
+
+	(void)state;
+	file_write(in_spool("0000000000000002.runs"), "", 0);
+	write_all(1, 3, NOW);
+	assert_int_equal(segments(), 2);
+	assert_int_equal(chmod(path, 0644), 0);
+	assert_int_equal(chmod(directory, 0555), 0);
+	become(65534);
+	assert_pass(reader, 1, 3, 0);
+	become(0);
+	assert_int_equal(chmod(directory, 0777), 0);
+	assert_int_equal(segments(), 2);
+	write_all(4, 5, NOW + 1);
+	assert_int_equal(segments(), 3);
+	assert_int_equal(chmod(path, 0644), 0);
+	become(65534);
+	assert_pass(reader, 4, 5, 0);
+	assert_depth(reader, 0, 0);
+	rain_spool_reader_begin(reader, RAIN_SPOOL_STUCK_MS, &error);
+	assert_false(rain_spool_reader_next(reader, &(struct rain_spool_line){0}));
+	rain_spool_reader_sweep(reader);
+	become(0);
+	assert_int_equal(segments(), 0);
+	rain_spool_reader_destroy(reader);
+}
+
+/* Its writer begins another. */
+static void test_a_segment_that_is_moved(void **state)
+{
+	struct rain_spool_writer *writer = rain_spool_writer_create();
+	char from[sizeof(path)];
+
+	(void)state;
+	append(writer, 1, 1, NOW);
+	assert_int_equal(segments(), 1);
+	memcpy(from, path, sizeof(from));
+	assert_int_equal(rename(from, in_spool("elsewhere")), 0);
+	assert_int_equal(append(writer, 2, 2, NOW), 1);
+	assert_int_equal(segments(), 1);
+	file_write(in_spool("other"), "", 0);
+	segments();
+	memcpy(from, path, sizeof(from));
+	assert_int_equal(rename(in_spool("other"), from), 0);
+	assert_int_equal(append(writer, 3, 3, NOW), 1);
+	assert_int_equal(segments(), 2);
+	rain_spool_writer_destroy(writer);
 }
 
 static void test_what_is_put_aside_comes_back(void **state)
@@ -526,6 +624,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_what_is_not_settled_is_read_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_depth, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_what_holds_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_segment_without_rights, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_segment_that_stays, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_segment_that_is_moved, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_what_is_put_aside_comes_back, setup, teardown),
 	};
 

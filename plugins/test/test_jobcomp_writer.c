@@ -62,7 +62,7 @@ static json_t *records_read(void)
 	struct rain_spool_line line;
 
 	assert_int_equal(rain_spool_reader_begin(reader, 0, &error), 0);
-	while (rain_spool_reader_next(reader, &line, &error) == 1) {
+	while (rain_spool_reader_next(reader, &line)) {
 		assert_null(line.broken);
 		assert_int_equal(json_array_append_new(records, json_loadb(line.text, line.size, 0, NULL)), 0);
 	}

@@ -19,7 +19,10 @@
 #include "common/rpc.h"
 
 #define CONNECTIONS_MAX 256
-#define UNANSWERED_MAX 64 /* requests of one connection */
+/* Of one connection: */
+#define UNANSWERED_MAX 64 /* requests */
+#define LINES_AT_ONCE 16 /* then others have their turn */
+#define ANSWERS_MAX (1024 * 1024) /* bytes not sent yet: then it waits */
 
 /* A request that waits for its answer, or for the answers before it. */
 struct rain_rpc_answer {
@@ -36,8 +39,10 @@ struct connection {
 	struct rain_rpc_caller caller;
 	struct rain_rpc_answer *first, **end; /* in the order of the requests */
 	int unanswered;
+	size_t waiting; /* bytes of known answers behind one that isn't */
+	struct event *turn; /* goes on with a paused connection */
 	bool put_off; /* by the handler that is being called */
-	bool paused; /* more isn't read until some are answered */
+	bool paused; /* nothing is read until its next turn */
 	int closing; /* once all is sent that is still to be answered */
 };
 
@@ -67,6 +72,7 @@ static void connection_destroy(struct connection *connection)
 	if (connection->next)
 		connection->next->self = connection->self;
 	connection->server->count--;
+	event_free(connection->turn);
 	bufferevent_free(connection->stream);
 	free(connection);
 }
@@ -112,6 +118,23 @@ static void send_line(struct connection *connection, const char *text)
 	bufferevent_write(connection->stream, "\n", 1);
 }
 
+static bool may_ask(const struct connection *connection)
+{
+	size_t unsent = evbuffer_get_length(bufferevent_get_output(connection->stream));
+
+	return !connection->closing && connection->unanswered < UNANSWERED_MAX &&
+	       unsent + connection->waiting < ANSWERS_MAX;
+}
+
+/* A turn is a timer that is over: the loop looks at all sockets before it. */
+static void resume(struct connection *connection)
+{
+	static const struct timeval now;
+
+	if (connection->paused && may_ask(connection))
+		event_add(connection->turn, &now);
+}
+
 /* Sends what is known, up to the first that isn't. */
 static void send_known(struct connection *connection)
 {
@@ -122,16 +145,20 @@ static void send_known(struct connection *connection)
 		if (!connection->first)
 			connection->end = &connection->first;
 		connection->unanswered--;
+		connection->waiting -= answer->text ? strlen(answer->text) : 0;
 		send_line(connection, answer->text);
 		free(answer->text);
 		free(answer);
 	}
-	if (connection->paused && connection->unanswered < UNANSWERED_MAX) {
-		connection->paused = false;
-		bufferevent_enable(connection->stream, EV_READ);
-		/* What has arrived makes no event of its own. */
-		bufferevent_trigger(connection->stream, EV_READ, BEV_TRIG_DEFER_CALLBACKS);
-	}
+	resume(connection);
+}
+
+/* Makes `text` (NULL: there was no memory) the answer; takes it. */
+static void know(struct rain_rpc_answer *answer, char *text)
+{
+	answer->text = text;
+	answer->known = true;
+	answer->connection->waiting += text ? strlen(text) : 0;
 }
 
 static struct rain_rpc_answer *answer_create(struct connection *connection)
@@ -163,8 +190,7 @@ void rain_rpc_answer(struct rain_rpc_answer *answer, json_t *result, const char 
 		free(answer);
 		return;
 	}
-	answer->text = line_of(result, error);
-	answer->known = true;
+	know(answer, line_of(result, error));
 	send_known(answer->connection);
 }
 
@@ -175,8 +201,7 @@ static void answer_now(struct connection *connection, json_t *result, const char
 	char *text = line_of(result, error);
 
 	if (answer) {
-		answer->text = text;
-		answer->known = true;
+		know(answer, text);
 		return;
 	}
 	if (connection->first) /* no memory: rather none than one for another request */
@@ -200,29 +225,52 @@ static void serve_line(struct connection *connection, const char *line, size_t s
 	json_decref(request);
 }
 
+/* Serves a few of the lines that have arrived. */
+static void serve(struct connection *connection)
+{
+	struct evbuffer *input = bufferevent_get_input(connection->stream);
+	char *line;
+	size_t size;
+
+	for (int i = 0; i < LINES_AT_ONCE && may_ask(connection); i++) {
+		line = evbuffer_readln(input, &size, EVBUFFER_EOL_LF);
+		if (!line && evbuffer_get_length(input) >= RAIN_RPC_LINE_MAX) {
+			answer_now(connection, NULL, "the request is larger than 1 MiB");
+			connection->closing = 1;
+		}
+		if (!line)
+			return;
+		serve_line(connection, line, size);
+		free(line);
+	}
+	if (connection->closing)
+		return;
+	connection->paused = true;
+	bufferevent_disable(connection->stream, EV_READ);
+	resume(connection);
+}
+
 static void on_readable(struct bufferevent *stream, void *arg)
 {
 	struct connection *connection = arg;
 	struct evbuffer *input = bufferevent_get_input(stream);
-	char *line;
-	size_t size;
 
-	if (connection->closing) {
+	if (connection->closing)
 		evbuffer_drain(input, evbuffer_get_length(input));
-		return;
-	}
-	while (connection->unanswered < UNANSWERED_MAX && !connection->closing &&
-	       (line = evbuffer_readln(input, &size, EVBUFFER_EOL_LF))) {
-		serve_line(connection, line, size);
-		free(line);
-	}
-	if (connection->unanswered >= UNANSWERED_MAX) {
-		connection->paused = true;
-		bufferevent_disable(stream, EV_READ);
-	} else if (evbuffer_get_length(input) >= RAIN_RPC_LINE_MAX) {
-		answer_now(connection, NULL, "the request is larger than 1 MiB");
-		connection->closing = 1;
-	}
+	else if (!connection->paused)
+		serve(connection);
+}
+
+static void on_turn(evutil_socket_t fd, short what, void *arg)
+{
+	struct connection *connection = arg;
+
+	(void)fd;
+	(void)what;
+	connection->paused = false;
+	serve(connection);
+	if (!connection->paused)
+		bufferevent_enable(connection->stream, EV_READ);
 }
 
 static void on_written(struct bufferevent *stream, void *arg)
@@ -232,6 +280,8 @@ static void on_written(struct bufferevent *stream, void *arg)
 	(void)stream;
 	if (connection->closing && !connection->first)
 		connection_destroy(connection);
+	else
+		resume(connection);
 }
 
 static void on_event(struct bufferevent *stream, short what, void *arg)
@@ -262,6 +312,9 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd,
 	connection = calloc(1, sizeof(*connection));
 	if (!connection)
 		goto refuse;
+	connection->turn = evtimer_new(server->base, on_turn, connection);
+	if (!connection->turn)
+		goto refuse;
 	connection->stream = bufferevent_socket_new(server->base, fd, BEV_OPT_CLOSE_ON_FREE);
 	if (!connection->stream)
 		goto refuse;
@@ -281,6 +334,8 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd,
 	bufferevent_enable(connection->stream, EV_READ | EV_WRITE);
 	return;
 refuse:
+	if (connection && connection->turn)
+		event_free(connection->turn);
 	free(connection);
 	close(fd);
 }

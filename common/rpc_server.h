@@ -26,8 +26,8 @@ typedef json_t *(*rain_rpc_handler)(void *arg, const struct rain_rpc_caller *cal
 /* A handler that can't answer yet takes this and returns NULL; whoever works at the request
  * then answers, once, with rain_rpc_answer().  The caller may have gone by then, or the
  * server: nothing is sent.  Other requests of the same connection are served meanwhile, their
- * answers wait for their turn; with 64 unanswered no more is read from it.  NULL: no memory;
- * the handler answers with an error. */
+ * answers wait for their turn; with 64 unanswered, or 1 MiB of answers that it hasn't read, no
+ * more is read from it.  NULL: no memory; the handler answers with an error. */
 struct rain_rpc_answer;
 struct rain_rpc_answer *rain_rpc_put_off(const struct rain_rpc_caller *caller);
 

@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -114,7 +115,23 @@ static json_t *op_held(void *arg, const struct rain_rpc_caller *caller, const js
 	return json_integer(held_count);
 }
 
+enum { NUMBER_SIZE = 1000 };
+static int numbered;
+
+/* A long text with the number that was said. */
+static json_t *op_number(void *arg, const struct rain_rpc_caller *caller, const json_t *request,
+			 struct rain_error *err)
+{
+	(void)arg;
+	(void)caller;
+	(void)err;
+	numbered++;
+	return json_sprintf("%0*d", NUMBER_SIZE,
+			    (int)json_integer_value(json_object_get(request, "say")));
+}
+
 static const struct rain_rpc_op ops[] = {
+	{"number", op_number},
 	{"later", op_later}, {"release", op_release}, {"held", op_held}, {"echo", op_echo}, {"fill", op_fill}, {"fail", op_fail},
 	 {"stop", op_stop}, {NULL, NULL}};
 
@@ -293,14 +310,19 @@ static void test_async_unreachable(void **state)
 	event_base_free(answers.base);
 }
 
-static int connection(void)
+static int connection_to(const char *where)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", where);
 	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
 	return fd;
+}
+
+static int connection(void)
+{
+	return connection_to(path);
 }
 
 static json_int_t number_of(const char *op)
@@ -391,6 +413,104 @@ static void test_put_off_gone(void **state)
 	fclose(in);
 }
 
+/* One who asks and asks: `text` is what it still has to send and `got` what it has read. */
+struct flood {
+	int fd, count;
+	char *text, *got;
+	size_t size, sent, received;
+};
+
+static void flood_start(struct flood *flood, int count)
+{
+	FILE *out = open_memstream(&flood->text, &flood->size);
+
+	for (int i = 0; i < count; i++)
+		fprintf(out, "{\"op\":\"number\",\"say\":%d}\n", i);
+	fclose(out);
+	flood->count = count;
+	flood->got = calloc((size_t)count, NUMBER_SIZE + 100);
+	assert_non_null(flood->got);
+}
+
+/* Sends what the socket takes, and reads if told to. Returns whether something moved. */
+static bool flood_move(struct flood *flood, bool reads)
+{
+	ssize_t sent = send(flood->fd, flood->text + flood->sent, flood->size - flood->sent, MSG_DONTWAIT);
+	ssize_t got = reads ? recv(flood->fd, flood->got + flood->received,
+				   (size_t)flood->count * (NUMBER_SIZE + 100) - flood->received,
+				   MSG_DONTWAIT)
+			    : 0;
+
+	flood->sent += sent > 0 ? (size_t)sent : 0;
+	flood->received += got > 0 ? (size_t)got : 0;
+	return sent > 0 || got > 0;
+}
+
+/* As long as anything moves; the server has a few more turns for what is between. */
+static void flood_until_still(struct flood *flood, struct event_base *own, bool reads)
+{
+	int before;
+
+	for (int still = 0; still < 20; still++) {
+		before = numbered;
+		if (flood_move(flood, reads))
+			still = 0;
+		event_base_loop(own, EVLOOP_NONBLOCK);
+		if (numbered != before)
+			still = 0;
+	}
+}
+
+/* Who asks without end and reads nothing makes nobody wait and fills no memory; once it reads,
+ * it has all answers in order. */
+static void test_flood(void **state)
+{
+	enum { COUNT = 5000, A_FEW_TURNS = 100, MOST_BYTES = 2 << 20 };
+	struct event_base *own = event_base_new();
+	struct rain_rpc_server *flooded;
+	struct flood flood = {0};
+	static const char start[] = "{\"ok\":true,\"result\":\"";
+	char other[80], line[256], *end, *at;
+	struct rain_error err;
+	int second;
+
+	(void)state;
+	numbered = 0;
+	snprintf(other, sizeof(other), "%s/other.sock", directory);
+	flooded = rain_rpc_server_create(own, other, 0600, ops, own, &err);
+	assert_non_null(flooded);
+	flood.fd = connection_to(other);
+	flood_start(&flood, COUNT);
+	second = connection_to(other);
+	flood_move(&flood, false);
+	say(second, "echo");
+	while (recv(second, line, sizeof(line), MSG_DONTWAIT) < 0)
+		event_base_loop(own, EVLOOP_ONCE);
+	assert_in_range(numbered, 1, A_FEW_TURNS);
+
+	flood_until_still(&flood, own, false);
+	assert_in_range(numbered, 1, MOST_BYTES / NUMBER_SIZE);
+	say(second, "echo");
+	while (recv(second, line, sizeof(line), MSG_DONTWAIT) < 0)
+		event_base_loop(own, EVLOOP_ONCE);
+	close(second);
+
+	flood_until_still(&flood, own, true);
+	assert_int_equal(numbered, COUNT);
+	at = flood.got;
+	for (int i = 0; i < COUNT; i++) {
+		assert_memory_equal(at, start, strlen(start));
+		assert_int_equal(strtol(at + strlen(start), &end, 10), i);
+		at = strchr(end, '\n') + 1;
+	}
+	assert_ptr_equal(at, flood.got + flood.received);
+	close(flood.fd);
+	rain_rpc_server_destroy(flooded);
+	event_base_free(own);
+	free(flood.text);
+	free(flood.got);
+}
+
 /* The server may go before the answer is known. */
 static void test_put_off_to_the_end(void **state)
 {
@@ -399,15 +519,12 @@ static void test_put_off_to_the_end(void **state)
 	struct rain_error err;
 	char other[80];
 	int fd;
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
 
 	(void)state;
 	snprintf(other, sizeof(other), "%s/other.sock", directory);
 	short_lived = rain_rpc_server_create(own, other, 0600, ops, own, &err);
 	assert_non_null(short_lived);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s", other);
-	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	fd = connection_to(other);
 	say(fd, "later");
 	while (held_count == 0)
 		event_base_loop(own, EVLOOP_ONCE);
@@ -429,6 +546,7 @@ int main(void)
 		cmocka_unit_test(test_put_off_many),
 		cmocka_unit_test(test_put_off_gone),
 		cmocka_unit_test(test_put_off_to_the_end),
+		cmocka_unit_test(test_flood),
 		cmocka_unit_test(test_async),
 		cmocka_unit_test(test_async_unreachable),
 	};

@@ -84,7 +84,7 @@ more_came() { (($(came "$1") > $2)); }
 	[ -z "$(on bravo root 'squeue --noheader --partition=guest')" ]
 	[ "$(sql alpha "SELECT held FROM ledger.balance('user:ada')")" = 0 ]
 	run ! on alpha ada "grep begun slurm-$id.out"
-	# What was still under way would be there before what is asked for now.
+	# What was still under way would be there before what is asked next.
 	"$TRAINER" wan --rate unlimited
 	burst --stage-in=small --wrap='cat small'
 	[ "$output" = small ]

@@ -29,6 +29,9 @@
  *   back      the agent doesn't see the mount (a namespace without propagation):
  *             work/ is again what it was.
  *
+ * The keeper answers whoever of the job's connects first, and ends with that connection.
+ * It is rain-agent on every node, before the guest's program begins on any.
+ *
  * Whatever fails leaves the job with an ordinary work/, into which the agent unpacks
  * everything.
  * The job's directory is a mount of its own, shared, so that what is mounted below

@@ -109,7 +109,7 @@ static int clear(uint32_t id, uid_t uid, const struct rain_config *config, struc
 	/* Its processes first, while the rules still hold them. */
 	if (other < 0 || (!other && rain_guard_kill(uid, err) < 0))
 		result = -1;
-	if (rain_guard_keeper_end(id, config, result == 0 ? err : NULL) < 0 ||
+	if (rain_guard_keeper_end(id, result == 0 ? err : NULL) < 0 ||
 	    rain_guard_room_remove(id, result == 0 ? err : NULL) < 0)
 		result = -1;
 	if (other == 0 && rain_guard_leftovers_remove(uid, result == 0 ? err : NULL) < 0)
@@ -166,7 +166,7 @@ static int guest_begin(uint32_t id, uid_t uid, gid_t gid, const struct rain_conf
 		clear_forgotten(id, config);
 	/* An earlier try; if its mounts stay, the room can't be made. */
 	if (lock >= 0)
-		(void)rain_guard_keeper_end(id, config, NULL);
+		(void)rain_guard_keeper_end(id, NULL);
 	if (lock >= 0 && rain_guard_note(&job, err) == 0) {
 		if (rules_apply(config, err) == 0 && rain_guard_room_make(id, uid, gid, err) == 0)
 			result = 0;
@@ -190,6 +190,8 @@ static int guest_end(uint32_t id, uid_t uid, const struct rain_config *config,
 		return -1;
 	result = clear(id, uid, config, err);
 	close(lock);
+	/* Other jobs of the node needn't wait for it. */
+	rain_guard_keeper_tidy(config);
 	return result;
 }
 

@@ -78,6 +78,9 @@ int rain_guard_cache_show(bool as_json);
  * complete; ended by the Epilog, which also takes the mounts away. */
 int rain_guard_keeper_begin(uint32_t job, uid_t uid, gid_t gid, const struct rain_config *config,
 			    struct rain_error *err);
-int rain_guard_keeper_end(uint32_t job, const struct rain_config *config, struct rain_error *err);
+int rain_guard_keeper_end(uint32_t job, struct rain_error *err);
+/* Removes what the bounds don't allow and what was thrown away: it may take its time.  What
+ * fails is said, and may go after the next job. */
+void rain_guard_keeper_tidy(const struct rain_config *config);
 
 #endif

@@ -68,7 +68,8 @@ static void options_make(const struct rain_guard_cache_job *job, char *options, 
 /* It isn't for want of memory or the like. */
 static bool is_for_ever(int error)
 {
-	return error == ENODEV || error == EINVAL || error == EPERM || error == EOPNOTSUPP;
+	return error == ENODEV || error == EINVAL || error == EPERM || error == EOPNOTSUPP ||
+	       error == EXDEV || error == ENOSYS;
 }
 
 /* work/ is absent: root makes it, whom no guest can pass should the mount not be seen. */

@@ -75,32 +75,63 @@ static int64_t bytes_max(const struct rain_config *config)
 	return config->lend.cache_gib << 30;
 }
 
-int rain_guard_keeper_end(uint32_t job, const struct rain_config *config, struct rain_error *err)
+/* jobs/JOB goes out of sight; one rename, for others wait for the guard's lock. */
+static int own_throw(uint32_t job, struct rain_error *err)
 {
-	struct rain_guard_cache cache;
-	struct rain_error why;
+	struct rain_guard_cache cache = {
+		.jobs = open(RAIN_GUEST_CACHE "/jobs", DIRECTORY_FLAGS),
+		.trash = open(RAIN_GUEST_CACHE "/trash", DIRECTORY_FLAGS)};
 	char name[16];
-	int own, result = 0;
+	int result;
 
-	if (access(RAIN_GUEST_CACHE, F_OK) < 0)
-		return mounts_remove(job, err);
-	if (rain_guard_cache_open(&cache, err) < 0)
-		return -1;
 	snprintf(name, sizeof(name), "%u", job);
-	own = openat(cache.jobs, name, DIRECTORY_FLAGS);
+	if (cache.jobs < 0 || cache.trash < 0)
+		result = rain_error_set(err, "can't open what is below %s: %s", RAIN_GUEST_CACHE,
+					strerror(errno));
+	else
+		result = rain_guard_cache_throw(&cache, cache.jobs, name, err);
+	if (cache.jobs >= 0)
+		close(cache.jobs);
+	if (cache.trash >= 0)
+		close(cache.trash);
+	return result;
+}
+
+/* By paths: it has to do its work where the cache can't be opened any more, too. */
+int rain_guard_keeper_end(uint32_t job, struct rain_error *err)
+{
+	char path[sizeof(RAIN_GUEST_CACHE) + 32];
+	int own, result = 0;
+	bool is_absent;
+
+	snprintf(path, sizeof(path), RAIN_GUEST_CACHE "/jobs/%u", job);
+	own = open(path, DIRECTORY_FLAGS);
+	is_absent = own < 0 && errno == ENOENT;
 	if (own >= 0) {
 		result = keeper_kill(own, err);
 		close(own);
+	} else if (!is_absent) {
+		result = rain_error_set(err, "can't open %s: %s", path, strerror(errno));
 	}
 	if (mounts_remove(job, result == 0 ? err : NULL) < 0)
 		result = -1;
-	if (result == 0)
-		result = rain_tree_remove(cache.jobs, name, err);
-	/* What is too much now may go after the next job. */
-	if (rain_guard_cache_trim(&cache, bytes_max(config), 0, &why) < 0)
-		fprintf(stderr, "rain-guest-guard: %s: %s\n", RAIN_GUEST_CACHE, why.text);
+	return result < 0 || is_absent ? result : own_throw(job, err);
+}
+
+void rain_guard_keeper_tidy(const struct rain_config *config)
+{
+	struct rain_guard_cache cache;
+	struct rain_error err;
+
+	if (access(RAIN_GUEST_CACHE, F_OK) < 0)
+		return;
+	if (rain_guard_cache_open(&cache, &err) < 0) {
+		fprintf(stderr, "rain-guest-guard: %s\n", err.text);
+		return;
+	}
+	if (rain_guard_cache_trim(&cache, bytes_max(config), 0, &err) < 0)
+		fprintf(stderr, "rain-guest-guard: %s: %s\n", RAIN_GUEST_CACHE, err.text);
 	rain_guard_cache_close(&cache);
-	return result;
 }
 
 /* ---- the keeper ------------------------------------------------------------ */
@@ -121,6 +152,15 @@ static bool keys_take(struct rain_guard_cache_job *job,
 	return true;
 }
 
+/* One job's word for what it brings costs the others no more than half of the cache. */
+static void space_make(struct rain_guard_cache_job *job, int64_t bytes, int64_t limit,
+		       struct rain_error *err)
+{
+	if (bytes > limit / 2)
+		bytes = limit / 2;
+	(void)rain_guard_cache_trim(&job->cache, limit - bytes, bytes, err);
+}
+
 static void answer(struct rain_guard_cache_job *job, const struct rain_guest_cache_request *request,
 		   int64_t limit, struct rain_guest_cache_answer *said)
 {
@@ -130,9 +170,8 @@ static void answer(struct rain_guard_cache_job *job, const struct rain_guest_cac
 	if (request->step == RAIN_GUEST_CACHE_USE && keys_take(job, request)) {
 		result = rain_guard_cache_use(job, &err);
 		/* It will be unpacked: there has to be room for it first. */
-		if (result == 0 && request->bytes > 0 && request->bytes < limit)
-			(void)rain_guard_cache_trim(&job->cache, limit - request->bytes,
-						    request->bytes, &err);
+		if (result == 0 && request->bytes > 0)
+			space_make(job, request->bytes, limit, &err);
 	} else if (request->step == RAIN_GUEST_CACHE_KEEP) {
 		result = rain_guard_cache_keep(job, &err);
 	} else if (request->step == RAIN_GUEST_CACHE_BACK && job->mounted) {
@@ -148,7 +187,8 @@ static void answer(struct rain_guard_cache_job *job, const struct rain_guest_cac
 	memcpy(said->has, job->has, sizeof(said->has));
 }
 
-/* One agent's questions, to its end. false: there will be no other. */
+/* One agent's questions, to its end. false: it was none of the job's.  There will be no
+ * other: who comes later may be the guest's program. */
 static bool serve(struct rain_guard_cache_job *job, int fd, int64_t limit)
 {
 	struct rain_guest_cache_request request;
@@ -157,35 +197,33 @@ static bool serve(struct rain_guard_cache_job *job, int fd, int64_t limit)
 	ssize_t got;
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) < 0 || who.uid != job->uid)
-		return true;
+		return false;
 	for (;;) {
 		struct rain_guest_cache_answer said = {0};
 
 		do
 			got = recv(fd, &request, sizeof(request), 0);
 		while (got < 0 && errno == EINTR);
-		if (got != (ssize_t)sizeof(request))
-			return job->count == 0;
-		if (request.step == RAIN_GUEST_CACHE_NONE)
-			return false;
+		if (got != (ssize_t)sizeof(request) || request.step == RAIN_GUEST_CACHE_NONE)
+			return true;
 		answer(job, &request, limit, &said);
 		if (send(fd, &said, sizeof(said), MSG_NOSIGNAL) != (ssize_t)sizeof(said))
-			return false;
+			return true;
 	}
 }
 
 static void keep(struct rain_guard_cache_job *job, int listener, int64_t limit)
 {
 	struct rain_error err;
-	bool more = true;
+	bool served = false;
 
-	while (more) {
+	while (!served) {
 		int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 
 		if (fd < 0 && errno != EINTR && errno != ECONNABORTED)
 			return;
 		if (fd >= 0) {
-			more = serve(job, fd, limit);
+			served = serve(job, fd, limit);
 			close(fd);
 		}
 	}

@@ -106,17 +106,53 @@ PY"
 	burst ben --nodes=1 --stage-in=ask.py --wrap="python3 ask.py; ls $CACHE /var/spool/rain 2>&1; ls -A ..; touch ../x && echo own"
 	[[ $output == refused* && $output == *own* && $output != *entries* && $output != *inputs.sock* ]]
 	[ "$(grep -c 'cannot access\|No such file' <<<"$output")" -ge 1 ]
-	# on a node where nobody has staged the keeper waits: it has only what is the asker's own, of
-	# which there is nothing for this key once it is gone
-	for node in node1 node2 node3; do on_node bravo "$node" root "rm -rf $CACHE/entries/*"; done
-	burst ada --nodes=2 --stage-in=c --wrap='true'
-	for node in node1 node2; do mark "$node" adas; done
-	key=$(entries node2 | sed 's/.*\.//')
+	# nor where the job had nothing to bring, on any of its nodes
 	body=$(base64 -w0 <<<"KEY = b'$key'
 $ASK")
 	burst ben --nodes=2 --wrap="srun --nodes=2 --ntasks-per-node=1 python3 -c \"import base64; exec(base64.b64decode('$body'))\"; ls"
-	[[ $output != *mark* && $output == *"u 2 p 0"*"k 0 p 0"* && $output != *" m "* && $output != *" f "* ]]
+	[ "$(grep -c ^refused <<<"$output")" = 2 ]
 	for node in node1 node2; do await 10 nothing_left "$node"; done
+}
+
+# Prolog or Epilog of a job that Slurm doesn't know, on node8.
+guard() { # CONTEXT
+	on_node bravo node8 root "SPANK_RAIN_OWNER=$OWNER SLURM_SCRIPT_CONTEXT=$1 SLURM_JOB_ID=60000000 SLURM_NODELIST=node8 \
+		SLURM_JOB_UID=\$(id -u rain-guest16) SLURM_JOB_GID=\$(id -g rain-guest16) /usr/local/libexec/rain/rain-guest-guard"
+}
+
+@test "the keeper answers one agent, has nothing for a stranger's keys, and goes with its job" {
+	OWNER=$(printf 'a%.0s' {1..64}) key=$(printf 'b%.0s' {1..64})
+	room=/var/spool/rain/guest/60000000
+	guard prolog_slurmd
+	# another owner's entry of this key
+	on_node bravo node8 root "mkdir -p $CACHE/entries/$key.$key/tree && touch $CACHE/entries/$key.$key/tree/mark"
+	body=$(base64 -w0 <<<"KEY = b'$key'
+$ASK")
+	as_guest() { on_node bravo node8 root "HOME=$room/work setpriv --reuid=rain-guest16 --regid=rain-guest16 --clear-groups \
+		python3 -c \"import base64; exec(base64.b64decode('$body'))\"; ls $room/work"; }
+	run -0 as_guest
+	[ "$output" = $'u 1 p 0\nu 1 p 0\nu 4000000000 p 0\nb 0 p 0\n? 1 p 0\nu 2 p 0\nk 0 p 0\n0' ]
+	run -0 as_guest
+	[[ $output == refused* ]]
+	guard epilog_slurmd
+	nothing_left node8
+	# A message that is none is an agent's, too.
+	guard prolog_slurmd
+	body=$(base64 -w0 <<<"${ASK%%def ask*}${ASK##*$'\n'}")
+	run -0 as_guest
+	[ "$output" = 0 ]
+	run -0 as_guest
+	[[ $output == refused* ]]
+	guard epilog_slurmd
+	# Where the cache can't be opened any more the keeper and its mounts go all the same.
+	guard prolog_slurmd
+	on_node bravo node8 root "grep -q ' $room ' /proc/self/mountinfo && pgrep -x rain-guest-guar && chmod 755 $CACHE/entries"
+	guard epilog_slurmd
+	on_node bravo node8 root "! grep -q ' $room' /proc/self/mountinfo && [ ! -e $room ] && ! ls $CACHE/jobs | grep . &&
+		! pgrep -x rain-guest-guar && chmod 700 $CACHE/entries"
+	guard epilog_slurmd
+	nothing_left node8
+	on_node bravo node8 root "rm -r $CACHE/entries/*"
 }
 
 @test "a tree goes over to the user's new account" {

@@ -93,9 +93,10 @@ json_t *rain_ledgerd_op_grant(void *arg, const struct rain_rpc_caller *caller,
 	if (starts || ends)
 		return grant_lot(ledgerd, &call, starts, ends, idem, err);
 	return rain_ledgerd_group_call(ledgerd, caller, &call,
-				       json_pack("{s:s s:s s:s s:I s:s}", "call", "grant", "key", idem,
-						 "to", call.to, "amount", (json_int_t)call.amount,
-						 "text", reason),
+				       json_pack("{s:s s:s s:s s:I s:s s:s}", "call", "grant", "key",
+						 idem, "to", call.to, "amount",
+						 (json_int_t)call.amount, "text", reason, "actor",
+						 call.user),
 				       err);
 }
 

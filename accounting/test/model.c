@@ -70,6 +70,8 @@ static const char *grant(struct model *m, const struct op *op)
 	if (t->code)
 		return t->code == 'g' && t->credit == op->a && t->amount == op->amount ? "exists"
 										       : "RN001";
+	if (model_awaited(m, op->key))
+		return "RN001";
 	if (is_peer(op->a))
 		return "RN005";
 	move(m, ISSUANCE, op->a, op->amount, false, &parts);
@@ -87,6 +89,8 @@ static const char *grant_lot(struct model *m, const struct op *op)
 		if (m->lots[i].key == op->key)
 			return m->lots[i].account == op->a && m->lots[i].granted == op->amount &&
 			       m->lots[i].until == until ? "exists" : "RN001";
+	if (m->transfers[op->key].code && strchr("gtcr", m->transfers[op->key].code))
+		return "RN001";
 	if (until <= from || !is_own(op->a))
 		return "RN005";
 	if (m->transfers[op->key].code && from <= m->now)
@@ -212,6 +216,8 @@ static const char *transfer(struct model *m, const struct op *op)
 	if (t->code)
 		return t->code == 't' && t->debit == op->a && t->credit == op->b &&
 		       t->amount == op->amount ? "exists" : "RN001";
+	if (model_awaited(m, op->key))
+		return "RN001";
 	if (!is_own(op->a) || !is_own(op->b))
 		return "RN005";
 	model_settle(m, op->a);
@@ -237,6 +243,8 @@ static const char *correct(struct model *m, const struct op *op)
 	if (t->code)
 		return t->code == 'c' && t->reverses == op->a && t->amount == op->amount ? "exists"
 											 : "RN001";
+	if (model_awaited(m, op->key))
+		return "RN001";
 	if (op->amount < 1 || op->amount > o->amount - o->corrected || o->run >= 0 ||
 	    o->code == 'c' || o->code == 'r')
 		return "RN005";
@@ -308,6 +316,8 @@ static const char *refund(struct model *m, const struct op *op)
 	if (t->code)
 		return t->code == 'r' && t->reverses == -1 - op->job && t->amount == op->amount
 			       ? "exists" : "RN001";
+	if (model_awaited(m, op->key))
+		return "RN001";
 	if (op->amount < 1 || op->amount > m->jobs[op->job].charge - m->jobs[op->job].refunded)
 		return "RN005";
 	if (model_lotted(m, payer))

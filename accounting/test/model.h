@@ -116,6 +116,7 @@ void model_carry(struct model *m, struct model_parts parts, int credit);
 void model_give_back(struct model *m, int account, struct model_parts parts, int64_t whole, int64_t before,
 		     int64_t amount);
 bool model_lotted(const struct model *m, int account); /* ever had a lot */
+bool model_awaited(const struct model *m, int key); /* a grant for a later day has it */
 
 /* And of model_rates.c. */
 const char *model_rate_set(struct model *m, const struct op *op);

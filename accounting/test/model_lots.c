@@ -17,6 +17,14 @@ bool model_lotted(const struct model *m, int account)
 	return false;
 }
 
+bool model_awaited(const struct model *m, int key)
+{
+	for (int i = 0; i < m->lot_count; i++)
+		if (m->lots[i].key == key && !m->lots[i].begun)
+			return true;
+	return false;
+}
+
 void model_lot_add(struct model *m, int account, int64_t amount, int from, int until, int key, bool begun)
 {
 	assert(m->lot_count < LOTS);

@@ -31,9 +31,9 @@ named constraint 'refunds_at_most_the_charge on ledger.charge' 'is missing' "ALT
 	"ALTER TABLE ledger.charge ADD CONSTRAINT refunds_at_most_the_charge CHECK (refunded BETWEEN 0 AND amount)"
 named function 'ledger.tokens_text(p_amount bigint)' 'was changed' "ALTER FUNCTION ledger.tokens_text(bigint) OWNER TO postgres" \
 	"ALTER FUNCTION ledger.tokens_text(bigint) OWNER TO rain_owner"
-named function 'ledger.grant_tokens(p_account bigint, p_amount bigint, p_reason text, p_idem uuid)' 'was changed' \
-	"GRANT EXECUTE ON FUNCTION ledger.grant_tokens(bigint, bigint, text, uuid) TO \"rain-gw\"" \
-	"REVOKE EXECUTE ON FUNCTION ledger.grant_tokens(bigint, bigint, text, uuid) FROM \"rain-gw\""
+named function 'ledger.grant_tokens(p_account bigint, p_amount bigint, p_reason text, p_idem uuid, p_actor text)' 'was changed' \
+	"GRANT EXECUTE ON FUNCTION ledger.grant_tokens(bigint, bigint, text, uuid, text) TO \"rain-gw\"" \
+	"REVOKE EXECUTE ON FUNCTION ledger.grant_tokens(bigint, bigint, text, uuid, text) FROM \"rain-gw\""
 named function 'ledger.frozen()' 'was changed' "CREATE OR REPLACE FUNCTION ledger.frozen() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'" \
 	"$(sql rain_owner "SELECT pg_get_functiondef('ledger.frozen()'::regprocedure)")"
 named table 'ledger.transfer' 'was changed' "GRANT SELECT ON ledger.transfer TO rain" "REVOKE SELECT ON ledger.transfer FROM rain"

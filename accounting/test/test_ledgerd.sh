@@ -62,6 +62,7 @@ test_commands() {
 	./rain-grant -c "$conf" root 1000 --reason 'for tests' --key $key >/dev/null || fail "rain-grant"
 	./rain-grant -c "$conf" root 1000 --reason 'for tests' --key $key | grep -q 'made before' ||
 		fail "a grant was repeated"
+	expect "who granted" rain_owner "SELECT actor FROM ledger.transfer WHERE idem = '$key'" "$(id -un)"
 	./rain-balance -c "$conf" --csv | grep -qx 'user:root,1000.000000,0.000000,1000.000000,0.000000' ||
 		fail "rain-balance: $(./rain-balance -c "$conf" --csv)"
 	./rain-balance -c "$conf" --json | grep -q '"available_utok": 1000000000' || fail "rain-balance --json"

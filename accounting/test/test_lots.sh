@@ -47,6 +47,12 @@ test_order_of_spending() {
 		(SELECT expires_at FROM ledger.lots('user:ada') WHERE amount = 70), '', 'root', '$(uuid 9998)')" exists
 	refused "the same key for another" rain RN001 \
 		"SELECT ledger.grant_lot('user:ada', 71, NULL, NULL, '', 'root', '$(uuid 9998)')"
+	refused "the same without dates" rain RN001 \
+		"SELECT ledger.grant_tokens(ledger.account_id('user:ada'), 70, '', '$(uuid 9998)')"
+	refused "a transfer with its key" rain RN001 \
+		"SELECT ledger.transfer_tokens('user:ada', 'user:ben', 1, '', '', '$(uuid 9998)')"
+	refused "with dates what was granted without" rain RN001 "SELECT ledger.grant_lot('user:ada', 50,
+		now() + interval '1 day', NULL, '', 'root', '$(uuid 9999)')"
 	refused "an end before the beginning" rain RN005 \
 		"SELECT ledger.grant_lot('user:ada', 1, now() + interval '2 days', now() + interval '1 day', '', '', '$(uuid 9997)')"
 	refused "a lot of a peer" rain RN005 \

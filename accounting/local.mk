@@ -14,7 +14,8 @@ dist_sql_DATA += accounting/sql/0082-usage-edges.sql
 dist_sql_DATA += accounting/sql/0083-usage-order.sql
 dist_sql_DATA += accounting/sql/0097-groups.sql
 dist_sql_DATA += accounting/sql/0115-refund-again.sql accounting/sql/0116-guards.sql \
-	accounting/sql/0117-refund-actor.sql accounting/sql/0118-same-moment.sql
+	accounting/sql/0117-refund-actor.sql accounting/sql/0118-same-moment.sql \
+	accounting/sql/0140-grant-once.sql accounting/sql/0141-same-moment.sql
 dist_sql_DATA += accounting/sql/0100-fewer-looks.sql accounting/sql/0101-group-once.sql \
 	accounting/sql/0102-same-key.sql
 dist_sql_DATA += accounting/sql/0085-give-back.sql

@@ -2,6 +2,7 @@
 #ifndef RAIN_FEDERATION_STAGE_H
 #define RAIN_FEDERATION_STAGE_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -42,7 +43,9 @@ int rain_stage_write(int fd, enum rain_stage_type type, const void *data, size_t
 /* Reads a record and puts a NUL behind it. -1 with err, also at the end. */
 int rain_stage_read(int fd, enum rain_stage_type *type, char *buffer, size_t *size,
 		    struct rain_error *err);
-/* The same where only one type will do (or the other side's failure). */
+/* The same where only one type will do. RAIN_STAGE_TOLD with err when it is the other
+ * side's failure. */
+#define RAIN_STAGE_TOLD (-2)
 int rain_stage_expect(int fd, enum rain_stage_type type, char *buffer, size_t *size,
 		      struct rain_error *err);
 
@@ -53,11 +56,12 @@ int rain_stage_expect(int fd, enum rain_stage_type type, char *buffer, size_t *s
 int rain_stage_give(int fd, int root, const char *const items[], size_t count, bool allow_missing,
 		    const struct rain_bundle_seen *seen, struct rain_bundle_summary *summary,
 		    struct rain_error *err);
-/* Unpacks (as rain_bundle_unpack) up to the end; nothing lands unless all came. */
-int rain_stage_take(int fd, int into, rain_bundle_accept accept, void *arg, struct rain_error *err);
+/* Unpacks (as rain_bundle_unpack) up to the end; nothing lands unless all came. While it
+ * lands, `landing` (may be NULL) is locked. */
+int rain_stage_take(int fd, int into, rain_bundle_accept accept, void *arg,
+		    pthread_mutex_t *landing, struct rain_error *err);
 /* Copies a bundle's records, or (out -1) drops them. RAIN_STAGE_TOLD with err when the
  * last one is the giver's failure. */
-#define RAIN_STAGE_TOLD (-2)
 int rain_stage_pass(int in, int out, struct rain_error *err);
 
 /* --- stage_look.c: lists and directories --- */
@@ -85,7 +89,8 @@ struct rain_stage_job {
 };
 /* Asks Slurm about a job; id NULL: the one that this process is in. */
 int rain_stage_job_load(struct rain_stage_job *job, const char *id, struct rain_error *err);
-/* 1 while it is the same run as when it was loaded, 0 when it isn't, -1: unknown. */
+/* 1 while it is the same run as when it was loaded (until its nodes are cleaned up), 0 when
+ * it isn't, -1: unknown. */
 int rain_stage_job_runs(uint32_t id, int64_t started);
 void rain_stage_job_release(struct rain_stage_job *job);
 

@@ -27,6 +27,8 @@ struct head {
 	char buffer[RAIN_STAGE_BUFFER_SIZE];
 };
 static struct head head;
+/* Held by whoever ends this process, or lets files land. */
+static pthread_mutex_t landing = PTHREAD_MUTEX_INITIALIZER;
 
 static void failure_tell(const struct rain_error *err)
 {
@@ -81,6 +83,7 @@ static void *job_watch(void *arg)
 
 	while (rain_stage_job_runs(job, started) != 0)
 		poll(NULL, 0, WATCH_MS);
+	pthread_mutex_lock(&landing); /* never the half of it */
 	probe_remove();
 	orphan_end();
 	_exit(RAIN_STAGE_EXIT_FAILED);
@@ -94,7 +97,8 @@ static int watch_start(const struct rain_stage_options *options, struct rain_err
 	return error ? rain_error_set(err, "can't start a thread: %s", strerror(error)) : 0;
 }
 
-/* Signals that end a program end srun, too: its pipes say so, and nothing stays. */
+/* Signals that end a program end srun, too: its pipes say so, and nothing stays.  Of a
+ * pipe whose other end is closed the error tells. */
 static int begin(const struct rain_stage_options *options)
 {
 	struct rain_error err;
@@ -102,6 +106,7 @@ static int begin(const struct rain_stage_options *options)
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGINT, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
 	head.directory = rain_stage_directory(options->directory, false, &err);
 	if (head.directory < 0) {
 		rain_error_prefix(&err, "on the head");
@@ -172,7 +177,7 @@ int rain_stage_head_take(const struct rain_stage_options *options)
 	probe_remove();
 	if (result == 0)
 		result = rain_stage_take(STDIN_FILENO, head.directory, was_asked_for,
-					 (void *)&options->list, &err);
+					 (void *)&options->list, &landing, &err);
 	if (result == 0)
 		(void)rain_stage_write(STDOUT_FILENO, RAIN_STAGE_END, "", 0, NULL);
 	else

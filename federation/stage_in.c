@@ -60,7 +60,7 @@ static int node_wish(int directory, bool seen, enum rain_stage_type type, struct
 {
 	if (type == RAIN_STAGE_PLAIN && seen)
 		return rain_stage_pass(STDIN_FILENO, -1, err);
-	return rain_stage_take(STDIN_FILENO, directory, NULL, NULL, err);
+	return rain_stage_take(STDIN_FILENO, directory, NULL, NULL, NULL, err);
 }
 
 int rain_stage_node_serve(const struct rain_stage_options *options)
@@ -120,7 +120,7 @@ static int bring(struct staging *staging, bool plain, int to, struct rain_error 
 	if (rain_stage_write(staging->head.to, type, "", 0, err) < 0)
 		return -1;
 	if (to < 0)
-		return rain_stage_take(staging->head.from, staging->directory, NULL, NULL, err);
+		return rain_stage_take(staging->head.from, staging->directory, NULL, NULL, NULL, err);
 	if (rain_stage_write(to, type, "", 0, err) < 0)
 		return -1;
 	return rain_stage_pass(staging->head.from, to, err);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Around the script of a job with --stage-out: what it leaves goes to the head. */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,10 @@
 #define EXIT_CANT_EXEC 126
 /* Slurm sends SIGCONT right before the SIGTERM that goes to all processes of a job. */
 #define TOGETHER_MS 2000
+/* For how long, and after what pauses, the outputs are tried again. */
+#define PATIENCE_MS (10 * 60000)
+#define PAUSE_MS 1000
+#define PAUSE_MAX_MS 30000
 
 struct leaving {
 	const char *script, *list_text, *partition;
@@ -31,25 +36,36 @@ struct leaving {
 
 /* --- the files --- */
 
+/* RAIN_STAGE_TOLD when the head says why not, -1 when it didn't come to that. */
 static int send(struct leaving *leaving, struct rain_stage_child *head,
 		struct rain_bundle_summary *summary, struct rain_error *err)
 {
 	const char *placed[RAIN_STAGE_ITEMS_MAX], *const *items = leaving->list.items;
 	size_t size, count = leaving->list.count;
+	struct rain_error theirs;
+	int result;
 
-	if (rain_stage_expect(head->from, RAIN_STAGE_PROBE, leaving->buffer, &size, err) < 0)
-		return -1;
+	result = rain_stage_expect(head->from, RAIN_STAGE_PROBE, leaving->buffer, &size, err);
+	if (result < 0)
+		return result;
 	/* What keeps its path is where it belongs already. */
 	if (leaving->shared || rain_stage_probe_seen(leaving->directory, leaving->buffer)) {
 		count = rain_stage_items(&leaving->list, false, placed);
 		items = placed;
 	}
-	if (rain_stage_write(head->to, RAIN_STAGE_PLACED, "", 0, err) < 0)
-		return -1;
-	if (rain_stage_give(head->to, leaving->directory, items, count, true, leaving->seen, summary,
-			    err) < 0)
-		return -1;
-	return rain_stage_expect(head->from, RAIN_STAGE_END, leaving->buffer, &size, err);
+	result = rain_stage_write(head->to, RAIN_STAGE_PLACED, "", 0, err);
+	if (result == 0)
+		result = rain_stage_give(head->to, leaving->directory, items, count, true,
+					 leaving->seen, summary, err);
+	if (result == 0)
+		return rain_stage_expect(head->from, RAIN_STAGE_END, leaving->buffer, &size, err);
+	/* A head that stopped listening has said why, and one that heard of a failure here
+	 * says it again. */
+	if (rain_stage_expect(head->from, RAIN_STAGE_END, leaving->buffer, &size, &theirs) !=
+	    RAIN_STAGE_TOLD)
+		return result;
+	rain_error_set(err, "%s", theirs.text);
+	return RAIN_STAGE_TOLD;
 }
 
 static void unmatched_tell(const struct leaving *leaving, size_t unmatched)
@@ -59,14 +75,31 @@ static void unmatched_tell(const struct leaving *leaving, size_t unmatched)
 			unmatched, leaving->list.count);
 }
 
-static int files_leave(struct leaving *leaving, struct rain_error *err)
+static int files_leave_once(struct leaving *leaving, struct rain_error *err)
 {
-	const char *placed[RAIN_STAGE_ITEMS_MAX];
 	struct rain_bundle_summary summary = {0};
-	struct rain_bundle_print print;
 	struct rain_stage_child head;
 	struct rain_error theirs;
 	int result;
+
+	if (rain_stage_head_start(&head, &leaving->job, leaving->partition, "--take",
+				  leaving->list_text, err) < 0)
+		return -1;
+	result = send(leaving, &head, &summary, err);
+	if (rain_stage_child_end(&head, WHAT_HEAD, 0, &theirs) < 0 && result == -1)
+		rain_error_set(err, "%s", theirs.text);
+	if (result == 0)
+		unmatched_tell(leaving, summary.unmatched);
+	return result;
+}
+
+/* A head that is full or down for a while shall cost nobody what was computed. */
+static int files_leave(struct leaving *leaving, struct rain_error *err)
+{
+	int64_t end_ms = rain_clock_monotonic_ms() + PATIENCE_MS;
+	const char *placed[RAIN_STAGE_ITEMS_MAX];
+	struct rain_bundle_print print;
+	int pause_ms = PAUSE_MS, result;
 
 	if (rain_bundle_fingerprint(leaving->directory, leaving->list.items, leaving->list.count,
 				    &print, err) < 0)
@@ -76,15 +109,25 @@ static int files_leave(struct leaving *leaving, struct rain_error *err)
 	if (print.entries == 0 ||
 	    (leaving->shared && rain_stage_items(&leaving->list, false, placed) == 0))
 		return 0;
-	if (rain_stage_head_start(&head, &leaving->job, leaving->partition, "--take",
-				  leaving->list_text, err) < 0)
-		return -1;
-	result = send(leaving, &head, &summary, err);
-	if (rain_stage_child_end(&head, WHAT_HEAD, 0, &theirs) < 0 && result < 0)
-		rain_error_set(err, "%s", theirs.text);
-	if (result == 0)
-		unmatched_tell(leaving, summary.unmatched);
+	while ((result = files_leave_once(leaving, err)) == -1 &&
+	       rain_clock_monotonic_ms() + pause_ms < end_ms) {
+		if (pause_ms == PAUSE_MS)
+			fprintf(stderr, "rain: --stage-out: %s; trying it again for %d minutes\n",
+				err->text, PATIENCE_MS / 60000);
+		poll(NULL, 0, pause_ms);
+		pause_ms = pause_ms * 2 < PAUSE_MAX_MS ? pause_ms * 2 : PAUSE_MAX_MS;
+	}
 	return result;
+}
+
+static void place_tell(const struct leaving *leaving)
+{
+	char host[256] = "";
+
+	gethostname(host, sizeof(host) - 1);
+	fprintf(stderr, "rain: --stage-out: what the job has left lies on node %s in %s\n",
+		getenv("SLURMD_NODENAME") ? getenv("SLURMD_NODENAME") : host,
+		leaving->job.directory);
 }
 
 /* --- the script --- */
@@ -216,6 +259,7 @@ int rain_stage_script(char *argv[])
 	if (lost) {
 		rain_error_prefix(&err, "--stage-out");
 		rain_cli_fail(0, &err);
+		place_tell(&leaving);
 	}
 	return end_as(status, lost);
 }

@@ -32,11 +32,21 @@ static uint32_t minutes_left(const slurm_job_info_t *job)
 	return (uint32_t)((end - now) / 60 + 1);
 }
 
+/* The id of an array or of a heterogeneous job brings several records. */
+static const slurm_job_info_t *record_find(const job_info_msg_t *msg, uint32_t id)
+{
+	for (uint32_t i = 0; i < msg->record_count; i++)
+		if (msg->job_array[i].job_id == id)
+			return &msg->job_array[i];
+	return NULL;
+}
+
 int rain_stage_job_load(struct rain_stage_job *job, const char *given, struct rain_error *err)
 {
 	const char *text = given ? given : getenv("SLURM_JOB_ID");
 	char *end = NULL;
 	unsigned long id = text ? strtoul(text, &end, 10) : 0;
+	const slurm_job_info_t *found;
 	job_info_msg_t *msg = NULL;
 
 	*job = (struct rain_stage_job){0};
@@ -45,9 +55,8 @@ int rain_stage_job_load(struct rain_stage_job *job, const char *given, struct ra
 	if (slurm_load_job(&msg, (uint32_t)id, SHOW_ALL) != SLURM_SUCCESS)
 		return rain_error_set(err, "Slurm doesn't tell about job %lu: %s", id,
 				      slurm_strerror(slurm_get_errno()));
-	if (msg->record_count == 1 && msg->job_array[0].work_dir) {
-		const slurm_job_info_t *found = &msg->job_array[0];
-
+	found = record_find(msg, (uint32_t)id);
+	if (found && found->work_dir) {
 		job->id = (uint32_t)id;
 		job->nodes = found->num_nodes;
 		job->minutes = minutes_left(found);
@@ -59,19 +68,26 @@ int rain_stage_job_load(struct rain_stage_job *job, const char *given, struct ra
 	return job->directory && job->partition ? 0 : rain_error_set(err, "Slurm doesn't tell the job's working directory");
 }
 
+/* What it leaves comes back also after its end, while its nodes clean up; but a run that
+ * is to be repeated is none. */
+static bool is_running(const slurm_job_info_t *job)
+{
+	uint32_t state = job->job_state & JOB_STATE_BASE;
+
+	return state == JOB_RUNNING || state == JOB_SUSPENDED ||
+	       (state > JOB_SUSPENDED && (job->job_state & JOB_COMPLETING));
+}
+
 int rain_stage_job_runs(uint32_t id, int64_t started)
 {
+	const slurm_job_info_t *job;
 	job_info_msg_t *msg = NULL;
-	int result = -1;
+	int result;
 
 	if (slurm_load_job(&msg, id, SHOW_ALL) != SLURM_SUCCESS)
 		return slurm_get_errno() == ESLURM_INVALID_JOB_ID ? 0 : -1;
-	if (msg->record_count == 1) {
-		uint32_t state = msg->job_array[0].job_state & JOB_STATE_BASE;
-
-		result = (state == JOB_RUNNING || state == JOB_SUSPENDED) &&
-			 msg->job_array[0].start_time == started;
-	}
+	job = record_find(msg, id);
+	result = job && job->start_time == started && is_running(job);
 	slurm_free_job_info_msg(msg);
 	return result;
 }

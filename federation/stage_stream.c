@@ -60,10 +60,12 @@ struct taking {
 	pthread_t thread;
 	int in, out;
 	struct rain_digest_hash *hash;
+	pthread_mutex_t *landing; /* NULL: nobody asks */
 	char *buffer; /* the first record, then the others */
 	size_t size;
 	int result; /* 1: the end was right */
 	bool joined, closed; /* closed: nobody unpacks any more */
+	bool lands;
 	struct rain_error err;
 };
 
@@ -124,7 +126,10 @@ static int is_whole(void *arg, struct rain_error *err)
 
 	pthread_join(taking->thread, NULL);
 	taking->joined = true;
-	return taking->result < 0 ? rain_error_set(err, "%s", taking->err.text) : 0;
+	if (taking->result < 0)
+		return rain_error_set(err, "%s", taking->err.text);
+	taking->lands = taking->landing && pthread_mutex_lock(taking->landing) == 0;
+	return 0;
 }
 
 static int take_all(struct taking *taking, int into, rain_bundle_accept accept, void *arg,
@@ -147,17 +152,21 @@ static int take_all(struct taking *taking, int into, rain_bundle_accept accept, 
 	}
 	result = rain_bundle_unpack_pipe(ends[0], into, accept, arg, is_whole, taking, &summary, err);
 	close(ends[0]);
+	if (taking->lands)
+		pthread_mutex_unlock(taking->landing);
 	if (taking->joined)
 		return result;
 	/* Unpacking failed before the end: because of itself, or of what came. */
+	taking->landing = NULL;
 	if (is_whole(taking, NULL) < 0 && !taking->closed)
 		return rain_error_set(err, "%s", taking->err.text);
 	return result;
 }
 
-int rain_stage_take(int fd, int into, rain_bundle_accept accept, void *arg, struct rain_error *err)
+int rain_stage_take(int fd, int into, rain_bundle_accept accept, void *arg,
+		    pthread_mutex_t *landing, struct rain_error *err)
 {
-	struct taking taking = {.in = fd, .buffer = malloc(RAIN_STAGE_BUFFER_SIZE)};
+	struct taking taking = {.in = fd, .landing = landing, .buffer = malloc(RAIN_STAGE_BUFFER_SIZE)};
 	enum rain_stage_type type;
 	int result = -1;
 

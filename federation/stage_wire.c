@@ -66,7 +66,9 @@ int rain_stage_expect(int fd, enum rain_stage_type type, char *buffer, size_t *s
 
 	if (rain_stage_read(fd, &got, buffer, size, err) < 0)
 		return -1;
-	if (got == RAIN_STAGE_FAILED)
-		return rain_error_set(err, "%s", buffer);
+	if (got == RAIN_STAGE_FAILED) {
+		rain_error_set(err, "%s", buffer);
+		return RAIN_STAGE_TOLD;
+	}
 	return got == type ? 0 : rain_error_set(err, "what comes is out of turn");
 }

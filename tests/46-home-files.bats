@@ -11,11 +11,16 @@ setup_file() {
 	on alpha ada 'rm -rf d back logs data texts host placed private typed; mkdir -p d/e; echo one >d/a.txt; echo two >d/e/b.txt; chmod 640 d/a.txt; echo big >in.dat'
 }
 
+teardown() {
+	"$TRAINER" exec alpha scontrol update partition=overflow state=up
+	ledgers_hold
+}
+
 teardown_file() {
 	local node
 	clear_jobs
 	for node in node1 node2; do on_node alpha $node root 'umount -l /home/ada'; done
-	on alpha ada 'rm -rf d back logs placed private in.dat late inode told out'
+	on alpha ada 'rm -rf d back logs placed private in.dat late inode told out full'
 	on alpha ben 'rm -f try.sh try.so ran'
 }
 
@@ -68,6 +73,41 @@ home_shows() { on_node alpha "$1" ada 'ls -A ~' | grep -q "$2"; } # NODE PATTERN
 	run on alpha ada 'srun --nodelist=node1 --stage-in=nosuchfile echo ran'
 	[[ $status -ne 0 && $output == *"--stage-in: nosuchfile: there is no such file"* && $output != *ran* ]]
 	on alpha ada '! ls -d typed'
+}
+
+@test "every task of an array has its inputs, and its outputs come back" {
+	id=$(submit ada --output=/dev/null --array=1-3 --nodelist=node1 --stage-in=in.dat --stage-out='task.*' \
+		--wrap='cat in.dat >task.$SLURM_ARRAY_TASK_ID')
+	for task in 1 2 3; do
+		await 30 job_ended alpha "${id}_$task"
+		job_is alpha "${id}_$task" COMPLETED
+	done
+	[ "$(on alpha ada 'cat task.1 task.2 task.3; rm task.*')" = "$(on alpha ada 'cat in.dat in.dat in.dat')" ]
+}
+
+@test "outputs come back after the time limit or scancel, and wait for a head without room" {
+	id=$(submit ada --output=/tmp/home-files.%j --nodelist=node1 --stage-out=out --wrap='echo saved >out; touch begun; sleep 600')
+	await 20 home_shows node1 begun
+	"$TRAINER" exec alpha scontrol update partition=overflow state=inactive
+	"$TRAINER" exec alpha scancel "$id"
+	await 20 on_node alpha node1 ada "grep 'stage-out.*trying it again' /tmp/home-files.$id"
+	"$TRAINER" exec alpha scontrol update partition=overflow state=up
+	await 20 on alpha ada 'grep saved out'
+	await 30 job_is alpha "$id" CANCELLED
+}
+
+@test "a full directory on the head says so, and where the outputs are" {
+	local node
+	on alpha ada 'mkdir full'
+	# each virtual node sees mounts of its own
+	for node in bravo-{1..8}; do on_node alpha $node root 'mount -n -t tmpfs -o nr_inodes=5,mode=0777 full /home/ada/full'; done
+	on_node alpha node1 ada 'mkdir full'
+	home --nodelist=node1 --chdir=/home/ada/full --stage-out=big \
+		--wrap='mkdir big; for i in 1 2 3 4 5 6 7 8; do head -c 1M /dev/urandom >big/$i; done'
+	for node in bravo-{1..8}; do on_node alpha $node root 'umount -l /home/ada/full'; done
+	[[ $(job alpha "$id" ExitCode) == 125:0 && $output == *"--stage-out: "*"No space left on device"* && $output != *"again"* ]]
+	[[ $output == *"lies on node node1 in /home/ada/full"* ]]
+	on alpha ada 'rmdir full'
 }
 
 @test "what is missing, or can't be brought, is said and fails the job" {

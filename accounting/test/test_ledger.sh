@@ -334,6 +334,38 @@ test_migrate() {
 	echo "ok: rain-migrate"
 }
 
+at_once() { # WHAT FIRST ANSWER SECOND ANSWER: the second call waits for the first, which commits then
+	local line client
+	coproc PSQL { psql -XqAt -U rain -d rain 2>&1; }
+	client=$PSQL_PID
+	echo "BEGIN; SELECT $2;" >&"${PSQL[1]}"
+	read -r line <&"${PSQL[0]}"
+	[ "$line" = "$3" ] || fail "$1: the first answers $line"
+	sql rain "SELECT $4 AS second" >"$work/second" 2>&1 &
+	local second=$!
+	wait_until eval '[ "$(sql postgres "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = '"'Lock'"' AND query LIKE '"'% AS second'"'")" = 1 ]'
+	printf '%s\n' 'COMMIT;' '\q' >&"${PSQL[1]}"
+	wait "$second"
+	[[ $(cat "$work/second") =~ $5 ]] || fail "$1: the second answers $(cat "$work/second")"
+	wait "$client"
+	echo "ok: $1"
+}
+
+test_same_key() {
+	local run quote scheduled
+	run=$(sql rain "SELECT job_run_id FROM ledger.usage_jobs(0, 9999, NULL, 999) WHERE slurm_job_id = 1 AND restart = 0")
+	quote="ledger.quote_make('$(uuid 7010)', 'alpha', 'p', '', '{\"cpu\": 3}', 1000, '2999-01-01')"
+	scheduled="ledger.grant_lot('user:poor', 7, '2998-01-01', NULL, '', '', '$(uuid 7012)')"
+	at_once "a quote made twice" "$quote" 0 "$quote" '^0$'
+	at_once "a grant and a refund" "ledger.grant_tokens($ada, 1, '', '$(uuid 7011)')" granted \
+		"ledger.charge_refund($run, 1, '', '$(uuid 7011)')" RN001
+	at_once "a grant with dates and without" "$scheduled" scheduled \
+		"ledger.grant_tokens(ledger.account_id('user:poor'), 7, '', '$(uuid 7012)')" RN001
+	at_once "a grant without dates and with" "ledger.grant_tokens(ledger.account_id('user:poor'), 7, '', '$(uuid 7013)')" \
+		granted "${scheduled/$(uuid 7012)/$(uuid 7013)}" RN001
+	sound "the same keys at once"
+}
+
 test_accounts
 test_holds
 test_peer_limit
@@ -344,4 +376,5 @@ test_rights
 test_owner
 test_concurrency
 test_same_hold
+test_same_key
 test_migrate

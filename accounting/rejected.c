@@ -25,6 +25,9 @@
 #define LINE ".line"
 #define REASON ".reason"
 #define FOREIGN_MS 60000
+/* With room for its reason's. */
+#define FOREIGN_NAME_SIZE (RAIN_REJECTED_NAME_MAX + 2 - (int)sizeof(REASON))
+#define NAMES_TRIED 1000
 /* Records that are put back by one group. */
 #define GROUP 1000
 
@@ -79,16 +82,25 @@ static int write_file(const char *spool, const char *name, const char *suffix, c
 	return rc;
 }
 
-/* The directory, and in it the reason, which comes first: without one what is put aside
- * would be a riddle. */
-static int explain(const char *spool, const char *name, const char *suffix, const char *reason, struct rain_error *err)
+static int make_directory(const char *spool, struct rain_error *err)
 {
-	char path[PATH_MAX], full[RAIN_REJECTED_NAME_MAX + 1], text[600];
+	char path[PATH_MAX];
 
 	if (path_of(path, spool, "", "", err) < 0)
 		return -1;
 	if (mkdir(path, 0750) < 0 && errno != EEXIST)
 		return rain_error_set(err, "can't make the directory %s: %s", path, strerror(errno));
+	return 0;
+}
+
+/* The directory, and in it the reason, which for a record comes first: without one what is put
+ * aside would be a riddle. */
+static int explain(const char *spool, const char *name, const char *suffix, const char *reason, struct rain_error *err)
+{
+	char full[RAIN_REJECTED_NAME_MAX + 1], text[600];
+
+	if (make_directory(spool, err) < 0)
+		return -1;
 	if (snprintf(full, sizeof(full), "%s%s", name, suffix) >= (int)sizeof(full))
 		return rain_error_set(err, "the name %.80s… is too long", name);
 	snprintf(text, sizeof(text), "%s\n", reason);
@@ -138,11 +150,34 @@ static bool is_ours(int directory, const char *name)
 	       S_ISREG(status.st_mode);
 }
 
-/* Puts it aside if it was left alone: 1; 0: not yet; -1 with err. */
+/* Moves it to a name that nothing has there, and that next_name() shows: in `full`. */
+static int move_aside(const char *spool, int directory, const char *name, char full[static FOREIGN_NAME_SIZE],
+		      struct rain_error *err)
+{
+	const char *prefix = name[0] == '.' ? "hidden" : "";
+	char path[PATH_MAX], number[16] = "";
+
+	for (int i = ends_in(name, REASON) ? 1 : 0; i < NAMES_TRIED; i++) {
+		if (i > 0)
+			snprintf(number, sizeof(number), ".%d", i);
+		if (snprintf(full, FOREIGN_NAME_SIZE, "%s%s%s", prefix, name, number) >= FOREIGN_NAME_SIZE)
+			return rain_error_set(err, "the name %.80s… is too long", name);
+		if (path_of(path, spool, full, "", err) < 0)
+			return -1;
+		if (renameat2(directory, name, AT_FDCWD, path, RENAME_NOREPLACE) == 0)
+			return 0;
+		if (errno != EEXIST)
+			break;
+	}
+	return rain_error_set(err, "can't put %s/%s aside: %s", spool, name, strerror(errno));
+}
+
+/* Puts it aside if it was left alone: 1; 0: not yet; -1 with err. The reason comes last: it belongs
+ * to the name that was free. */
 static int take_foreign(const char *spool, int directory, const char *name, int64_t now_ms, struct rain_error *err)
 {
 	static const char reason[] = "it is no segment of the spool, and RAIN has not put it there";
-	char path[PATH_MAX];
+	char full[FOREIGN_NAME_SIZE];
 	struct stat status;
 	int64_t age;
 
@@ -151,11 +186,11 @@ static int take_foreign(const char *spool, int directory, const char *name, int6
 	age = now_ms - (int64_t)status.st_mtim.tv_sec * 1000;
 	if (age < FOREIGN_MS && age > -FOREIGN_MS)
 		return 0;
-	if (explain(spool, name, "", reason, err) < 0 || path_of(path, spool, name, "", err) < 0)
+	if (make_directory(spool, err) < 0 || move_aside(spool, directory, name, full, err) < 0)
 		return -1;
-	if (renameat(directory, name, AT_FDCWD, path) < 0)
-		return rain_error_set(err, "can't put %s/%s aside: %s", spool, name, strerror(errno));
-	rain_log_warning("a file is put aside in %s" REJECTED ": %s file=%s", spool, reason, name);
+	rain_log_warning("a file is put aside in %s" REJECTED ": %s file=%s", spool, reason, full);
+	if (explain(spool, full, "", reason, err) < 0)
+		rain_log_warning("why %s is put aside isn't written beside it: %s", full, err->text);
 	return 1;
 }
 

@@ -12,7 +12,7 @@
  * SPOOL/rejected: what came through the spool and can't be booked, a file each, with
  * NAME.reason beside it.  A record is NAME.json and can be put back when the cause is gone;
  * lines that are no records (NAME.line) and files that are no segments, under their own
- * names, lie there until somebody has looked at them.
+ * names or ones like them where these are taken, lie there until somebody has looked at them.
  */
 #define RAIN_REJECTED_NAME_MAX 255
 

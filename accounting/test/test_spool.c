@@ -610,6 +610,47 @@ static void test_what_is_put_aside_comes_back(void **state)
 	rain_spool_reader_destroy(reader);
 }
 
+static void assert_put_aside(const char *name, const char *holds)
+{
+	char *text;
+	size_t size;
+
+	in_spool("rejected/");
+	strncat(path, name, sizeof(path) - strlen(path) - 1);
+	text = file_read(path, &size);
+	assert_int_equal(size, strlen(holds));
+	assert_memory_equal(text, holds, size);
+	free(text);
+}
+
+/* Foreign files have the names of what lies there already, and of what would be hidden there. */
+static void test_nothing_put_aside_is_replaced(void **state)
+{
+	static const char *const names[] = {"1.json", "core", "core.reason", ".new"};
+	struct timespec old[2] = {{.tv_sec = NOW / 1000 - 3600}, {.tv_sec = NOW / 1000 - 3600}};
+
+	(void)state;
+	assert_int_equal(rain_rejected_add(directory, "1", record(1), strlen(record(1)), "why", &error), 0);
+	for (int round = 1; round <= 2; round++) {
+		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+			file_write(in_spool(names[i]), round == 1 ? "x" : "y", 1);
+			assert_int_equal(utimensat(-1, path, old, 0), 0);
+		}
+		assert_int_equal(rain_rejected_add_foreign(directory, NOW, &error), 4);
+		assert_int_equal(rain_rejected_count(directory, &error), 1 + 4 * round);
+	}
+	assert_put_aside("1.json", record(1));
+	assert_put_aside("1.json.reason", "why\n");
+	assert_put_aside("1.json.1", "x");
+	assert_put_aside("1.json.2", "y");
+	assert_put_aside("core", "x");
+	assert_put_aside("core.1", "y");
+	assert_put_aside("core.reason.1", "x");
+	assert_put_aside("core.reason.2", "y");
+	assert_put_aside("hidden.new", "x");
+	assert_put_aside("hidden.new.1", "y");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -628,6 +669,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_a_segment_that_stays, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_segment_that_is_moved, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_what_is_put_aside_comes_back, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_nothing_put_aside_is_replaced, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "accounting/pricing.h"
 #include "accounting/record.h"
@@ -12,11 +13,27 @@
 #include "common/clock.h"
 #include "common/log.h"
 
+/* What a record that is put aside is called: the same each time it is. */
+struct record_name {
+	char text[80];
+};
+
+/* A line that can't be booked. It is put aside when the others are, so that it is once, however
+ * long the database is away. */
+struct bad {
+	bool broken; /* it is no record */
+	struct record_name name; /* "": it has none */
+	struct rain_error reason;
+	size_t size;
+	char text[];
+};
+
 /* What one transaction books. */
 struct chunk {
 	size_t count; /* lines that were read */
 	struct {
 		struct rain_spool_place place;
+		struct bad *bad; /* NULL: it is to be booked */
 		bool stuck;
 	} lines[RAIN_INTAKE_TRANSACTION];
 	char *text; /* of the runs: an array in JSON */
@@ -50,6 +67,8 @@ struct rain_intake *rain_intake_create(void)
 
 static void chunk_release(struct chunk *chunk)
 {
+	for (size_t i = 0; i < chunk->count; i++)
+		free(chunk->lines[i].bad);
 	free(chunk->text);
 	chunk->text = NULL;
 	chunk->count = chunk->runs = chunk->used = chunk->room = 0;
@@ -119,9 +138,11 @@ void rain_intake_destroy(struct rain_intake *intake)
 	free(intake);
 }
 
-/* What was under way may be booked all the same: again, to no effect. */
+/* What was under way may be booked all the same: again, to no effect. That the rates can be read
+ * again is the proof that the database is back: before, nothing is read. */
 static void abandon(struct rain_intake *intake)
 {
+	rain_intake_reprice(intake);
 	rain_ledger_runs_abandon(intake->store);
 	chunk_release(&intake->chunks[0]);
 	chunk_release(&intake->chunks[1]);
@@ -155,11 +176,6 @@ static void reject_record(struct run *run, struct chunk *chunk, size_t i, const 
 	rejected(run, chunk, i, rc, reason, &err);
 }
 
-/* What a record that is put aside is called: the same each time it is. */
-struct record_name {
-	char text[80];
-};
-
 static const char *record_name(struct record_name *name, int64_t submit, int64_t job, int64_t restart)
 {
 	snprintf(name->text, sizeof(name->text), "%" PRId64 "-%" PRId64 "-%" PRId64, submit, job, restart);
@@ -191,27 +207,52 @@ static json_t *price_record(const struct run *run, const char *text, size_t size
 	return priced;
 }
 
-/* Adds the line to the chunk: to its runs, or put aside. */
+static int add_bad(struct chunk *chunk, size_t i, const struct rain_spool_line *line, const struct record_name *name,
+		   const struct rain_error *reason, struct rain_error *err)
+{
+	struct bad *bad = malloc(sizeof(*bad) + line->size);
+
+	if (!bad)
+		return rain_error_set(err, "no memory for a record that can't be booked");
+	*bad = (struct bad){.broken = line->broken, .name = *name, .reason = *reason, .size = line->size};
+	memcpy(bad->text, line->text, line->size);
+	chunk->lines[i].bad = bad;
+	return 0;
+}
+
+static void put_aside(struct run *run, struct chunk *chunk, size_t i)
+{
+	const struct bad *bad = chunk->lines[i].bad;
+	struct rain_error err;
+	int rc;
+
+	if (!bad->broken) {
+		reject_record(run, chunk, i, bad->name.text[0] ? bad->name.text : NULL, bad->text, bad->size,
+			      bad->reason.text);
+		return;
+	}
+	rc = rain_rejected_add_line(run->config->ledger.spool, bad->text, bad->size, bad->reason.text, &err);
+	rejected(run, chunk, i, rc, bad->reason.text, &err);
+}
+
+/* Adds the line to the chunk: to its runs, or to what is to be put aside. */
 static int take(struct run *run, struct chunk *chunk, const struct rain_spool_line *line, struct rain_error *err)
 {
 	size_t i = chunk->count++;
-	struct record_name name;
+	struct record_name name = {""};
 	struct rain_error reason;
-	json_t *priced;
+	json_t *priced = NULL;
 	int rc;
 
 	chunk->lines[i].place = line->place;
+	chunk->lines[i].bad = NULL;
 	chunk->lines[i].stuck = false;
-	if (line->broken) {
-		rc = rain_rejected_add_line(run->config->ledger.spool, line->text, line->size, line->broken, &reason);
-		rejected(run, chunk, i, rc, line->broken, &reason);
-		return 0;
-	}
-	priced = price_record(run, line->text, line->size, &name, &reason);
-	if (!priced) {
-		reject_record(run, chunk, i, name.text[0] ? name.text : NULL, line->text, line->size, reason.text);
-		return 0;
-	}
+	if (line->broken)
+		rain_error_set(&reason, "%s", line->broken);
+	else
+		priced = price_record(run, line->text, line->size, &name, &reason);
+	if (!priced)
+		return add_bad(chunk, i, line, &name, &reason, err);
 	rc = chunk_add(chunk, i, priced, err);
 	json_decref(priced);
 	return rc;
@@ -243,22 +284,25 @@ static int fill(struct run *run, struct chunk *chunk, struct rain_error *err)
 	return 0;
 }
 
-/* The database refuses a run: its record, which is read once more, is put aside. */
-static int refused(struct run *run, struct chunk *chunk, size_t i, const char *reason, struct rain_error *err)
+/* The database refuses a run: its record, which is read once more, is put aside; where it can't
+ * be read, it stays. */
+static void refused(struct run *run, struct chunk *chunk, size_t i, const char *reason)
 {
 	size_t line = chunk->booked[i].line, size;
-	char *text = rain_spool_reader_again(run->intake->reader, &chunk->lines[line].place, &size, err);
+	struct rain_error err;
+	char *text = rain_spool_reader_again(run->intake->reader, &chunk->lines[line].place, &size, &err);
 	struct record_name name = {""};
 	struct rain_record record;
 
-	if (!text)
-		return -1;
+	if (!text) {
+		rejected(run, chunk, line, -1, reason, &err);
+		return;
+	}
 	if (rain_record_parse(&record, text, size, NULL) == 0)
 		record_name(&name, record.submit, record.job_id, record.restart);
 	rain_record_release(&record);
 	reject_record(run, chunk, line, name.text[0] ? name.text : NULL, text, size, reason);
 	free(text);
-	return 0;
 }
 
 /* The text of one run alone, in a new string; NULL: no memory. */
@@ -290,8 +334,8 @@ static int book_singly(struct run *run, struct chunk *chunk, struct rain_error *
 		}
 		if (outcome == RAIN_LEDGER_OK)
 			run->result->recorded++;
-		else if (refused(run, chunk, i, reason.text, err) < 0)
-			return -1;
+		else
+			refused(run, chunk, i, reason.text);
 	}
 	return 0;
 }
@@ -302,7 +346,7 @@ static int finish(struct run *run, struct chunk *chunk, struct rain_error *err)
 	enum rain_ledger_result outcome;
 
 	if (chunk->runs == 0)
-		return 0; /* all of it is put aside */
+		return 0; /* all of it is to be put aside */
 	outcome = rain_ledger_runs_finish(run->intake->store, chunk->text, err);
 	if (outcome == RAIN_LEDGER_UNAVAILABLE)
 		return -1;
@@ -320,8 +364,11 @@ static int settle(struct run *run, struct chunk *chunk, struct rain_error *err)
 
 	if (finish(run, chunk, err) < 0)
 		return -1;
-	for (size_t i = 0; i < chunk->count; i++)
+	for (size_t i = 0; i < chunk->count; i++) {
+		if (chunk->lines[i].bad)
+			put_aside(run, chunk, i);
 		rain_spool_reader_settle(reader, &chunk->lines[i].place, chunk->lines[i].stuck);
+	}
 	chunk_release(chunk);
 	return 0;
 }

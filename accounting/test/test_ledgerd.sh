@@ -360,6 +360,54 @@ test_many() {
 	expect "many, and deaths between: the ledger is sound" rain "SELECT * FROM ledger.check_invariants()" ""
 }
 
+# A record that the database refuses, and that can't be read again to put it aside, holds up no other.
+test_refused_and_gone() {
+	local booked='SELECT count(*) FROM ledger.usage_jobs(0, 9999, NULL, 9999) WHERE slurm_job_id IN (6000, 6002)' locker
+	stop TERM
+	put_record 6000 partition=guest # without a price: it is written first, and waits for our lock
+	put_record 6001 user='bad\u0001name'
+	exec {locker}> >(psql -Xq -U postgres -d rain 2>&1)
+	echo 'BEGIN; LOCK TABLE ledger.job_run;' >&$locker
+	wait_until eval '[ "$(sql postgres "SELECT count(*) FROM pg_locks WHERE granted AND mode = '"'AccessExclusiveLock'"' AND relation = '"'ledger.job_run'"'::regclass")" = 1 ]'
+	start
+	wait_until eval '[ "$(sql postgres "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = '"'Lock'"' AND query LIKE '"'%job_runs_record%'"'")" = 1 ]'
+	mkdir "$work/moved"
+	mv "$spool"/*.runs "$work/moved"
+	echo 'ROLLBACK;' >&$locker
+	exec {locker}>&-
+	wait_until grep -q "nor put aside: can't read .* again" "$work/log"
+	put 6002
+	wait_until eval '[ "$(sql rain "$booked")" = 2 ]'
+	mv "$work"/moved/*.runs "$spool"
+	kill -HUP "$ledgerd"
+	wait_until test -e "$spool/rejected/1000-6001-0.json"
+	wait_until spool_is_empty
+	expect "a record that couldn't be read again holds up no other" rain "$booked" 2
+}
+
+# However often the others are tried while the database is away, a record is put aside once.
+told() { grep -c "$1" "$work/log"; }
+told_more() { [ "$(told "$1")" -ge "$2" ]; } # TEXT COUNT
+test_put_aside_once() {
+	local aside tried back
+	kill -STOP "$ledgerd"
+	put 6010
+	put 6011 'unknown[1-4]'
+	pg_stop immediate
+	aside=$(told 'a job record is put aside')
+	tried=$(told 'job records wait in the spool')
+	back=$(told 'the database are back')
+	kill -CONT "$ledgerd"
+	wait_until told_more 'job records wait in the spool' $((tried + 3))
+	[ "$(told 'the database are back')" = "$back" ] || fail "the database that is away is told to be back"
+	pg_start
+	wait_until test -e "$spool/rejected/1000-6011-0.json"
+	wait_until spool_is_empty
+	[ "$(told 'a job record is put aside')" = $((aside + 1)) ] || fail "it is put aside more than once"
+	expect "beside what is put aside" rain "SELECT count(*) FROM ledger.usage_jobs(0, 9999, NULL, 9999)
+		WHERE slurm_job_id = 6010" 1
+}
+
 test_start_without_database
 test_commands
 test_snapshot
@@ -374,6 +422,8 @@ test_metrics
 test_full_disk
 test_culprit
 test_many
+test_refused_and_gone
+test_put_aside_once
 stop TERM || fail "SIGTERM isn't a clean end"
 if grep -qiE 'sanitizer|runtime error' "$work/log"; then
 	cat "$work/log"

@@ -222,8 +222,7 @@ static int refuse(PGconn *tx, struct applying *work, struct rain_error *err)
 		return rain_error_set(err, "out of memory");
 	work->refused = true;
 	result = rain_store_execute(tx, err,
-				    "INSERT INTO federation.refused (peer_id, seq, type, body, error) "
-				    "VALUES ($1::bigint, $2::bigint, $3, $4, $5)",
+				    "SELECT federation.refuse($1::bigint, $2::bigint, $3, $4, $5)",
 				    5, rain_store_format_int64(work->peer->row, row),
 				    rain_store_format_int64(message->seq, seq), message->type, text,
 				    work->why.text);

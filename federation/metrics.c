@@ -15,7 +15,7 @@
 /* What only the database knows of each peer; no figure of it grows dear with time. */
 static const char query[] =
 	"SELECT p.peer_id, p.outbox_seq, p.outbox_seq - p.outbox_acked, b.balance, b.held, b.credit_limit, "
-	"(SELECT count(*) FROM federation.refused r WHERE r.peer_id = p.peer_id), "
+	"p.refused, "
 	"(SELECT count(*) FROM federation.receipt r WHERE r.peer_id = p.peer_id AND r.disputed IS NOT NULL) + "
 	"(SELECT count(*) FROM federation.receipt_refused r WHERE r.peer_id = p.peer_id) "
 	"FROM federation.peer p LEFT JOIN LATERAL ledger.balance('peer:' || p.name) b ON true "

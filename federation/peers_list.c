@@ -68,8 +68,7 @@ static int list_work(PGconn *tx, void *arg, struct rain_error *err)
 
 	json_array_clear(listing->list);
 	rows = rain_store_query(tx, err,
-				"SELECT p.peer_id, p.outbox_seq - p.outbox_acked, "
-				"(SELECT count(*) FROM federation.refused r WHERE r.peer_id = p.peer_id), "
+				"SELECT p.peer_id, p.outbox_seq - p.outbox_acked, p.refused, "
 				"b.balance, b.held, b.available, b.credit_limit, "
 				"f.ended, f.lost, f.evicted, "
 				"(SELECT count(*) FROM federation.receipt r WHERE r.peer_id = p.peer_id "

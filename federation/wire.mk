@@ -71,7 +71,7 @@ rain_peer_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 rain_peer_LDADD = libcommon.la $(JANSSON_LIBS)
 
 dist_sql_DATA += federation/sql/0010-federation.sql federation/sql/0070-peer-control.sql \
-	federation/sql/0095-ban.sql federation/sql/0130-disputed.sql
+	federation/sql/0095-ban.sql federation/sql/0130-disputed.sql federation/sql/0150-refused.sql
 
 # The whole transport with messages that only count, for test_gateways.sh.
 noinst_PROGRAMS += federation/test/counting_gatewayd

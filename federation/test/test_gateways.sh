@@ -225,8 +225,12 @@ wait_until received_is bravo alpha "1001|1001|1|1001|t"
 [ "$(query bravo "SELECT count(*) FROM federation.refused WHERE type = 'riddle'")" = 1 ] || fail "not recorded"
 wait_until grep -q "skipped our message type=riddle" "$work/alpha/log"
 ask alpha '{"op":"post","peer":"bravo","from":0,"to":0}' >/dev/null
+ask alpha '{"op":"post","peer":"bravo","type":"riddle","from":1,"to":1010}' >/dev/null
 post alpha bravo 1002 1002
 wait_until received_is bravo alpha "1002|1002|1|1002|t"
+seen=$(query bravo "SELECT p.refused, count(*), max(r.seq) - min(r.seq) FROM federation.peer p
+	JOIN federation.refused r USING (peer_id) WHERE p.name = 'alpha' GROUP BY p.refused")
+[ "$seen" = "1012|1000|999" ] || fail "of 1012 wrong messages in a row the newest 1000 are kept, not $seen"
 echo "ok: wrong messages hold nothing up"
 
 # ---- callers of one's own cluster ----
@@ -290,12 +294,12 @@ head -c 30000000 /dev/urandom >"$work/blob"
 name=$(local_put bravo "$work/blob")
 # As a cut would leave it.
 mkdir -p "$work/alpha/state/blobs/partial"
-head -c 11111111 "$work/blob" >"$work/alpha/state/blobs/partial/$name"
+head -c 11111111 "$work/blob" >"$work/alpha/state/blobs/partial/peer-bravo.$name"
 moves '"done"' alpha pull bravo "$name"
 cmp "$work/alpha/state/blobs/${name:0:2}/$name" "$work/blob" || fail "another content arrived"
 head -c 3000000 /dev/urandom >"$work/blob"
 name=$(local_put alpha "$work/blob")
-head -c 1000000 /dev/urandom >"$work/bravo/state/blobs/partial/$name"
+head -c 1000000 /dev/urandom >"$work/bravo/state/blobs/partial/peer-alpha.$name"
 moves "isn't blob" alpha push bravo "$name" # a wrong part
 moves '"done"' alpha push bravo "$name"
 nobody=$(printf '%064d' 0)

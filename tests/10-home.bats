@@ -77,6 +77,7 @@ setup_file() { examples ada; }
 	[[ $output == *ada* && $output != *ben* ]]
 	run on alpha ada "rain grant ada 1000"
 	[ "$status" -eq 1 ]
-	run -0 on alpha root "rain report"
-	[[ $output == *ada* && $output == *ben* ]]
+	for user in ada ben; do ids+=("$(submit $user --wrap=true)"); done
+	for id in "${ids[@]}"; do await 30 job_ended alpha "$id"; done
+	await 20 eval '[[ $(on alpha root "rain report --parsable2") == *ada*ben* ]]'
 }

@@ -367,8 +367,8 @@ test_refused_and_gone() {
 	put_record 6000 partition=guest # without a price: it is written first, and waits for our lock
 	put_record 6001 user='bad\u0001name'
 	exec {locker}> >(psql -Xq -U postgres -d rain 2>&1)
-	echo 'BEGIN; LOCK TABLE ledger.job_run;' >&$locker
-	wait_until eval '[ "$(sql postgres "SELECT count(*) FROM pg_locks WHERE granted AND mode = '"'AccessExclusiveLock'"' AND relation = '"'ledger.job_run'"'::regclass")" = 1 ]'
+	echo 'BEGIN; LOCK TABLE ledger.job_run IN EXCLUSIVE MODE;' >&$locker
+	wait_until eval '[ "$(sql postgres "SELECT count(*) FROM pg_locks WHERE granted AND mode = '"'ExclusiveLock'"' AND relation = '"'ledger.job_run'"'::regclass")" = 1 ]'
 	start
 	wait_until eval '[ "$(sql postgres "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = '"'Lock'"' AND query LIKE '"'%job_runs_record%'"'")" = 1 ]'
 	mkdir "$work/moved"

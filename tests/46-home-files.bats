@@ -86,8 +86,8 @@ home_shows() { on_node alpha "$1" ada 'ls -A ~' | grep -q "$2"; } # NODE PATTERN
 }
 
 @test "outputs come back after the time limit or scancel, and wait for a head without room" {
-	id=$(submit ada --output=/tmp/home-files.%j --nodelist=node1 --stage-out=out --wrap='echo saved >out; touch begun; sleep 600')
-	await 20 home_shows node1 begun
+	id=$(submit ada --output=/tmp/home-files.%j --nodelist=node1 --stage-out=out --wrap='echo saved >out; touch saving; sleep 600')
+	await 20 home_shows node1 saving
 	"$TRAINER" exec alpha scontrol update partition=overflow state=inactive
 	"$TRAINER" exec alpha scancel "$id"
 	await 20 on_node alpha node1 ada "grep 'stage-out.*trying it again' /tmp/home-files.$id"

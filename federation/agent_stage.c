@@ -122,8 +122,7 @@ int rain_agent_unpack_here(struct rain_agent *agent, struct rain_error *err)
 }
 
 /* The job's nodes share no file system: each fetches for itself, as a step of
- * this job, which the SPANK plugin puts into the sandbox like any other.  Without inputs
- * too: no keeper (guest_cache.h) is to wait for the guest's own program. */
+ * this job, which the SPANK plugin puts into the sandbox like any other. */
 int rain_agent_stage_everywhere(struct rain_agent *agent, struct rain_error *err)
 {
 	struct rain_process_result result = {0};
@@ -152,7 +151,7 @@ int rain_agent_stage_everywhere(struct rain_agent *agent, struct rain_error *err
 	};
 	int status;
 
-	if (agent->nodes <= 1)
+	if (agent->nodes <= 1 || agent->manifest.input_count == 0)
 		return rain_agent_stage_here(agent, err);
 	if (!srun)
 		return rain_error_set(err, "srun is not installed on this node");

@@ -30,7 +30,8 @@
  *             work/ is again what it was.
  *
  * The keeper answers whoever of the job's connects first, and ends with that connection.
- * It is rain-agent on every node, before the guest's program begins on any.
+ * That is rain-agent, before the guest's program begins; but on the other nodes of a job
+ * that has no inputs it may be the program.
  *
  * Whatever fails leaves the job with an ordinary work/, into which the agent unpacks
  * everything.

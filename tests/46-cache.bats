@@ -106,12 +106,6 @@ PY"
 	burst ben --nodes=1 --stage-in=ask.py --wrap="python3 ask.py; ls $CACHE /var/spool/rain 2>&1; ls -A ..; touch ../x && echo own"
 	[[ $output == refused* && $output == *own* && $output != *entries* && $output != *inputs.sock* ]]
 	[ "$(grep -c 'cannot access\|No such file' <<<"$output")" -ge 1 ]
-	# nor where the job had nothing to bring, on any of its nodes
-	body=$(base64 -w0 <<<"KEY = b'$key'
-$ASK")
-	burst ben --nodes=2 --wrap="srun --nodes=2 --ntasks-per-node=1 python3 -c \"import base64; exec(base64.b64decode('$body'))\"; ls"
-	[ "$(grep -c ^refused <<<"$output")" = 2 ]
-	for node in node1 node2; do await 10 nothing_left "$node"; done
 }
 
 # Prolog or Epilog of a job that Slurm doesn't know, on node8.

@@ -110,7 +110,8 @@ static int files_leave(struct leaving *leaving, struct rain_error *err)
 	    (leaving->shared && rain_stage_items(&leaving->list, false, placed) == 0))
 		return 0;
 	while ((result = files_leave_once(leaving, err)) == -1 &&
-	       rain_clock_monotonic_ms() + pause_ms < end_ms) {
+	       rain_clock_monotonic_ms() + pause_ms < end_ms &&
+	       rain_stage_job_runs(leaving->job.id, leaving->job.started) != 0) {
 		if (pause_ms == PAUSE_MS)
 			fprintf(stderr, "rain: --stage-out: %s; trying it again for %d minutes\n",
 				err->text, PATIENCE_MS / 60000);

@@ -141,7 +141,8 @@ home_shows() { on_node alpha "$1" ada 'ls -A ~' | grep -q "$2"; } # NODE PATTERN
 	on alpha ada 'head -c 200M /dev/urandom >large'
 	id=$(submit ada --output=/tmp/home-files.%j --nodelist=node2 --stage-in=large --wrap=true)
 	await 20 home_shows node2 '^.rain-'
-	on_node alpha node2 ada 'pkill -9 -x srun'
+	# srun's second process ends the allocation of a first one that was killed; nobody would, of both.
+	on_node alpha node2 ada 'pkill -9 --oldest -x srun'
 	await 20 job_ended alpha "$id"
 	[[ $(job alpha "$id" ExitCode) == 125:0 && $(on_node alpha node2 ada "cat /tmp/home-files.$id") == *--stage-in* ]]
 	! home_shows node2 '^.rain-\|large'

@@ -140,7 +140,7 @@ home_shows() { on_node alpha "$1" ada 'ls -A ~' | grep -q "$2"; } # NODE PATTERN
 @test "killed in the middle nothing half is left, neither here nor there" {
 	on alpha ada 'head -c 200M /dev/urandom >large'
 	id=$(submit ada --output=/tmp/home-files.%j --nodelist=node2 --stage-in=large --wrap=true)
-	await 20 home_shows node2 '^.rain-'
+	await 20 on_node alpha node2 ada 'find .rain-* -type f -size +1M | grep -q .'
 	# srun's second process ends the allocation of a first one that was killed; nobody would, of both.
 	on_node alpha node2 ada 'pkill -9 --oldest -x srun'
 	await 20 job_ended alpha "$id"

@@ -245,6 +245,7 @@ static void test_a_long_comment_is_left_out(void **state)
 /* The disk is full for a time: nothing is lost, nothing torn. */
 static void test_a_full_disk_is_waited_for(void **state)
 {
+	static const char page[4096];
 	struct rain_jobcomp_writer *writer;
 	char command[160], fill[80];
 	FILE *file;
@@ -258,7 +259,7 @@ static void test_a_full_disk_is_waited_for(void **state)
 	assert_non_null(file);
 	setbuf(file, NULL);
 	for (int i = 0; i < 14; i++)
-		fwrite(command, sizeof command, 4096 / sizeof command, file);
+		assert_int_equal(fwrite(page, sizeof page, 1, file), 1);
 	writer = rain_jobcomp_writer_create(directory, keep, &error);
 	for (uint32_t i = 1; i <= 100; i++) {
 		struct rain_jobcomp_run run = run_number(i);
